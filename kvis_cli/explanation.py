@@ -1,0 +1,68 @@
+"""The one thing that engines make and that renderers, stores and reports take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Kind = Literal["heatmap", "signed", "image"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a score stands for: a class, several at once, a regression output, a filter.
+
+    Attributes
+    ----------
+    label
+        For people: ``tabby``, ``water_ouzel + scorpion``, ``block3_conv1 · filter 12``.
+    name
+        For file names: ``281-tabby``, ``20+71``; only letters, digits and ``._+-``.
+    units
+        The unit indices and their weights in the explained score.
+    """
+
+    label: str
+    name: str
+    units: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A raw result, before any scaling for display.
+
+    Attributes
+    ----------
+    map
+        float32. ``heatmap`` (values ≥ 0) and ``signed``: the shape of the map's own grid, e.g.
+        ``(7, 7)`` for a CAM or ``(224, 224)`` for a saliency map. ``image``: ``(H, W, C)`` in the
+        0..255 display range, straight from the inverse of the preprocessing.
+    kind
+        How the map is to be read, and so how it is coloured.
+    method
+        Registry name: ``gradcam``, ``smoothgrad``, ``activation_maximization``.
+    target
+        What was explained.
+    score
+        The explained score (a logit unless the settings say otherwise) on this input.
+    probability
+        The model's own output for the target, where that is one number.
+    layer
+        Address of the layer that was read, empty when none was.
+    extras
+        Numbers that belong to the result: the completeness gap, the loss history.
+    warnings
+        What a person must know before believing the picture. Never empty for a blank map.
+    """
+
+    map: np.ndarray
+    kind: Kind
+    method: str
+    target: Target
+    score: float
+    probability: float | None = None
+    layer: str = ""
+    extras: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
