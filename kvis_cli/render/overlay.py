@@ -1,0 +1,216 @@
+"""A photo and a map in one picture: the views that a map can be shown in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from kvis_cli.errors import UnknownNameError, UsageError
+from kvis_cli.render import colormaps
+from kvis_cli.render.resize import resize_map
+from kvis_cli.render.scale import MapKind, Scaled, scale_map
+
+BlendMode = Literal["weighted", "constant"]
+BLEND_MODES: tuple[BlendMode, ...] = ("weighted", "constant")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a map is shown.
+
+    Attributes
+    ----------
+    alpha
+        Strength of the heat over the photo, 0 (photo only) to 1.
+    colormap
+        A name of `colormaps.names()`; None takes jet for heat maps and coolwarm for signed ones. A
+        sequential palette cannot show a sign, so signed maps keep coolwarm then; a diverging one
+        shows a heat map in its positive half.
+    kind
+        ``heatmap`` or ``signed``.
+    limit
+        Shared raw value of the palette's end; None takes the map's own.
+    percentile
+        Take the map's own limit at this percentile of its values above zero instead of the largest.
+    mode
+        ``weighted``: the heat's opacity grows with the heat, so the photo stays clear where the map
+        is cold. ``constant``: the same opacity everywhere.
+    level
+        Share of the limit, 0 to 1, for the contour line and the mask.
+    """
+
+    alpha: float = 0.5
+    colormap: str | None = None
+    kind: MapKind = "heatmap"
+    limit: float | None = None
+    percentile: float | None = None
+    mode: BlendMode = "weighted"
+    level: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, value in (("alpha", self.alpha), ("level", self.level)):
+            if not 0 <= value <= 1:
+                raise UsageError(f"The {name} {value} is not between 0 and 1.")
+        if self.mode not in BLEND_MODES:
+            raise UnknownNameError.of("blend mode", self.mode, BLEND_MODES)
+        if self.colormap is not None:
+            colormaps.lut(self.colormap)
+
+    def palette(self) -> str:
+        """The palette that the map is shown with."""
+        if self.kind == "signed":
+            if self.colormap is not None and colormaps.is_diverging(self.colormap):
+                return self.colormap
+            return colormaps.DEFAULT_DIVERGING
+        return self.colormap or colormaps.DEFAULT_SEQUENTIAL
+
+    def scaled(self, raw: np.ndarray) -> Scaled:
+        """The map in [0, 1], still at its own size."""
+        return scale_map(raw, self.kind, limit=self.limit, percentile=self.percentile)
+
+
+def overlay(
+    photo: np.ndarray,
+    raw: np.ndarray,
+    *,
+    alpha: float = 0.5,
+    colormap: str | None = None,
+    limit: float | None = None,
+    kind: MapKind = "heatmap",
+    mode: BlendMode = "weighted",
+) -> np.ndarray:
+    """Lay a map over a photo, at the photo's own size.
+
+    Parameters
+    ----------
+    photo
+        uint8 RGB, ``(H, W, 3)``.
+    raw
+        Raw map of any size, ``(h, w)``.
+    alpha, colormap, limit, kind, mode
+        See `Style`.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 RGB, the photo's shape. The photo itself, bit for bit, with ``alpha=0`` or, in the
+        weighted mode, wherever the map is zero.
+    """
+    style = Style(alpha=alpha, colormap=colormap, limit=limit, kind=kind, mode=mode)
+    return overlay_view(photo, raw, style)
+
+
+def overlay_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
+    """The coloured map over the photo."""
+    index = _index(raw, style, photo.shape[:2])
+    if style.kind == "signed":
+        # Both middle entries are zero, as in the palette.
+        heat = np.maximum(np.abs(np.arange(256) - 127.5) - 0.5, 0) / 127
+    else:
+        heat = np.arange(256) / 255
+    opacity = style.alpha * (_emphasis(heat) if style.mode == "weighted" else np.ones(256))
+    mask = Image.fromarray(np.rint(255 * opacity).astype(np.uint8)[index])
+    return np.asarray(Image.composite(_paint(index, style), _image(photo), mask))
+
+
+def heatmap_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
+    """The coloured map alone, at the photo's size."""
+    return np.asarray(_paint(_index(raw, style, photo.shape[:2]), style))
+
+
+def contour_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
+    """The photo with a line where the map crosses `level` of its limit."""
+    scaled = style.scaled(raw)
+    if scaled.blank:
+        return photo.copy()
+    strength = resize_map(_strength(scaled.values, style), photo.shape[:2])
+    rows, columns = np.gradient(strength) if min(strength.shape) > 1 else (strength, strength)
+    slope = np.hypot(rows, columns)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = np.abs(strength - style.level) / slope
+    distance[~np.isfinite(distance)] = np.inf
+    width = max(1.5, min(photo.shape[:2]) / 160)
+    canvas = _image(photo)
+    for colour, half in (((0, 0, 0), width), ((255, 235, 60), width / 2)):
+        cover = np.clip(half + 0.5 - distance, 0, 1) * 255
+        canvas.paste(colour, mask=Image.fromarray(cover.astype(np.uint8)))
+    return np.asarray(canvas)
+
+
+def mask_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
+    """The photo where the map reaches `level` of its limit, fading to dark elsewhere."""
+    strength = resize_map(_strength(style.scaled(raw).values, style), photo.shape[:2])
+    shown = np.clip(strength / max(style.level, 1e-6), 0, 1) ** 2 * 255
+    dark = np.zeros_like(photo)
+    mask = Image.fromarray(shown.astype(np.uint8))
+    return np.asarray(Image.composite(_image(photo), _image(dark), mask))
+
+
+def side_by_side_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
+    """The photo and, to its right, the overlay."""
+    gap = np.full((photo.shape[0], max(4, photo.shape[1] // 50), 3), 255, np.uint8)
+    return np.hstack([photo, gap, overlay_view(photo, raw, style)])
+
+
+View = Callable[[np.ndarray, np.ndarray, Style], np.ndarray]
+VIEWS: dict[str, View] = {
+    "overlay": overlay_view,
+    "heatmap": heatmap_view,
+    "contour": contour_view,
+    "mask": mask_view,
+    "side-by-side": side_by_side_view,
+}
+
+
+def render_view(
+    name: str, photo: np.ndarray, raw: np.ndarray, style: Style | None = None
+) -> np.ndarray:
+    """Show `raw` with `photo` in the view called `name`, one of `VIEWS`.
+
+    Parameters
+    ----------
+    photo
+        uint8 RGB, ``(H, W, 3)``.
+    raw
+        Raw map of any size, ``(h, w)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 RGB at the photo's size; ``side-by-side`` is wider.
+    """
+    if name not in VIEWS:
+        raise UnknownNameError.of("view", name, VIEWS)
+    return VIEWS[name](photo, raw, style or Style())
+
+
+def _emphasis(heat: np.ndarray) -> np.ndarray:
+    """Opacity of a heat in [0, 1]: none at zero, soon visible, full from 60 % on."""
+    ramp = np.clip(heat / 0.6, 0, 1)
+    return ramp * ramp * (3 - 2 * ramp)
+
+
+def _index(raw: np.ndarray, style: Style, size: tuple[int, ...]) -> np.ndarray:
+    values = style.scaled(raw).values
+    return colormaps.to_index(resize_map(values, (size[0], size[1])))
+
+
+def _paint(index: np.ndarray, style: Style) -> Image.Image:
+    name = style.palette()
+    if style.kind == "heatmap" and colormaps.is_diverging(name):
+        index = 128 + index // 2
+    return colormaps.colorize_index(index, name)
+
+
+def _strength(values: np.ndarray, style: Style) -> np.ndarray:
+    return np.abs(2 * values - 1) if style.kind == "signed" else values
+
+
+def _image(photo: np.ndarray) -> Image.Image:
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+        raise ValueError(f"A photo is uint8 (H, W, 3), not {photo.dtype} {photo.shape}.")
+    return Image.fromarray(np.ascontiguousarray(photo))
