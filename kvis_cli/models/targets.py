@@ -1,0 +1,172 @@
+"""What a class option means for a model: which units, with which weight, for which input."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kvis_cli.errors import UsageError
+from kvis_cli.explanation import Target
+from kvis_cli.models.labels import Labels
+
+
+@dataclass(frozen=True)
+class Request:
+    """One score to explain: a weighted sum of output units, or the unit of a given rank.
+
+    Attributes
+    ----------
+    units
+        ``(index, weight)`` pairs; empty when `rank` says which.
+    rank
+        0 for the top class of each input, 1 for the second …; None for fixed units.
+    """
+
+    units: tuple[tuple[int, float], ...] = ()
+    rank: int | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """The outputs that requests are about.
+
+    Attributes
+    ----------
+    units
+        How many units the explained output has.
+    labels
+        Their names.
+    binary
+        One sigmoid unit that stands for two classes: class 0 is the negated logit.
+    """
+
+    units: int
+    labels: Labels
+    binary: bool = False
+
+    @property
+    def classes(self) -> int:
+        return 2 if self.binary else self.units
+
+    def class_name(self, index: int) -> str:
+        return self.labels.name(index)
+
+    def label(self, units: Sequence[tuple[int, float]]) -> str:
+        """For captions: ``tabby``, ``water_ouzel + scorpion``, ``tabby - Egyptian_cat``."""
+        if self.binary:
+            return self.class_name(1 if units[0][1] > 0 else 0)
+        text = ""
+        for index, weight in units:
+            sign = " + " if weight > 0 else " - "
+            text += (sign if text else sign.strip("+ ")) + self.class_name(index)
+        return text
+
+    def target(self, units: tuple[tuple[int, float], ...]) -> Target:
+        """The `Target` of fixed units, with its label and file name."""
+        shown = units
+        if self.binary:
+            shown = ((1 if units[0][1] > 0 else 0, 1.0),)
+        name = "".join(
+            ("+" if weight > 0 else "-") + str(index) for index, weight in shown
+        ).removeprefix("+")
+        if len(shown) == 1 and self.labels.names:
+            slug = re.sub(r"[^\w.]+", "-", self.class_name(shown[0][0])).strip("-")[:40]
+            name = f"{name}-{slug}" if slug else name
+        return Target(self.label(units), name, tuple(units))
+
+
+def parse_classes(texts: Sequence[str], head: Head) -> list[Request]:
+    """Class options as requests, in order and without repetition.
+
+    Parameters
+    ----------
+    texts
+        Entries such as ``22``, ``tabby``, ``top1``, ``top3``, ``22+23``. A label that holds a
+        ``+`` is found before the entry is split.
+    head
+        The model's outputs.
+
+    Raises
+    ------
+    UsageError
+        For an index beyond the outputs or an unknown label.
+    """
+    requests: list[Request] = []
+    for text in texts:
+        top = re.fullmatch(r"top(\d*)", text.strip().lower())
+        if top:
+            count = int(top[1] or 1)
+            if not 1 <= count <= head.classes:
+                raise UsageError(
+                    f"Class '{text}' asks for {count} classes.",
+                    f"The model has {head.classes}.",
+                    f"Use top1 to top{head.classes}.",
+                )
+            found = [Request(rank=r) for r in range(count)]
+        else:
+            found = [Request(_units(text.strip(), head))]
+        requests.extend(r for r in found if r not in requests)
+    return requests
+
+
+def _units(text: str, head: Head) -> tuple[tuple[int, float], ...]:
+    try:
+        return (_unit(text, head),)
+    except UsageError:
+        parts = [part.strip() for part in text.split("+")]
+        if len(parts) == 1:
+            raise
+    if head.binary:
+        raise UsageError(
+            f"Class '{text}' asks for both classes of one sigmoid output.",
+            "Their scores are each other's negative.",
+            "Ask for one of them.",
+        )
+    return tuple(_unit(part, head) for part in parts)
+
+
+def _unit(text: str, head: Head) -> tuple[int, float]:
+    if re.fullmatch(r"-?\d+", text):
+        index = int(text)
+        if not 0 <= index < head.classes:
+            raise UsageError(
+                f"Class {index} is not among the model's {head.classes} outputs.",
+                "Classes are counted from 0.",
+                f"Use 0 to {head.classes - 1}, a label, or top1.",
+            )
+    else:
+        index = head.labels.index(text)
+        if index >= head.classes:
+            raise UsageError(
+                f"The label '{text}' is number {index}.",
+                f"The model has {head.classes} outputs.",
+                "Give the labels that belong to this model with --labels.",
+            )
+    if head.binary:
+        return 0, 1.0 if index == 1 else -1.0
+    return index, 1.0
+
+
+def encode(
+    requests: Sequence[Request], batch: int, units: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Requests as the tensors that engines take, so that no class is compiled in.
+
+    Returns
+    -------
+    weights
+        float32 ``(batch, T, units)``: the explained score is ``weights · outputs``.
+    ranks
+        int32 ``(batch, T)``: where ≥ 0, the unit of that rank is taken instead of `weights`.
+    """
+    weights = np.zeros((batch, len(requests), units), np.float32)
+    ranks = np.full((batch, len(requests)), -1, np.int32)
+    for t, request in enumerate(requests):
+        if request.rank is not None:
+            ranks[:, t] = request.rank
+        for index, weight in request.units:
+            weights[:, t, index] += weight
+    return weights, ranks

@@ -1,0 +1,109 @@
+"""One definition per option: its default, its help, its flag and its YAML key.
+
+`option` makes a pydantic field that also knows how the command line shows it. The YAML key is
+the field's alias (or name) and the flag is that key with dashes, so the two never drift apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How an option looks on the command line.
+
+    Attributes
+    ----------
+    name
+        Long flag, e.g. ``--class``.
+    short
+        Short flag, e.g. ``-o``, or empty.
+    panel
+        Heading of the help panel.
+    metavar
+        Placeholder in the help, or empty for the type's own.
+    """
+
+    name: str
+    short: str = ""
+    panel: str = "Options"
+    metavar: str = ""
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    key: str | None = None,
+    short: str = "",
+    panel: str = "Options",
+    metavar: str = "",
+    **constraints: Any,
+) -> Any:
+    """Make a spec field that is also a command-line option.
+
+    Parameters
+    ----------
+    default
+        The value when neither the flag nor the key is given.
+    help
+        One sentence, shown in ``--help`` and in the JSON Schema.
+    key
+        YAML key where it is not the field's name (``class`` is a Python keyword).
+    short, panel, metavar
+        See `Flag`.
+    constraints
+        Passed to pydantic: ``ge=0, le=1, min_length=1``.
+    """
+    extra = {"flag": {"short": short, "panel": panel, "metavar": metavar}}
+    if callable(default):
+        constraints["default_factory"] = default
+    else:
+        constraints["default"] = default
+    return Field(alias=key, description=help, json_schema_extra=extra, **constraints)
+
+
+def flag_of(name: str, field: FieldInfo) -> Flag | None:
+    """The `Flag` of a spec field, or None for a field that only the job file has."""
+    extra = field.json_schema_extra
+    if not isinstance(extra, dict) or "flag" not in extra:
+        return None
+    settings: Any = extra["flag"]
+    return Flag(
+        name="--" + key_of(name, field).replace("_", "-"),
+        short=settings["short"],
+        panel=settings["panel"],
+        metavar=settings["metavar"],
+    )
+
+
+def key_of(name: str, field: FieldInfo) -> str:
+    """The YAML key of a spec field."""
+    return field.alias or name
+
+
+class Spec(BaseModel):
+    """Base of every part of a job spec: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(
+        extra="forbid", populate_by_name=True, frozen=True, validate_default=True
+    )
+
+
+def as_list(value: Any) -> Any:
+    """One value or a comma-separated text where a list is meant: ``22,23`` is two entries."""
+    if value is None or isinstance(value, list | tuple):
+        items: list[Any] = []
+        for entry in value or []:
+            items.extend(as_list(entry) if isinstance(entry, str) else [entry])
+        return [str(i) if isinstance(i, int | float) else i for i in items]
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, int | float):
+        return [str(value)]
+    return value
