@@ -68,6 +68,13 @@ class Style:
             return colormaps.DEFAULT_DIVERGING
         return self.colormap or colormaps.DEFAULT_SEQUENTIAL
 
+    def paint(self, index: np.ndarray) -> np.ndarray:
+        """Colours (uint8 RGB) of table indices (uint8) that stand for 0 to 1."""
+        name = self.palette()
+        if self.kind == "heatmap" and colormaps.is_diverging(name):
+            index = 128 + index // 2
+        return np.asarray(colormaps.colorize_index(index, name))
+
     def scaled(self, raw: np.ndarray) -> Scaled:
         """The map in [0, 1], still at its own size."""
         return scale_map(raw, self.kind, limit=self.limit, percentile=self.percentile)
@@ -109,17 +116,17 @@ def overlay_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray
     index = _index(raw, style, photo.shape[:2])
     if style.kind == "signed":
         # Both middle entries are zero, as in the palette.
-        heat = np.maximum(np.abs(np.arange(256) - 127.5) - 0.5, 0) / 127
+        heat, full = (np.abs(np.arange(256) - 127.5) - 0.5) / 127, 0.4
     else:
-        heat = np.arange(256) / 255
-    opacity = style.alpha * (_emphasis(heat) if style.mode == "weighted" else np.ones(256))
+        heat, full = np.arange(256) / 255, 0.6
+    opacity = style.alpha * (_emphasis(heat, full) if style.mode == "weighted" else np.ones(256))
     mask = Image.fromarray(np.rint(255 * opacity).astype(np.uint8)[index])
-    return np.asarray(Image.composite(_paint(index, style), _image(photo), mask))
+    return np.asarray(Image.composite(_image(style.paint(index)), _image(photo), mask))
 
 
 def heatmap_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
     """The coloured map alone, at the photo's size."""
-    return np.asarray(_paint(_index(raw, style, photo.shape[:2]), style))
+    return style.paint(_index(raw, style, photo.shape[:2]))
 
 
 def contour_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
@@ -188,22 +195,15 @@ def render_view(
     return VIEWS[name](photo, raw, style or Style())
 
 
-def _emphasis(heat: np.ndarray) -> np.ndarray:
-    """Opacity of a heat in [0, 1]: none at zero, soon visible, full from 60 % on."""
-    ramp = np.clip(heat / 0.6, 0, 1)
+def _emphasis(heat: np.ndarray, full: float) -> np.ndarray:
+    """Opacity of a heat in [0, 1]: none at zero, soon visible, full from `full` on."""
+    ramp = np.clip(heat / full, 0, 1)
     return ramp * ramp * (3 - 2 * ramp)
 
 
 def _index(raw: np.ndarray, style: Style, size: tuple[int, ...]) -> np.ndarray:
     values = style.scaled(raw).values
     return colormaps.to_index(resize_map(values, (size[0], size[1])))
-
-
-def _paint(index: np.ndarray, style: Style) -> Image.Image:
-    name = style.palette()
-    if style.kind == "heatmap" and colormaps.is_diverging(name):
-        index = 128 + index // 2
-    return colormaps.colorize_index(index, name)
 
 
 def _strength(values: np.ndarray, style: Style) -> np.ndarray:

@@ -1,0 +1,86 @@
+"""A colour bar with the raw values that its ends stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from kvis_cli.render import colormaps
+from kvis_cli.render.caption import INK, draw_block, layout
+from kvis_cli.render.overlay import Style
+
+
+@dataclass(frozen=True)
+class ColorBar:
+    """What the colours of a sheet mean.
+
+    Attributes
+    ----------
+    style
+        The style of the pictures on the sheet: its palette and kind are shown.
+    limit
+        The raw value of the palette's end. None: each picture has its own, so the ends are only
+        named "max" and, for signed maps, "-max".
+    title
+        Above the bar, e.g. ``Grad-CAM`` or ``∂score/∂pixel``.
+    """
+
+    style: Style
+    limit: float | None = None
+    title: str = ""
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Positions along the bar, 0 (bottom) to 1 (top), and what stands beside them."""
+        top = "max" if self.limit is None else format_value(self.limit)
+        if self.style.kind == "heatmap":
+            if self.limit is None:
+                return [(0, "0"), (1, top)]
+            return [(0, "0"), (0.5, format_value(self.limit / 2)), (1, top)]
+        return [(0, f"−{top}"), (0.5, "0"), (1, top)]
+
+
+def format_value(value: float) -> str:
+    """Three significant digits, as short as that allows."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def render_colorbar(bar: ColorBar, height: int, *, size: int = 13) -> np.ndarray:
+    """The bar, upright, with its ticks and title.
+
+    Parameters
+    ----------
+    height
+        Of the whole picture, in pixels.
+    size
+        Of the text, in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 RGB on white, `height` high and as wide as it needs.
+    """
+    labels = [(position, layout(text, size)) for position, text in bar.ticks()]
+    title = layout(bar.title, size, max_width=120, max_lines=3) if bar.title else None
+    line = labels[0][1].line_height
+    top = (title.height + size // 2 if title else 0) + line // 2
+    strip, tick = max(14, size), 4
+    length = max(height - top - line // 2, 2)
+    wide = strip + tick + 4 + max(block.width for _, block in labels)
+    image = Image.new("RGB", (max(wide, title.width if title else 0) + 1, height), "white")
+    ramp = np.linspace(1, 0, length, dtype=np.float32)[:, None].repeat(strip, axis=1)
+    image.paste(_ramp(ramp, bar.style), (0, top))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, top, strip - 1, top + length - 1), outline=(150, 150, 150))
+    for position, block in labels:
+        y = top + round((1 - position) * (length - 1))
+        draw.line((strip, y, strip + tick - 1, y), fill=INK)
+        draw_block(image, (strip + tick + 3, y - line // 2), block)
+    if title:
+        draw_block(image, (0, 0), title)
+    return np.asarray(image)
+
+
+def _ramp(values: np.ndarray, style: Style) -> Image.Image:
+    return Image.fromarray(style.paint(colormaps.to_index(values)))
