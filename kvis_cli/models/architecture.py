@@ -356,7 +356,9 @@ class _Scope:
     # --- any model ---
 
     def run(self, tensors: list[Tensor]) -> list[Tensor]:
-        return self._functional(tensors) if _is_functional(self.config) else self._sequential(tensors)
+        return (
+            self._functional(tensors) if _is_functional(self.config) else self._sequential(tensors)
+        )
 
     def _sequential(self, tensors: list[Tensor]) -> list[Tensor]:
         uses: dict[str, int] = {}
@@ -467,8 +469,9 @@ class _Graph:
         """How far the references to a nested model are off, inside the graph and at its outputs."""
         name = _name_of(layer)
         calls = set(range(len(self._raw[name])))
-        inside = {n for nodes in self._raw.values() for node in nodes for l, n, _ in node if l == name}
-        outside = {n for l, n, _ in outputs if l == name}
+        nodes = [ref for nodes in self._raw.values() for node in nodes for ref in node]
+        inside = {number for layer_name, number, _ in nodes if layer_name == name}
+        outside = {number for layer_name, number, _ in outputs if layer_name == name}
         # Every call is referred to by somebody, so only one numbering covers them all.
         for shift_in in (0, 1):
             for shift_out in (shift_in, 1, 0):

@@ -12,35 +12,45 @@ from dataclasses import dataclass
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.architecture import Architecture, LayerCall
 
+
+def _ranks(*names: str) -> set[str]:
+    """The 1-D, 2-D and 3-D layers of each name; ``Conv_Transpose`` has the rank at ``_``."""
+    return {
+        name.replace("_", f"{n}D") if "_" in name else f"{name}{n}D"
+        for name in names
+        for n in (1, 2, 3)
+    }
+
+
 # Layers that only pool, drop, flatten or pad: a map over their output shows nothing more than one
 # over what they read.
-_PASSIVE = frozenset(
-    """AlphaDropout Dropout Flatten GaussianDropout GaussianNoise Identity Masking
-    ActivityRegularization Cropping1D Cropping2D Cropping3D
-    SpatialDropout1D SpatialDropout2D SpatialDropout3D
-    ZeroPadding1D ZeroPadding2D ZeroPadding3D UpSampling1D UpSampling2D UpSampling3D
-    AveragePooling1D AveragePooling2D AveragePooling3D MaxPooling1D MaxPooling2D MaxPooling3D
-    AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
-    AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D
-    GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
-    GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D""".split()
-)
+_PASSIVE = _ranks(
+    "AdaptiveAveragePooling", "AdaptiveMaxPooling", "AveragePooling", "Cropping",
+    "GlobalAveragePooling", "GlobalMaxPooling", "MaxPooling", "SpatialDropout", "UpSampling",
+    "ZeroPadding",
+) | {
+    "ActivityRegularization", "AlphaDropout", "Dropout", "Flatten", "GaussianDropout",
+    "GaussianNoise", "Identity", "Masking",
+}  # fmt: skip
 
-# Layers that compute features. What only others have touched (scaled, resized, normalised,
-# augmented, reshaped) is still the input, not something that the model has found in it.
-_FEATURE = frozenset(
-    """Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose
-    DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D ConvLSTM1D ConvLSTM2D
-    ConvLSTM3D LocallyConnected1D LocallyConnected2D Dense EinsumDense MultiHeadAttention
-    GroupedQueryAttention Attention AdditiveAttention LSTM GRU SimpleRNN Bidirectional RNN
-    TimeDistributed SpectralNormalization Embedding TFSMLayer""".split()
-)
-_PREPARING = frozenset(
-    """InputLayer Rescaling Normalization BatchNormalization LayerNormalization Resizing CenterCrop
-    Reshape Permute Lambda Activation ReLU TFOpLambda SlicingOpLambda TensorFlowOpLayer
-    Add Subtract Multiply Divide TrueDivide Cast Concatenate GetItem Split Stack Transpose Flip
-    AutoContrast Equalization Solarization RandAugment MaxNumBoundingBoxes Mean""".split()
-)
+# Layers that compute features; an unknown class is taken to be one, too.
+_FEATURE = _ranks(
+    "Conv", "Conv_Transpose", "ConvLSTM", "DepthwiseConv", "LocallyConnected", "SeparableConv"
+) | {
+    "AdditiveAttention", "Attention", "Bidirectional", "Dense", "EinsumDense", "Embedding", "GRU",
+    "GroupedQueryAttention", "LSTM", "MultiHeadAttention", "RNN", "SimpleRNN",
+    "SpectralNormalization", "TFSMLayer", "TimeDistributed",
+}  # fmt: skip
+
+# What only these have touched (scaled, resized, normalised, augmented) is still the input, not
+# something that the model has found in it.
+_PREPARING = {
+    "Activation", "Add", "AutoContrast", "BatchNormalization", "Cast", "CenterCrop", "Concatenate",
+    "Divide", "Equalization", "Flip", "GetItem", "InputLayer", "Lambda", "LayerNormalization",
+    "Mean", "Multiply", "Normalization", "Permute", "RandAugment", "ReLU", "Rescaling", "Reshape",
+    "Resizing", "SlicingOpLambda", "Solarization", "Split", "Stack", "Subtract", "TFOpLambda",
+    "TensorFlowOpLayer", "Transpose", "TrueDivide",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -130,16 +140,14 @@ def cam_candidates(architecture: Architecture) -> set[LayerCall]:
     return {
         call
         for call in architecture
-        if id(call) in features
-        and id(call) in useful
-        and is_spatial(call)
+        if id(call) in features and id(call) in useful and is_spatial(call)
     }
 
 
 def is_spatial(call: LayerCall) -> bool:
     """Whether the output has an extent above 1 in every spatial direction (unknown counts)."""
-    sizes = call.spatial_shape
-    return bool(sizes) and all(size is None or size > 1 for size in sizes)
+    sizes = call.spatial_shape or ()
+    return len(sizes) > 0 and all(size is None or size > 1 for size in sizes)
 
 
 def resolve(architecture: Architecture, address: str | int, *, model: str = "MODEL") -> LayerCall:

@@ -179,7 +179,7 @@ def stored_weights(path: str | Path) -> tuple[StoredWeight, ...]:
             return ()
         if kind == "hdf5":
             with h5py.File(path, "r") as h5:
-                return _weights_of(h5["model_weights"] if "model_weights" in h5 else h5)
+                return _weights_of(_weights_group(h5))
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive)
             if WEIGHTS_MEMBER not in archive.namelist():
@@ -299,7 +299,7 @@ def _not_keras(path: Path, names: list[str]) -> ModelError:
     inside = [name for name in names if name.endswith(MODEL_SUFFIXES)]
     if any(name.endswith("data.pkl") for name in names):
         why, hint = "It is a PyTorch checkpoint.", "kvis explains Keras models only."
-    elif any(name.startswith("word/") or name.startswith("xl/") for name in names):
+    elif any(name.startswith(("word/", "xl/")) for name in names):
         why = "It is an office document."
     elif any(name.endswith("saved_model.pb") for name in names):
         hint = "It holds a SavedModel: unpack it and name the folder."
@@ -405,20 +405,15 @@ class _Slice(io.RawIOBase):
 def _read_h5(path: Path) -> ModelFile:
     with h5py.File(path, "r") as h5:
         text = _text_attribute(path, h5, "model_config")
-        holder = h5
-        if "model_weights" in h5 and isinstance(
-            h5.get("model_weights", getlink=True), h5py.HardLink
-        ):
-            holder = h5["model_weights"]
+        holder = _weights_group(h5)
         version, backend = (
             _text_attribute(path, h5, key) or _text_attribute(path, holder, key) or ""
             for key in ("keras_version", "backend")
         )
         if text is None:
-            looks_like_weights = (
-                "layer_names" in h5.attrs or "layers" in h5 or "_layer_checkpoint_dependencies" in h5
-            )
-            if not looks_like_weights and holder is h5:
+            marks = ("layers", "_layer_checkpoint_dependencies")
+            is_keras = "layer_names" in h5.attrs or any(mark in h5 for mark in marks)
+            if not is_keras and holder is h5:
                 raise ModelError(
                     f"'{path}' is not a Keras model.",
                     "It is an HDF5 file without a model_config and without Keras' weights.",
@@ -426,6 +421,13 @@ def _read_h5(path: Path) -> ModelFile:
             return ModelFile(path, "weights_h5", {}, version, backend)
     config = _parse_json(path, text.encode("utf-8", "surrogatepass"), "model_config")
     return ModelFile(path, "h5", _model_config(path, config), version, backend)
+
+
+def _weights_group(h5: Any) -> Any:
+    """The group with the weights; the root in a weights-only file."""
+    if isinstance(h5.get("model_weights", getlink=True), h5py.HardLink):
+        return h5["model_weights"]
+    return h5
 
 
 def _text_attribute(path: Path, holder: Any, name: str) -> str | None:

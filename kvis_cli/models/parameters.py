@@ -12,9 +12,7 @@ Counter = Callable[[Config, list[Shape]], int]
 _COUNTERS: dict[str, Counter] = {}
 
 
-def count_parameters(
-    class_name: str, config: Config, inputs: Sequence[Shape | None]
-) -> int | None:
+def count_parameters(class_name: str, config: Config, inputs: Sequence[Shape | None]) -> int | None:
     """Count the weights of one layer, trained or not.
 
     Returns
@@ -223,7 +221,10 @@ def _multi_head_attention(config: Config, inputs: list[Shape]) -> int:
     heads, key_dim = int(config["num_heads"]), int(config["key_dim"])
     value_dim = int(config.get("value_dim") or key_dim)
     out = config.get("output_shape")
-    out_size = _size(query[-1]) if out is None else math.prod(out) if isinstance(out, (list, tuple)) else int(out)
+    if out is None:
+        out_size = _size(query[-1])
+    else:
+        out_size = math.prod(out) if isinstance(out, (list, tuple)) else int(out)
     total = 0
     for source, size in ((query, key_dim), (key, key_dim), (value, value_dim)):
         total += _size(source[-1]) * heads * size + _bias(config, heads * size)
@@ -231,6 +232,11 @@ def _multi_head_attention(config: Config, inputs: list[Shape]) -> int:
     if config.get("use_gate"):
         total += _size(query[-1]) * heads * value_dim + _bias(config, heads * value_dim)
     return total
+
+
+@_counts("LayerScale")
+def _layer_scale(config: Config, inputs: list[Shape]) -> int:
+    return int(config["projection_dim"])
 
 
 @_counts("Attention", "AdditiveAttention")

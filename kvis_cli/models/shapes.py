@@ -44,7 +44,8 @@ def output_shapes(
         return [None]
     try:
         if class_name in _MULTI_RULES:
-            return list(_MULTI_RULES[class_name](config, known) or [None])
+            found = _MULTI_RULES[class_name](config, known)
+            return [None] if found is None else [*found]
         if class_name in _RULES:
             return [_RULES[class_name](config, known)]
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
@@ -118,7 +119,7 @@ def _windowed(
 @_rule(
     "Activation", "ActivityRegularization", "AlphaDropout", "AutoContrast", "BatchNormalization",
     "CutMix", "Dropout", "ELU", "Equalization", "GaussianDropout", "GaussianNoise",
-    "GroupNormalization", "Identity", "LayerNormalization", "LeakyReLU",
+    "CustomScaleLayer", "GroupNormalization", "Identity", "LayerNormalization", "LayerScale", "LeakyReLU",
     "Masking", "Normalization", "PReLU", "RMSNormalization", "RandAugment", "RandomBrightness",
     "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform",
     "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
@@ -190,9 +191,7 @@ def _conv_transpose(config: Config, inputs: list[Shape]) -> Shape:
             pad = window // 2
             out.append(size * s if p is None else (size - 1) * s + window - 2 * pad + p)
         else:
-            out.append(
-                size * s + max(window - s, 0) if p is None else (size - 1) * s + window + p
-            )
+            out.append(size * s + max(window - s, 0) if p is None else (size - 1) * s + window + p)
     return _join(config, batch, out, int(config["filters"]))
 
 
