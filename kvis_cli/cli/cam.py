@@ -1,0 +1,44 @@
+"""``kvis cam``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from kvis_cli.cli.options import with_options
+from kvis_cli.cli.shared import Json, Quiet, Traceback, run_spec
+from kvis_cli.spec.job import CamSpec, JobSpec, ModelSpec
+
+
+@with_options(CamSpec, ModelSpec, JobSpec)
+def cam(
+    model: Annotated[str, typer.Argument(help="Model file, or keras.applications name.")],
+    images: Annotated[list[str], typer.Argument(help="Pictures, folders and globs.")],
+    *,
+    given: dict[type, dict[str, Any]],
+    json: Json = False,
+    quiet: Quiet = False,
+    traceback: Traceback = False,
+) -> None:
+    """Where does the model look? Class activation maps over your photos.
+
+    Examples:
+
+      kvis cam model.keras cat.jpg --class 281
+
+      kvis cam mobilenet_v2 photos/ --class top3 --grid
+
+      kvis cam model.h5 'photos/*.png' --class "tabby,bear" --layer base/conv5 --raw
+    """
+    run_spec(
+        {
+            **given[JobSpec],
+            "models": [{"path": model, **given[ModelSpec]}],
+            "images": images,
+            "tasks": [{"cam": given[CamSpec]}],
+        },
+        as_json=json,
+        quiet=quiet,
+        show_traceback=traceback,
+    )

@@ -1,0 +1,103 @@
+"""Command-line options made from spec fields, so that flags and YAML keys are one definition."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from kvis_cli.spec.fields import Spec, flag_of, key_of
+
+
+def with_options(*specs: type[Spec]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add an option for every field of `specs` to a command.
+
+    The command gets them as ``given``: one dict per spec, holding only what the user typed, keys
+    as in a job file. What is left out gets its default from the spec itself.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != "given"]
+        hints = typing.get_type_hints(command, include_extras=True)
+        own = [p.replace(annotation=hints[p.name]) for p in own]
+        fields = [
+            (spec, name, field)
+            for spec in specs
+            for name, field in spec.model_fields.items()
+            if flag_of(name, field) is not None
+        ]
+        extra = [_parameter(spec, name, field) for spec, name, field in fields]
+
+        def run(**values: Any) -> None:
+            given: dict[type[Spec], dict[str, Any]] = {spec: {} for spec in specs}
+            for spec, name, field in fields:
+                value = values.pop(_argument(spec, name))
+                if value is not None and value != []:
+                    given[spec][key_of(name, field)] = value
+            command(**values, given=given)
+
+        positional = [p for p in own if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+        keyword = [p for p in own if p.kind is inspect.Parameter.KEYWORD_ONLY]
+        parameters = [
+            p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*positional, *extra, *keyword)
+        ]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        run.__name__ = command.__name__
+        run.__doc__ = command.__doc__
+        return run
+
+    return decorate
+
+
+def _argument(spec: type[Spec], name: str) -> str:
+    return f"{spec.__name__}_{name}"
+
+
+def _parameter(spec: type[Spec], name: str, field: FieldInfo) -> inspect.Parameter:
+    flag = flag_of(name, field)
+    assert flag is not None
+    kind, choices = _cli_type(field.annotation)
+    names = [flag.name, *([flag.short] if flag.short else [])]
+    if kind is bool:
+        names[0] = f"{flag.name}/--no-{flag.name[2:]}"
+    option = typer.Option(
+        *names,
+        help=_with_default(field),
+        rich_help_panel=flag.panel,
+        metavar=flag.metavar or ("|".join(choices) if choices else None),
+        show_default=False,
+    )
+    annotation = Annotated[list[str] | None if kind is list else (kind | None), option]  # type: ignore[valid-type]
+    return inspect.Parameter(
+        _argument(spec, name), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+    )
+
+
+def _with_default(field: FieldInfo) -> str:
+    default = field.get_default(call_default_factory=True)
+    text = field.description or ""
+    if default in (None, PydanticUndefined, False, True, [], ""):
+        return text
+    shown = ", ".join(default) if isinstance(default, list) else default
+    return f"{text} (default: {shown})"
+
+
+def _cli_type(annotation: Any) -> tuple[Any, list[str]]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _cli_type(get_args(annotation)[0])
+    if origin is Literal:
+        return str, [str(a) for a in get_args(annotation)]
+    if origin in (Union, types.UnionType):
+        kinds = [_cli_type(a) for a in get_args(annotation) if a is not type(None)]
+        return kinds[0]
+    if origin is list:
+        return list, []
+    return (annotation if annotation in (bool, int, float) else str), []

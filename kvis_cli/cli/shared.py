@@ -1,0 +1,88 @@
+"""Options that every command has, and the one way from a command to the runner."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from kvis_cli.cli.console import ConsoleListener, print_error
+from kvis_cli.errors import ExitCode, KvisError
+
+OUTPUT = "Output"
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the results as JSON.", rich_help_panel=OUTPUT)
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Only errors on stderr.", rich_help_panel=OUTPUT),
+]
+Traceback = Annotated[
+    bool,
+    typer.Option("--traceback", help="Show where an error came from.", rich_help_panel=OUTPUT),
+]
+
+
+@contextmanager
+def exit_codes(show_traceback: bool = False) -> Iterator[None]:
+    """Turn errors into messages and exit codes.
+
+    Raises
+    ------
+    typer.Exit
+        With the code of the error.
+    """
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KvisError as error:
+        if show_traceback:
+            traceback.print_exc()
+        print_error(error)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except BrokenPipeError:
+        # The reader (`| head`) has left; nothing more can be said on stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(ExitCode.FAILED) from None
+    except Exception as error:
+        if show_traceback:
+            traceback.print_exc()
+        bug = KvisError(
+            f"kvis failed: {type(error).__name__}: {' '.join(str(error).split())[:500]}",
+            "That is a mistake in kvis, or something that it does not know.",
+            "" if show_traceback else "Run it again with --traceback and report what it prints.",
+        )
+        print_error(bug)
+        raise typer.Exit(ExitCode.FAILED) from None
+
+
+def run_spec(
+    values: Mapping[str, Any], *, as_json: bool, quiet: bool, show_traceback: bool
+) -> None:
+    """Validate a job given as flags, run it, print what it wrote and leave with its code."""
+    with exit_codes(show_traceback):
+        from kvis_cli.jobs.runner import run_job
+        from kvis_cli.spec.build import build_job
+
+        job = build_job(values, as_flags=True)
+        listener = ConsoleListener(quiet=quiet, as_json=as_json)
+        try:
+            outcome = run_job(job, listener)
+        finally:
+            listener.close()
+        if as_json:
+            failures = [
+                {"what": what, "error": str(error)} for what, error in outcome.failures
+            ]
+            listener.print_json({"results": listener.rows, "failures": failures})
+        if outcome.exit_code:
+            raise typer.Exit(outcome.exit_code)

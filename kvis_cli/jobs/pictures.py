@@ -1,0 +1,161 @@
+"""From an explanation and its photo to files, on threads beside the computing."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kvis_cli.explanation import Explanation
+from kvis_cli.jobs.photos import Photo, read_photo
+from kvis_cli.jobs.store import ResultStore
+from kvis_cli.models.fitting import Placement
+from kvis_cli.render.caption import with_note
+from kvis_cli.render.overlay import Style, render_view
+from kvis_cli.render.resize import fit_size, resize_photo
+from kvis_cli.render.scale import shared_limit
+from kvis_cli.spec.job import PictureSpec
+
+# Pictures waiting to be encoded; more would only fill memory while the computing runs ahead.
+MAX_PENDING = 32
+GRID_CELL = 320
+
+
+@dataclass(frozen=True)
+class Item:
+    """One explanation of one photo, ready to be drawn.
+
+    Attributes
+    ----------
+    name
+        The photo's part of the file name.
+    folder
+        Subfolder of the results, empty for none.
+    show_layer
+        Whether the layer belongs into the file name.
+    """
+
+    explanation: Explanation
+    photo: Path
+    placement: Placement
+    name: str
+    folder: str = ""
+    show_layer: bool = False
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def path(self, store: ResultStore, suffix: str = ".png") -> Path:
+        e = self.explanation
+        layer = e.layer.replace("/", ".") if self.show_layer else ""
+        return store.path(
+            self.name, e.method, e.target.name, layer, suffix=suffix, folder=self.folder
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A small copy of a picture for the sheet, with what is written under it."""
+
+    picture: np.ndarray
+    caption: str
+    limit: float = 0.0
+
+
+Done = Callable[[Item, Path, Cell | None], None]
+
+
+class PictureWriter:
+    """Draws, encodes and writes pictures on threads.
+
+    Parameters
+    ----------
+    store
+        Where they go.
+    spec
+        How they look.
+    done
+        Called in the caller's thread, in order, for each finished picture.
+    """
+
+    def __init__(self, store: ResultStore, spec: PictureSpec, done: Done, threads: int = 2) -> None:
+        self.store = store
+        self.spec = spec
+        self.done = done
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="kvis-picture")
+        self._pending: deque[tuple[Item, Future[tuple[Path, Cell | None]]]] = deque()
+        self._held: list[Item] = []
+
+    def add(self, item: Item, pixels: np.ndarray) -> None:
+        """Take an explanation. With a shared scale it waits for the others."""
+        if self.spec.scale == "shared":
+            self._held.append(item)
+            return
+        self._submit(item, pixels, None)
+
+    def flush(self) -> None:
+        """Draw what waits for the shared scale, and wait until everything is on disk."""
+        limits: dict[str, float] = {}
+        kinds = {item.explanation.kind for item in self._held}
+        for kind in kinds:
+            maps = [i.explanation.map for i in self._held if i.explanation.kind == kind]
+            if kind != "image":
+                limits[kind] = shared_limit(maps, kind)
+        photo: Photo | None = None
+        for item in self._held:
+            if photo is None or photo.path != item.photo:
+                photo = read_photo(item.photo)
+            self._submit(item, photo.pixels, limits.get(item.explanation.kind))
+        self._held = []
+        while self._pending:
+            self._collect()
+
+    def close(self) -> None:
+        """Drop what has not begun and end the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, item: Item, pixels: np.ndarray, limit: float | None) -> None:
+        self._pending.append((item, self._pool.submit(self._draw, item, pixels, limit)))
+        while len(self._pending) > MAX_PENDING or (
+            self._pending and self._pending[0][1].done()
+        ):
+            self._collect()
+
+    def _collect(self) -> None:
+        item, future = self._pending.popleft()
+        path, cell = future.result()
+        self.done(item, path, cell)
+
+    def _draw(
+        self, item: Item, pixels: np.ndarray, limit: float | None
+    ) -> tuple[Path, Cell | None]:
+        explanation = item.explanation
+        style = self.style(explanation, limit)
+        height, width = pixels.shape[:2]
+        raw = item.placement.to_photo(explanation.map, height, width)
+        picture = render_view("overlay", pixels, raw, style)
+        if explanation.warnings:
+            picture = with_note(picture, explanation.warnings[0])
+        path = self.store.write_picture(item.path(self.store), picture, item.about)
+        if self.spec.raw:
+            self.store.write_raw(item.path(self.store, ".npz"), explanation)
+        if not self.spec.grid:
+            return path, None
+        size = fit_size((height, width), (GRID_CELL, GRID_CELL))
+        small = resize_photo(picture, size) if size < (height, width) else picture
+        return path, Cell(small, caption(explanation), style.scaled(explanation.map).limit)
+
+    def style(self, explanation: Explanation, limit: float | None = None) -> Style:
+        """The look of an explanation's map."""
+        kind = "signed" if explanation.kind == "signed" else "heatmap"
+        return Style(alpha=self.spec.overlay, colormap=self.spec.colormap, kind=kind, limit=limit)
+
+
+def caption(explanation: Explanation) -> str:
+    """``tabby 0.39`` or ``tabby 14.2``: the probability where there is one, else the score."""
+    value = explanation.probability
+    number = f"{explanation.score:.3g}" if value is None else f"{value:.3f}"
+    return f"{explanation.target.label} {number}"

@@ -1,0 +1,261 @@
+"""A model as its files describe it, before anything of TensorFlow is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kvis_cli.errors import ModelError, UnknownNameError, UsageError
+from kvis_cli.models import applications, autolayer, preprocessing
+from kvis_cli.models.architecture import Architecture, LayerCall
+from kvis_cli.models.files import ModelFile, read_model_file
+from kvis_cli.models.fingerprint import Choice, guess_preprocessing
+from kvis_cli.models.labels import Labels, imagenet, read_labels
+from kvis_cli.models.sidecar import Sidecar, read_sidecar
+from kvis_cli.models.targets import Head
+from kvis_cli.models.upgrade import upgrade
+from kvis_cli.spec.job import ModelSpec, parse_size
+
+DEFAULT_SIZE = 224
+# Layers that may stand between the last activation and the output.
+_AFTER_HEAD = frozenset({"Reshape", "Flatten", "Dropout", "Identity", "Permute", "Cast"})
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """The input that photos go into.
+
+    Attributes
+    ----------
+    height, width
+        In pixels; what the model says, else `--size`, else the default.
+    channels
+        1, 3, 4 or what the model takes.
+    channels_first
+        Whether the model wants ``(B, C, H, W)``.
+    free
+        Whether the model left the size open.
+    """
+
+    height: int
+    width: int
+    channels: int
+    channels_first: bool = False
+    free: bool = False
+
+
+@dataclass
+class ModelCard:
+    """What is known of a model without running it.
+
+    Attributes
+    ----------
+    spec
+        The request.
+    name
+        For file names: the file's stem or the application's name.
+    file
+        The model file; None for an application.
+    application
+        The application; None for a file.
+    config
+        ``{"class_name", "config"}`` after the upgrade; empty for an application not yet built.
+    changes
+        What the upgrade changed, one sentence each.
+    architecture
+        The flat graph.
+    sidecar
+        What the sidecar says.
+    """
+
+    spec: ModelSpec
+    name: str
+    file: ModelFile | None = None
+    application: applications.ApplicationRef | None = None
+    config: dict[str, Any] = field(default_factory=dict, repr=False)
+    changes: list[str] = field(default_factory=list)
+    architecture: Architecture = field(default_factory=lambda: Architecture("", ""), repr=False)
+    sidecar: Sidecar = field(default_factory=Sidecar)
+    sidecar_file: Path | None = None
+
+    @property
+    def reference(self) -> str:
+        """What the user typed."""
+        return self.spec.path
+
+    # What follows is derived from the architecture, so it also serves a live model.
+
+    def output_index(self) -> int:
+        """Which output is explained."""
+        outputs = self.architecture.outputs
+        if self.spec.output is None:
+            return 0
+        names = [o.key or o.name for o in outputs]
+        if self.spec.output in names:
+            return names.index(self.spec.output)
+        text = self.spec.output
+        if text.lstrip("-").isdigit() and -len(names) <= int(text) < len(names):
+            return int(text) % len(names)
+        raise UnknownNameError.of("output", text, names, where=f"of {self.reference}")
+
+    def image_input(self) -> ImageInput:
+        """The size that photos are brought to.
+
+        Raises
+        ------
+        ModelError
+            When the model takes no pictures.
+        """
+        wanted = self.spec.size or self.sidecar.size
+        inputs = self.architecture.inputs
+        if not inputs and wanted:
+            height, width = parse_size(str(wanted))
+            return ImageInput(height, width, 3, free=True)
+        pictures = [i for i in inputs if i.shape is not None and len(i.shape) == 4]
+        if not pictures:
+            shapes = ", ".join(str(i.shape) for i in inputs) or "unknown"
+            raise ModelError(
+                f"{self.reference} takes no pictures.",
+                f"Its inputs have the shapes {shapes}; a picture is (batch, height, width, "
+                "channels).",
+                "Give --size where the model file does not say its input." if not inputs else "",
+            )
+        shape = pictures[0].shape
+        assert shape is not None
+        first = _channels_first(self.architecture, shape)
+        height, width = (shape[2], shape[3]) if first else (shape[1], shape[2])
+        channels = (shape[1] if first else shape[3]) or 3
+        free = height is None or width is None
+        if wanted is not None:
+            asked = parse_size(str(wanted))
+            if not free and asked != (height, width):
+                raise UsageError(
+                    f"--size {asked[1]}x{asked[0]} does not fit {self.reference}.",
+                    f"The model takes {width}x{height} and nothing else.",
+                    "Leave --size out.",
+                )
+            height, width = asked
+        return ImageInput(height or DEFAULT_SIZE, width or DEFAULT_SIZE, channels, first, free)
+
+    def preprocessing(self) -> Choice:
+        """The preprocessing and the reason for it."""
+        if self.spec.preprocess != "auto":
+            return Choice(preprocessing.parse(self.spec.preprocess), "as asked")
+        if self.sidecar.preprocess not in (None, "auto"):
+            assert self.sidecar.preprocess is not None and self.sidecar_file is not None
+            return Choice(
+                preprocessing.parse(self.sidecar.preprocess), f"from {self.sidecar_file.name}"
+            )
+        return guess_preprocessing([(c.class_name, c.name) for c in self.architecture.calls])
+
+    def head(self) -> Head:
+        """The explained output's units and their names.
+
+        Raises
+        ------
+        ModelError
+            When the file does not say how many outputs there are.
+        """
+        outputs = self.architecture.outputs
+        shape = outputs[self.output_index()].shape if outputs else None
+        if not shape or shape[-1] is None:
+            raise ModelError(
+                f"The number of outputs of {self.reference} is not known.",
+                f"Its output has the shape {shape}.",
+            )
+        units = shape[-1]
+        binary = units == 1 and self.final_activation() == "sigmoid"
+        return Head(units, self._labels(units), binary)
+
+    def final_activation(self) -> str:
+        """The name of the activation that ends the explained output; ``linear`` for none."""
+        outputs = self.architecture.outputs
+        call: LayerCall | None = outputs[self.output_index()].call if outputs else None
+        while call is not None:
+            if call.class_name == "Softmax":
+                return "softmax"
+            activation = call.config.get("activation")
+            if isinstance(activation, dict):
+                activation = activation.get("config", activation.get("class_name"))
+            if isinstance(activation, str):
+                return activation.lower()
+            if call.class_name not in _AFTER_HEAD or len(call.inputs) != 1:
+                break
+            call = call.inputs[0]
+        return "linear"
+
+    def _labels(self, units: int) -> Labels:
+        if self.spec.labels:
+            if self.spec.labels.lower() == "imagenet":
+                return imagenet()
+            return read_labels(Path(self.spec.labels).expanduser())
+        if isinstance(self.sidecar.labels, list):
+            return Labels(tuple(self.sidecar.labels), self.sidecar_file.name)  # type: ignore[union-attr]
+        if self.sidecar.labels == "imagenet":
+            return imagenet()
+        if self.sidecar.labels:
+            assert self.sidecar_file is not None
+            return read_labels(self.sidecar_file.parent / self.sidecar.labels)
+        if self.file is not None:
+            for name in (f"{self.file.path.stem}.labels.txt", "labels.txt"):
+                beside = self.file.path.with_name(name)
+                if beside.is_file():
+                    labels = read_labels(beside)
+                    # A labels.txt may belong to another model of the same folder.
+                    if name != "labels.txt" or len(labels.names) in (units, units + (units == 1)):
+                        return labels
+        return imagenet() if units == 1000 else Labels()
+
+    def cam_layer(self, address: str) -> tuple[LayerCall, str]:
+        """The layer call that a CAM reads, and the reason for it."""
+        if address == "auto" and self.sidecar.layer:
+            return autolayer.resolve(
+                self.architecture, self.sidecar.layer, model=self.reference
+            ), f"from {self.sidecar_file.name}" if self.sidecar_file else ""
+        if address == "auto":
+            choice = autolayer.choose_cam_layer(self.architecture, self.output_index())
+            return choice.call, choice.reason
+        return autolayer.resolve(self.architecture, address, model=self.reference), "as asked"
+
+
+def read_card(spec: ModelSpec) -> ModelCard:
+    """Read what a model's files say about it, without TensorFlow.
+
+    Raises
+    ------
+    ModelError
+        For a file that is missing, damaged, unsafe or no model.
+    UnknownNameError
+        For a name that is neither a file nor an application.
+    """
+    path = Path(spec.path).expanduser()
+    if not path.exists():
+        reference = applications.parse_reference(spec.path)
+        if reference is not None:
+            return ModelCard(spec, reference.name, application=reference)
+        if not path.suffix and path.parent == Path() and ":" not in path.name:
+            raise applications.unknown(spec.path)
+    file = read_model_file(path)
+    upgraded = upgrade(file.config, keras_version=file.keras_version)
+    found = read_sidecar(path)
+    return ModelCard(
+        spec,
+        path.stem,
+        file=file,
+        config=upgraded.config,
+        changes=list(upgraded.changes),
+        architecture=Architecture.from_config(upgraded.config),
+        sidecar=found[0] if found else Sidecar(),
+        sidecar_file=found[1] if found else None,
+    )
+
+
+def _channels_first(architecture: Architecture, shape: tuple[int | None, ...]) -> bool:
+    for call in architecture.calls:
+        stated = call.config.get("data_format")
+        if stated in ("channels_first", "channels_last"):
+            return bool(stated == "channels_first")
+    return shape[1] in (1, 3) and shape[3] not in (1, 3, 4)
+
+

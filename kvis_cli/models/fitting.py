@@ -1,0 +1,112 @@
+"""How a photo meets the model's input size, and how a map finds its way back onto the photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from kvis_cli.errors import InputError
+from kvis_cli.render.resize import resize_map
+
+Fit = Literal["resize", "crop", "pad"]
+PAD_GREY = 127
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the model's input lies on the photo.
+
+    Attributes
+    ----------
+    left, top, right, bottom
+        The input's edges in photo pixels; outside the photo where it was padded.
+    """
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def to_photo(self, raw: np.ndarray, height: int, width: int) -> np.ndarray:
+        """A map over the input ``(h, w)`` as a map over the photo ``(height, width)``.
+
+        Where the model saw nothing of the photo (``crop``) the map is 0.
+        """
+        box = (self.bottom - self.top, self.right - self.left)
+        if (self.left, self.top, *box) == (0, 0, height, width):
+            return raw
+        inside = resize_map(raw, box)
+        result = np.zeros((height, width), np.float32)
+        top, left = max(self.top, 0), max(self.left, 0)
+        bottom, right = min(self.bottom, height), min(self.right, width)
+        result[top:bottom, left:right] = inside[
+            top - self.top : bottom - self.top, left - self.left : right - self.left
+        ]
+        return result
+
+
+def fit_photo(
+    pixels: np.ndarray, height: int, width: int, channels: int, fit: Fit = "resize"
+) -> tuple[np.ndarray, Placement]:
+    """A photo at the model's input size.
+
+    Parameters
+    ----------
+    pixels
+        uint8 ``(H, W, 3)``.
+    height, width, channels
+        The input's size; 1 channel is luminance, 4 has an opaque alpha.
+    fit
+        ``resize`` stretches, ``crop`` takes the largest centred part of the input's proportions,
+        ``pad`` keeps all of the photo and fills with grey.
+
+    Returns
+    -------
+    input, placement
+        uint8 ``(height, width, channels)`` and where it lies on the photo.
+
+    Raises
+    ------
+    InputError
+        For a number of channels that a picture cannot have.
+    """
+    if channels not in (1, 3, 4):
+        raise InputError(
+            f"The model takes {channels} channels.",
+            "A picture has 1 (grey), 3 (RGB) or 4 (RGBA).",
+            "Give such inputs as .npy arrays.",
+        )
+    image = Image.fromarray(pixels)
+    if channels != 3:
+        image = image.convert("L" if channels == 1 else "RGBA")
+    placement = _placement(image.height, image.width, height, width, fit)
+    if fit == "pad":
+        inner = (image.width, image.height)
+        scale = width / (placement.right - placement.left)
+        size = tuple(max(1, round(v * scale)) for v in inner)
+        canvas = Image.new(image.mode, (width, height), _grey(channels))
+        at = (round(-placement.left * scale), round(-placement.top * scale))
+        canvas.paste(image.resize((size[0], size[1]), Image.Resampling.BILINEAR), at)
+        image = canvas
+    else:
+        box = (placement.left, placement.top, placement.right, placement.bottom)
+        image = image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+    array = np.asarray(image)
+    return (array[..., np.newaxis] if array.ndim == 2 else array), placement
+
+
+def _grey(channels: int) -> int | tuple[int, ...]:
+    return PAD_GREY if channels == 1 else (PAD_GREY, PAD_GREY, PAD_GREY, 255)[:channels]
+
+
+def _placement(photo_h: int, photo_w: int, height: int, width: int, fit: Fit) -> Placement:
+    if fit == "resize":
+        return Placement(0, 0, photo_w, photo_h)
+    choose = min if fit == "crop" else max
+    scale = choose(photo_w / width, photo_h / height)
+    box_w, box_h = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (photo_w - box_w) // 2, (photo_h - box_h) // 2
+    return Placement(left, top, left + box_w, top + box_h)
