@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -16,8 +15,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from kvis_cli.errors import InputError, UsageError, close_matches
 
 SUFFIXES = frozenset(
-    ".avif .bmp .dib .gif .ico .j2k .jfif .jp2 .jpe .jpeg .jpg .pbm .pcx .pgm .png .pnm .ppm .qoi "
-    ".sgi .tga .tif .tiff .webp .xbm .xpm".split()
+    f".{name}"
+    for name in (
+        "avif bmp dib gif ico j2k jfif jp2 jpe jpeg jpg pbm pcx pgm png pnm ppm qoi sgi tga tif "
+        "tiff webp xbm xpm"
+    ).split()
 )
 MAX_PIXELS = 200_000_000
 
@@ -62,14 +64,20 @@ def find_images(references: Sequence[str]) -> list[Path]:
         elif path.exists():
             files = [path]
         elif glob.has_magic(reference):
-            files = [Path(f) for f in glob.glob(os.path.expanduser(reference), recursive=True)]
-            files = [f for f in files if f.is_file()]
+            files = [f for f in expand_glob(reference) if f.is_file()]
             if not files:
                 raise UsageError(f"No file matches '{reference}'.")
         else:
             raise _missing(path, reference)
         found.update(dict.fromkeys(sorted(files, key=natural_key)))
     return list(found)
+
+
+def expand_glob(pattern: str) -> list[Path]:
+    """The paths that match `pattern` (``~`` and ``**`` included), in natural order."""
+    # pathlib's glob is relative to a folder and refuses absolute patterns.
+    found = glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207
+    return sorted((Path(f) for f in found), key=natural_key)
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
@@ -151,7 +159,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return image
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        if rgba.getextrema()[3] == (255, 255):
+        if rgba.getchannel("A").getextrema() == (255, 255):
             return rgba.convert("RGB")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")

@@ -18,8 +18,8 @@ from kvis_cli.models.fitting import Placement
 from kvis_cli.render.caption import with_note
 from kvis_cli.render.overlay import Style, render_view
 from kvis_cli.render.resize import fit_size, resize_photo
-from kvis_cli.render.scale import shared_limit
-from kvis_cli.spec.job import PictureSpec
+from kvis_cli.render.scale import MapKind, shared_limit
+from kvis_cli.spec.pictures import PictureSpec
 
 # Pictures waiting to be encoded; more would only fill memory while the computing runs ahead.
 MAX_PENDING = 32
@@ -119,9 +119,7 @@ class PictureWriter:
 
     def _submit(self, item: Item, pixels: np.ndarray, limit: float | None) -> None:
         self._pending.append((item, self._pool.submit(self._draw, item, pixels, limit)))
-        while len(self._pending) > MAX_PENDING or (
-            self._pending and self._pending[0][1].done()
-        ):
+        while len(self._pending) > MAX_PENDING or (self._pending and self._pending[0][1].done()):
             self._collect()
 
     def _collect(self) -> None:
@@ -150,7 +148,7 @@ class PictureWriter:
 
     def style(self, explanation: Explanation, limit: float | None = None) -> Style:
         """The look of an explanation's map."""
-        kind = "signed" if explanation.kind == "signed" else "heatmap"
+        kind: MapKind = "signed" if explanation.kind == "signed" else "heatmap"
         return Style(alpha=self.spec.overlay, colormap=self.spec.colormap, kind=kind, limit=limit)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvis_cli.errors import UsageError
-from kvis_cli.jobs.photos import find_images, natural_key
+from kvis_cli.jobs.photos import expand_glob, find_images
 from kvis_cli.models.applications import parse_reference
-from kvis_cli.spec.job import JobSpec, ModelSpec
+from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.model import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def make_plan(job: JobSpec) -> Plan:
 def _expand(text: str) -> list[str]:
     if not glob.has_magic(text) or Path(text).exists() or parse_reference(text):
         return [text]
-    found = sorted((Path(p) for p in glob.glob(text, recursive=True)), key=natural_key)
+    found = expand_glob(text)
     # Sidecars and label files lie beside checkpoints.
     files = [str(p) for p in found if p.suffix.lower() in (".keras", ".h5", ".hdf5") or p.is_dir()]
     if not files:

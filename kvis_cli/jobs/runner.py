@@ -24,11 +24,13 @@ from kvis_cli.jobs.store import ResultStore, safe_name, unique_names
 from kvis_cli.jobs.tensorflow import Device, check_device, start
 from kvis_cli.models.card import ModelCard, read_card
 from kvis_cli.models.fitting import Placement, fit_photo
-from kvis_cli.spec.job import CamSpec, JobSpec
+from kvis_cli.spec.job import JobSpec, TaskSpec
+from kvis_cli.spec.pictures import ExplainSpec
 
 if TYPE_CHECKING:
     from kvis_cli.explanation import Explanation
     from kvis_cli.jobs.explainers import Explainer
+    from kvis_cli.jobs.makers import Maker
     from kvis_cli.models.opening import OpenModel
 
 TOP = 5
@@ -103,7 +105,7 @@ class Runner:
         """Run, and write the manifest whatever happens."""
         began = time.monotonic()
         check_device(self.job.device)
-        if not self.plan.images:
+        if not self.plan.images and any(task.needs_images for task in self.job.tasks):
             raise UsageError("There is no image to explain.", "", "Give files, folders or globs.")
         cards = list(self._cards())
         if not cards:
@@ -143,20 +145,47 @@ class Runner:
         import tensorflow as tf
 
         from kvis_cli.jobs.explainers import EXPLAINERS
+        from kvis_cli.jobs.makers import MAKERS
         from kvis_cli.models.opening import open_model
 
         self.listener.stage(f"opening {card.reference}")
         with tf.device(self.device.name):
-            opened = open_model(card, seed=self.job.seed)
-            self._tell(opened)
+            top = any(task.needs_head for task in self.job.tasks)
+            opened = open_model(card, top=top, seed=self.job.seed)
+            self._tell(opened, top)
             folder = safe_name(card.name) if several else ""
             for task in self.job.tasks:
-                explainer = EXPLAINERS[task.kind](opened, task)
-                for note in explainer.notes:
-                    self.listener.note(note)
-                self._run_task(opened, task, explainer, folder)
+                if task.needs_images:
+                    explainer = EXPLAINERS[task.kind](opened, task)
+                    self._notes(explainer.notes)
+                    self._run_task(opened, task, explainer, folder)
+                else:
+                    maker = MAKERS[task.kind](opened, task, self.job)
+                    self._notes(maker.notes)
+                    self._make(maker, task, opened, folder)
 
-    def _tell(self, opened: OpenModel) -> None:
+    def _notes(self, notes: list[str]) -> None:
+        for note in notes:
+            self.listener.note(note)
+
+    def _make(self, maker: Maker, task: TaskSpec, opened: OpenModel, folder: str) -> None:
+        for made in maker(self.store, self.listener, folder):
+            row = {
+                "model": opened.card.reference,
+                "model_sha256": opened.digest,
+                "method": task.kind,
+                **made.about,
+                "file": made.path.relative_to(self.store.folder).as_posix(),
+                "warnings": list(made.warnings),
+            }
+            for warning in made.warnings:
+                self.listener.warn(f"{made.path.name}: {warning}")
+            self.store.add(row)
+            self.outcome.rows.append(row)
+            self.listener.row(row)
+            self._wrote(made.path)
+
+    def _tell(self, opened: OpenModel, top: bool) -> None:
         card, architecture = opened.card, opened.card.architecture
         params = architecture.params
         size = opened.image_input
@@ -164,7 +193,8 @@ class Runner:
         if params:
             facts.append(f"{params:,} parameters")
         facts.append(f"input {size.width}×{size.height}×{size.channels}")
-        facts.append(f"{opened.head.classes} classes, labels: {opened.head.labels.source}")
+        if top:
+            facts.append(f"{opened.head.classes} classes, labels: {opened.head.labels.source}")
         self.listener.note(f"model {card.reference}: {', '.join(facts)}")
         for change in card.changes:
             self.listener.note(f"upgraded: {change}")
@@ -173,7 +203,7 @@ class Runner:
         tell(f"preprocessing {choice.preprocessing.describe()} ({choice.reason})")
 
     def _run_task(
-        self, opened: OpenModel, task: CamSpec, explainer: Explainer, folder: str
+        self, opened: OpenModel, task: ExplainSpec, explainer: Explainer, folder: str
     ) -> None:
         writer = PictureWriter(self.store, task, self._picture_done)
         self._sheet: SheetMaker | None = None
@@ -201,7 +231,7 @@ class Runner:
     def _take(
         self,
         opened: OpenModel,
-        task: CamSpec,
+        task: ExplainSpec,
         writer: PictureWriter,
         prepared: Prepared,
         explanations: list[Explanation],
@@ -274,9 +304,7 @@ class Runner:
 
         def prepare(path: Path) -> Prepared:
             photo = read_photo(path)
-            array, placement = fit_photo(
-                photo.pixels, size.height, size.width, size.channels, fit
-            )
+            array, placement = fit_photo(photo.pixels, size.height, size.width, size.channels, fit)
             return Prepared(photo, array, placement)
 
         batch_size = self._batch_size()
@@ -370,7 +398,7 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def _columns(explanations: list[Explanation], task: CamSpec) -> list[str]:
+def _columns(explanations: list[Explanation], task: ExplainSpec) -> list[str]:
     """What tells the columns apart: the method, the layer, the class, whichever vary."""
     methods = len({e.method for e in explanations}) > 1
     layers = len({e.layer for e in explanations}) > 1

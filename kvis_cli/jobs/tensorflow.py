@@ -170,5 +170,3 @@ def _silent_stderr() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
-
-

@@ -15,7 +15,7 @@ from kvis_cli.models.labels import Labels, imagenet, read_labels
 from kvis_cli.models.sidecar import Sidecar, read_sidecar
 from kvis_cli.models.targets import Head
 from kvis_cli.models.upgrade import upgrade
-from kvis_cli.spec.job import ModelSpec, parse_size
+from kvis_cli.spec.model import ModelSpec, parse_size
 
 DEFAULT_SIZE = 224
 # Layers that may stand between the last activation and the output.
@@ -128,7 +128,7 @@ class ModelCard:
         channels = (shape[1] if first else shape[3]) or 3
         free = height is None or width is None
         if wanted is not None:
-            asked = parse_size(str(wanted))
+            asked: tuple[int, int] = parse_size(str(wanted))
             if not free and asked != (height, width):
                 raise UsageError(
                     f"--size {asked[1]}x{asked[0]} does not fit {self.reference}.",
@@ -257,5 +257,3 @@ def _channels_first(architecture: Architecture, shape: tuple[int | None, ...]) -
         if stated in ("channels_first", "channels_last"):
             return bool(stated == "channels_first")
     return shape[1] in (1, 3) and shape[3] not in (1, 3, 4)
-
-

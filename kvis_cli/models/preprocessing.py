@@ -38,16 +38,16 @@ class Preprocessing:
         x = np.asarray(pixels, np.float32)
         if self.color == "bgr" and x.shape[-1] == 3:
             x = x[..., ::-1]
-        return (x - np.float32(self.mean)) / np.float32(self.std)
+        return (x - _float32(self.mean)) / _float32(self.std)
 
     def invert(self, inputs: np.ndarray) -> np.ndarray:
         """Model inputs ``(…, C)`` as 0..255 pictures; the inverse of `apply`, not clipped."""
-        x = np.asarray(inputs, np.float32) * np.float32(self.std) + np.float32(self.mean)
+        x = np.asarray(inputs, np.float32) * _float32(self.std) + _float32(self.mean)
         return x[..., ::-1] if self.color == "bgr" and x.shape[-1] == 3 else x
 
     def input_range(self) -> tuple[np.ndarray, np.ndarray]:
         """The model inputs that black and white become, each a scalar or one per channel."""
-        mean, std = np.float32(self.mean), np.float32(self.std)
+        mean, std = _float32(self.mean), _float32(self.std)
         return (0 - mean) / std, (255 - mean) / std
 
     def to_spec(self) -> str | dict[str, Any]:
@@ -63,6 +63,10 @@ class Preprocessing:
         order = "BGR, " if self.color == "bgr" else ""
         mean, std = (", ".join(f"{v:g}" for v in values) for values in (self.mean, self.std))
         return f"{self.name}: {order}(pixels - [{mean}]) / [{std}]"
+
+
+def _float32(values: tuple[float, ...]) -> np.ndarray:
+    return np.asarray(values, np.float32)
 
 
 PRESETS: dict[str, Preprocessing] = {

@@ -11,6 +11,7 @@ from PIL import Image
 
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.render import colormaps
+from kvis_cli.render.caption import with_note
 from kvis_cli.render.resize import resize_map
 from kvis_cli.render.scale import MapKind, Scaled, scale_map
 
@@ -120,7 +121,7 @@ def overlay_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray
     else:
         heat, full = np.arange(256) / 255, 0.6
     opacity = style.alpha * (_emphasis(heat, full) if style.mode == "weighted" else np.ones(256))
-    mask = Image.fromarray(np.rint(255 * opacity).astype(np.uint8)[index])
+    mask = Image.fromarray(index).point(np.rint(255 * opacity).astype(int).tolist())
     return np.asarray(Image.composite(_image(style.paint(index)), _image(photo), mask))
 
 
@@ -188,11 +189,15 @@ def render_view(
     Returns
     -------
     numpy.ndarray
-        uint8 RGB at the photo's size; ``side-by-side`` is wider.
+        uint8 RGB at the photo's size; ``side-by-side`` is wider. A blank map is said in the
+        picture.
     """
     if name not in VIEWS:
         raise UnknownNameError.of("view", name, VIEWS)
-    return VIEWS[name](photo, raw, style or Style())
+    style = style or Style()
+    picture = VIEWS[name](photo, raw, style)
+    blank = style.scaled(raw).blank
+    return with_note(picture, f"blank map: {blank}") if blank else picture
 
 
 def _emphasis(heat: np.ndarray, full: float) -> np.ndarray:
@@ -202,8 +207,9 @@ def _emphasis(heat: np.ndarray, full: float) -> np.ndarray:
 
 
 def _index(raw: np.ndarray, style: Style, size: tuple[int, ...]) -> np.ndarray:
-    values = style.scaled(raw).values
-    return colormaps.to_index(resize_map(values, (size[0], size[1])))
+    """Table indices at the photo's size; scaled before resizing, where the map is small."""
+    steps = style.scaled(raw).values * np.float32(255) + np.float32(0.5)
+    return resize_map(steps, (size[0], size[1])).astype(np.uint8)
 
 
 def _strength(values: np.ndarray, style: Style) -> np.ndarray:

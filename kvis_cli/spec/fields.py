@@ -7,10 +7,16 @@ the field's alias (or name) and the flag is that key with dashes, so the two nev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
+
+# Panels of the help.
+MODEL = "Model"
+TARGET = "What to explain"
+PICTURE = "Picture"
+RUN = "Run"
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def option(
     constraints
         Passed to pydantic: ``ge=0, le=1, min_length=1``.
     """
-    extra = {"flag": {"short": short, "panel": panel, "metavar": metavar}}
+    extra: dict[str, Any] = {"flag": {"short": short, "panel": panel, "metavar": metavar}}
     if callable(default):
         constraints["default_factory"] = default
     else:
@@ -107,3 +113,7 @@ def as_list(value: Any) -> Any:
     if isinstance(value, int | float):
         return [str(value)]
     return value
+
+
+Texts = Annotated[list[str], BeforeValidator(as_list)]
+"""A list of texts; in YAML also one value, on the command line also comma-separated."""

@@ -1,0 +1,13 @@
+"""Tasks that explain inputs. Importing this package needs TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kvis_cli.jobs.explainers.base import Explainer
+from kvis_cli.jobs.explainers.cam import CamExplainer
+from kvis_cli.models.opening import OpenModel
+
+EXPLAINERS: dict[str, Callable[[OpenModel, Any], Explainer]] = {"cam": CamExplainer}
+"""Kind of task -> what explains batches for it."""

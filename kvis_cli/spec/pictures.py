@@ -1,0 +1,61 @@
+"""The parts of a task that say how pictures look and what is explained."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from kvis_cli.spec.fields import PICTURE, TARGET, Spec, Texts, option
+
+
+class PictureSpec(Spec):
+    """How maps become pictures.
+
+    Attributes
+    ----------
+    needs_images
+        Whether the task explains input images, or makes pictures from the model alone.
+    needs_head
+        Whether the task is about the model's outputs; an application without weights for its
+        classifier can still be opened for one that is not.
+    """
+
+    needs_images: ClassVar[bool] = True
+    needs_head: ClassVar[bool] = True
+
+    overlay: float = option(
+        0.5, "Strength of the heat over the photo, 0 to 1.", panel=PICTURE, ge=0, le=1
+    )
+    colormap: str | None = option(
+        None, "Palette of the heat (kvis cam --help lists them).", panel=PICTURE, metavar="NAME"
+    )
+    scale: Literal["per-image", "shared"] = option(
+        "per-image",
+        "Scale each map by its own maximum, or all by one shared maximum.",
+        panel=PICTURE,
+    )
+    grid: bool = option(
+        False, "Also put all pictures of the run on one captioned sheet.", panel=PICTURE
+    )
+    raw: bool = option(False, "Also write the raw float32 maps (.npz).", panel=PICTURE)
+    metadata: bool = option(
+        True, "Store the spec, versions and hashes in the PNG files.", panel=PICTURE
+    )
+
+
+class ExplainSpec(PictureSpec):
+    """What all methods that explain an image share: the target and its score."""
+
+    class_: Texts = option(
+        lambda: ["top1"],
+        "Class index, label, top1, top3; 22,23 means each, 22+23 both at once.",
+        key="class",
+        short="-c",
+        panel=TARGET,
+        metavar="CLASS",
+        min_length=1,
+    )
+    score: Literal["logit", "probability"] = option(
+        "logit",
+        "Explain the value before the final softmax or sigmoid, or the probability.",
+        panel=TARGET,
+    )
