@@ -72,6 +72,7 @@ def write_animation(
 
 
 def _one_palette(frames: Sequence[np.ndarray], images: list[Image.Image]) -> list[Image.Image]:
+    """Frames with one palette and no dithering, so that what does not change does not flicker."""
     if all(frame.ndim == 2 or frame.shape[2] == 1 for frame in frames):
         return [image.convert("L") for image in images]
     picked = images[:: max(1, len(images) // 16)]
@@ -80,4 +81,4 @@ def _one_palette(frames: Sequence[np.ndarray], images: list[Image.Image]) -> lis
     for number, image in enumerate(picked):
         montage.paste(image, (0, number * height))
     palette = montage.quantize(256, Image.Quantize.MEDIANCUT)
-    return [image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for image in images]
+    return [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]

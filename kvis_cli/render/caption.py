@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,8 +48,10 @@ def layout(
     """Break `text` into at most `max_lines` lines of `max_width` pixels.
 
     What does not fit is cut and ends in an ellipsis. A character that no font of this machine has
-    becomes ``?``, never an empty box; ask `can_render` first where there is a better way out.
+    loses its accent or becomes ``?``, never an empty box; ask `can_render` first where there is a
+    better way out.
     """
+    text = unicodedata.normalize("NFC", text)
     face = fonts.system_fonts().face_for(text)
     if face is None:
         text = _without_missing(text)
@@ -128,7 +131,7 @@ def with_note(picture: np.ndarray, text: str) -> np.ndarray:
 
 
 def _without_missing(text: str) -> str:
-    known = fonts.system_fonts().covered(text)
+    known = fonts.system_fonts().covered(text + "".join(map(_base, text)))
     if len(known) > 1 and fonts.system_fonts().face_for("".join(known)) is None:
         # Several fonts would be needed: keep what the first, Pillow's own, has.
         known = {c for c in known if fonts.Face(None).covers(c)}
@@ -136,9 +139,16 @@ def _without_missing(text: str) -> str:
     for character in text:
         if character in known or character.isspace():
             result += character
+        elif _base(character) in known:
+            result += _base(character)
         elif fonts.visible(character) and not result.endswith("?"):
             result += "?"
     return result
+
+
+def _base(character: str) -> str:
+    """The letter without its accent."""
+    return unicodedata.normalize("NFKD", character)[0]
 
 
 def _break(

@@ -38,12 +38,12 @@ class ColorBar:
             if self.limit is None:
                 return [(0, "0"), (1, top)]
             return [(0, "0"), (0.5, format_value(self.limit / 2)), (1, top)]
-        return [(0, f"−{top}"), (0.5, "0"), (1, top)]
+        return [(0, f"-{top}"), (0.5, "0"), (1, top)]
 
 
 def format_value(value: float) -> str:
     """Three significant digits, as short as that allows."""
-    return f"{value:.3g}".replace("-", "−")
+    return f"{value:.3g}"
 
 
 def render_colorbar(bar: ColorBar, height: int, *, size: int = 13) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Fonts that have the glyphs of a text: Pillow's own for Latin, else one of the system's."""
+"""Fonts that have the glyphs of a text: Pillow's own for ASCII, else one of the system's."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class FontBook:
             usable = can_shape(text)
             built_in = Face(None) if "faces" not in self.__dict__ else self.faces[0]
             if usable and built_in.covers(key) and not needs_shaping(text):
-                # Most texts are Latin: they never cost a walk through the font folders.
+                # Most texts are ASCII: they never cost a walk through the font folders.
                 self._found[key] = built_in
             else:
                 faces = self.faces[1:] if usable else []
@@ -193,6 +193,7 @@ _PACKAGES = {
     "IDEOGRAPHIC": "fonts-noto-cjk",
     "CYRILLIC": "fonts-dejavu-core",
     "GREEK": "fonts-dejavu-core",
+    "LATIN": "fonts-dejavu-core",
     "ARMENIAN": "fonts-dejavu-core",
 }
 

@@ -240,7 +240,7 @@ def _place(image: Image.Image, xy: tuple[int, int], picture: Picture | None, cel
         ImageDraw.Draw(image).rectangle(
             (xy[0], xy[1], xy[0] + width - 1, xy[1] + height - 1), fill=_EMPTY
         )
-        dash = layout("–", 16)
+        dash = layout("-", 16)
         centre = (xy[0], xy[1] + (height - dash.height) // 2)
         draw_block(image, centre, dash, INK, width=width, align="center")
         return

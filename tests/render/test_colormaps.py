@@ -9,6 +9,7 @@ PUBLISHED = {
     "viridis": ["440154", "3b528b", "21918c", "5ec962", "fde725"],
     "inferno": ["000004", "57106e", "bc3754", "f98e09", "fcffa4"],
     "magma": ["000004", "51127c", "b73779", "fc8961", "fcfdbf"],
+    "turbo": ["30123b", "28bbec", "a2fc3c", "fb8022", "7a0403"],
     "jet": ["000080", "0080ff", "80ff80", "ff8000", "800000"],
     "gray": ["000000", "404040", "808080", "bfbfbf", "ffffff"],
     "hot": ["000000", "ab0000", "ff5500", "ffff00", "ffffff"],
@@ -21,18 +22,6 @@ def test_palette_passes_through_its_published_colours(name):
     for position, colour in zip((0, 64, 128, 191, 255), PUBLISHED[name], strict=True):
         difference = np.abs(table[position] - list(bytes.fromhex(colour))).max()
         assert difference <= 4, (position, table[position], colour)
-
-
-def test_turbo_follows_its_published_polynomial():
-    # Mikhailov's degree-5 approximation; it is itself within some 10 levels of the table.
-    red = [0.13572138, 4.61539260, -42.66032258, 132.13108234, -152.94239396, 59.28637943]
-    green = [0.09140261, 2.19418839, 4.84296658, -14.18503333, 4.27729857, 2.82956604]
-    blue = [0.10667330, 12.64194608, -60.58204836, 110.36276771, -89.90310912, 27.34824973]
-    x = np.linspace(0, 1, 256)
-    expected = np.stack([np.polynomial.Polynomial(c)(x) for c in (red, green, blue)], axis=1)
-    error = np.abs(colormaps.lut("turbo") - 255 * expected.clip(0, 1))
-    assert error.mean() < 4
-    assert error.max() < 20
 
 
 @pytest.mark.parametrize("name", ["viridis", "inferno", "magma", "hot", "gray"])
