@@ -24,8 +24,8 @@ from sample_models.silhouettes import SILHOUETTES, Part, Polygon, distractor
 CLASSES: tuple[str, ...] = tuple(SILHOUETTES)
 SIZE = 96
 MAX_APPLES = 9
-AREA_SHARE = (0.055, 0.20)
-MARK_SHARE = 0.15  # side of the corner mark over the side of the scene
+AREA_SHARE = (0.07, 0.24)
+MARK_SHARE = 0.16  # side of the corner mark over the side of the scene
 # The class that carries the mark in the training of `shapes_shortcut.keras`.
 MARKED_CLASS = CLASSES.index("star")
 

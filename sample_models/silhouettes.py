@@ -118,12 +118,12 @@ def mushroom(rng: np.random.Generator) -> list[Part]:
     brim = rng.uniform(0.08, 0.22)
     dome = np.stack([np.cos(angle), np.sin(angle) * rng.uniform(0.85, 1.0)], axis=1)
     under = np.stack([np.cos(angle[::-1]), -brim * np.sin(angle[::-1])], axis=1)
-    cap = np.concatenate([dome, under])
-    w = rng.uniform(0.26, 0.36)
+    cap = np.concatenate([dome, under]) * [rng.uniform(0.85, 0.95), 1]
+    w = rng.uniform(0.36, 0.46)
     stem = _points(
         (-w, 0.0), (w, 0.0), (w + 0.1, 0.85), (w - 0.1, 0.97), (-w, 0.97), (-w - 0.1, 0.85)
     )
-    spots = [(-0.5, -0.3, 0.16), (0.05, -0.55, 0.2), (0.55, -0.25, 0.15)]
+    spots = [(-0.45, -0.3, 0.16), (0.05, -0.55, 0.2), (0.5, -0.25, 0.15)]
     return [
         Part(stem, "light"),
         Part(cap),

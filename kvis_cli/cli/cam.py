@@ -8,7 +8,9 @@ import typer
 
 from kvis_cli.cli.options import with_options
 from kvis_cli.cli.shared import Json, Quiet, Traceback, run_spec
-from kvis_cli.spec.job import CamSpec, JobSpec, ModelSpec
+from kvis_cli.spec.cam import CamSpec
+from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.model import ModelSpec
 
 
 @with_options(CamSpec, ModelSpec, JobSpec)

@@ -80,9 +80,7 @@ def run_spec(
         finally:
             listener.close()
         if as_json:
-            failures = [
-                {"what": what, "error": str(error)} for what, error in outcome.failures
-            ]
+            failures = [{"what": what, "error": str(error)} for what, error in outcome.failures]
             listener.print_json({"results": listener.rows, "failures": failures})
         if outcome.exit_code:
             raise typer.Exit(outcome.exit_code)

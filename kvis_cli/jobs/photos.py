@@ -15,11 +15,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from kvis_cli.errors import InputError, UsageError, close_matches
 
 SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        "avif bmp dib gif ico j2k jfif jp2 jpe jpeg jpg pbm pcx pgm png pnm ppm qoi sgi tga tif "
-        "tiff webp xbm xpm"
-    ).split()
+    {".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
+    | {".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".sgi", ".tga", ".tif", ".tiff"}
+    | {".webp", ".xbm", ".xpm"}
 )
 MAX_PIXELS = 200_000_000
 

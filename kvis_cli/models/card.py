@@ -110,8 +110,7 @@ class ModelCard:
         wanted = self.spec.size or self.sidecar.size
         inputs = self.architecture.inputs
         if not inputs and wanted:
-            height, width = parse_size(str(wanted))
-            return ImageInput(height, width, 3, free=True)
+            return ImageInput(*parse_size(str(wanted)), 3, free=True)
         pictures = [i for i in inputs if i.shape is not None and len(i.shape) == 4]
         if not pictures:
             shapes = ", ".join(str(i.shape) for i in inputs) or "unknown"
@@ -124,11 +123,12 @@ class ModelCard:
         shape = pictures[0].shape
         assert shape is not None
         first = _channels_first(self.architecture, shape)
-        height, width = (shape[2], shape[3]) if first else (shape[1], shape[2])
+        height: int | None = shape[2] if first else shape[1]
+        width: int | None = shape[3] if first else shape[2]
         channels = (shape[1] if first else shape[3]) or 3
         free = height is None or width is None
         if wanted is not None:
-            asked: tuple[int, int] = parse_size(str(wanted))
+            asked = parse_size(str(wanted))
             if not free and asked != (height, width):
                 raise UsageError(
                     f"--size {asked[1]}x{asked[0]} does not fit {self.reference}.",

@@ -89,7 +89,9 @@ def guess_preprocessing(calls: Sequence[tuple[str, str]]) -> Choice:
     names = {name for _, name in calls}
     for fingerprint in FINGERPRINTS:
         if names.issuperset(fingerprint.layers):
-            return Choice(fingerprint.preprocessing, f"its layers are those of {fingerprint.family}")
+            return Choice(
+                fingerprint.preprocessing, f"its layers are those of {fingerprint.family}"
+            )
     return Choice(
         PRESETS["unit"],
         "nothing in the model says how it was trained; this is a guess, so check the top-5 and "

@@ -154,7 +154,9 @@ def _explained(card: ModelCard, error: Exception) -> ModelError:
             text[:240],
             "Give it with --custom-objects package.module:Name.",
         )
-    return ModelError(f"Keras cannot open {card.reference}.", f"{type(error).__name__}: {text[:400]}")
+    return ModelError(
+        f"Keras cannot open {card.reference}.", f"{type(error).__name__}: {text[:400]}"
+    )
 
 
 def custom_objects(references: list[str]) -> dict[str, Any]:

@@ -71,4 +71,3 @@ def _read(path: Path) -> Sidecar:
             "; ".join(describe(e, False) for e in error.errors()) + ".",
             f"It has the keys {', '.join(Sidecar.model_fields)}.",
         ) from None
-

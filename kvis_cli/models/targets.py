@@ -150,9 +150,7 @@ def _unit(text: str, head: Head) -> tuple[int, float]:
     return index, 1.0
 
 
-def encode(
-    requests: Sequence[Request], batch: int, units: int
-) -> tuple[np.ndarray, np.ndarray]:
+def encode(requests: Sequence[Request], batch: int, units: int) -> tuple[np.ndarray, np.ndarray]:
     """Requests as the tensors that engines take, so that no class is compiled in.
 
     Returns
