@@ -208,7 +208,10 @@ def suggest_package(text: str, book: FontBook | None = None) -> str | None:
         return None
     if not can_shape(text):
         return "libfribidi0"
-    missing = sorted(set(visible(text)) - book.covered(text)) or sorted(set(visible(text)))
+    missing = sorted(set(visible(text)) - book.covered(text))
+    if not missing:
+        # Several fonts have the characters, none has them all.
+        return "fonts-unifont"
     for character in missing:
         script = unicodedata.name(character, "UNKNOWN").split()[0].split("-")[0]
         if script in _PACKAGES:

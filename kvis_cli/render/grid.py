@@ -16,7 +16,8 @@ from kvis_cli.render.resize import Size, fit_size, resize_photo
 Picture = np.ndarray
 PAPER = (255, 255, 255)
 _EMPTY = (240, 240, 242)
-_LARGEST_CELL, _SMALLEST_CELL, _LARGEST_SHEET = 320, 64, 60_000_000
+_LARGEST_CELL, _ENLARGE_TO, _SMALLEST_CELL = 320, 160, 64
+_LARGEST_SHEET = 60_000_000
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Sheet:
         Colour bar on the right.
     cell
         Largest height and width of a picture on the sheet, in pixels. Every column is as wide; a
-        row is as high as its own pictures. None: the largest picture's size, at most 320 pixels
-        (fewer on very long sheets).
+        row is as high as its own pictures. None: the largest picture's size, at least 160 and
+        at most 320 pixels (fewer on very long sheets).
     """
 
     rows: Sequence[Sequence[Picture | None]]
@@ -216,18 +217,19 @@ def _written(blocks: Sequence[TextBlock]) -> int:
 
 
 def _common_cell(rows: Sequence[Sequence[Picture | None]]) -> Size:
-    shapes = [picture.shape[:2] for row in rows for picture in row if picture is not None]
+    shapes = [(p.shape[0], p.shape[1]) for row in rows for p in row if p is not None]
     if not shapes:
         return (160, 160)
-    height, width = max(s[0] for s in shapes), max(s[1] for s in shapes)
     places = len(rows) * max(len(row) for row in rows)
-    affordable = int((_LARGEST_SHEET / places) ** 0.5)
-    longest = max(_SMALLEST_CELL, min(_LARGEST_CELL, affordable))
-    if max(height, width) < 160:
-        longest = min(longest, 160)
-    elif max(height, width) < longest:
-        return height, width
-    return fit_size((height, width), (longest, longest))
+    # Panoramas only, e.g. pictures side by side, may be wider: they are not high.
+    largest = _LARGEST_CELL if any(s[1] < 2 * s[0] for s in shapes) else _LARGEST_CELL * 3 // 2
+    longest = max(_SMALLEST_CELL, min(largest, int((_LARGEST_SHEET / places) ** 0.5)))
+    shrunk = [fit_size(s, (longest, longest)) if max(s) > longest else s for s in shapes]
+    height, width = max(s[0] for s in shrunk), max(s[1] for s in shrunk)
+    if max(height, width) < _ENLARGE_TO:
+        side = min(longest, _ENLARGE_TO)
+        return fit_size((height, width), (side, side))
+    return height, width
 
 
 def _fitted(picture: Picture, cell: Size) -> Size:

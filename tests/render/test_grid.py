@@ -95,7 +95,9 @@ def test_pictures_keep_their_size_and_aspect_ratio():
 def test_large_pictures_shrink_and_small_ones_keep_square_pixels():
     large = np.zeros((600, 1200, 3), np.uint8)
     large[:] = 255, 0, 0
-    assert box(render_sheet(Sheet([[large]])), (255, 0, 0))[:2] == (160, 320)
+    assert box(render_sheet(Sheet([[large]])), (255, 0, 0))[:2] == (240, 480)
+    assert box(render_sheet(Sheet([[large, BLUE]])), (255, 0, 0))[:2] == (160, 320)
+    assert box(render_sheet(Sheet([[large, BLUE]])), (10, 20, 250))[:2] == (200, 200)
     checks = np.zeros((8, 8, 3), np.uint8)
     checks[::2, ::2] = checks[1::2, 1::2] = 255, 0, 0
     sheet = render_sheet(Sheet([[checks]]))
