@@ -426,6 +426,18 @@ class _Scope:
         return found
 
 
+def nested_numbering(config: Config) -> dict[str, tuple[int, int]]:
+    """The number that the first call of each nested model has in a functional config.
+
+    Returns
+    -------
+    dict
+        Layer name → (in the references between layers, in `output_layers`), 0 or 1 each.
+    """
+    layers = [layer for layer in config["layers"] if isinstance(layer, dict)]
+    return _Graph(config, layers).shifts
+
+
 class _Graph:
     """The wiring of one functional config, in the numbering of Keras 3's layers.
 
@@ -442,15 +454,14 @@ class _Graph:
                 self._references(node, names) for node in layer.get("inbound_nodes") or []
             ]
         outputs, _ = _endpoint_references(config["output_layers"])
-        shifts = {
+        self.shifts = {
             name: self._shift(layer, outputs)
             for layer in layers
             if _is_model_layer(layer)
             for name in [_name_of(layer)]
         }
-        inbound = {name: shift[0] for name, shift in shifts.items()}
-        outward = {name: shift[1] for name, shift in shifts.items()}
-        self._inbound = inbound
+        self._inbound = {name: shift[0] for name, shift in self.shifts.items()}
+        outward = {name: shift[1] for name, shift in self.shifts.items()}
         self.outputs = [(name, n - outward.get(name, 0), t) for name, n, t in outputs]
 
     def nodes(self, layer: Config) -> list[list[Reference]]:
@@ -497,7 +508,7 @@ class _Graph:
                 name, number, output = value["config"]["keras_history"]
                 found.append((name, int(number), int(output)))
                 shape = _as_shape(value["config"].get("shape"))
-                if shape is not None:
+                if shape is not None and not value["config"].get("shape_unknown"):
                     self._stored.setdefault(name, {})[int(number), int(output)] = shape
             else:
                 for item in value.values():

@@ -119,7 +119,8 @@ def _windowed(
 @_rule(
     "Activation", "ActivityRegularization", "AlphaDropout", "AutoContrast", "BatchNormalization",
     "CutMix", "Dropout", "ELU", "Equalization", "GaussianDropout", "GaussianNoise",
-    "CustomScaleLayer", "GroupNormalization", "Identity", "LayerNormalization", "LayerScale", "LeakyReLU",
+    "CustomScaleLayer", "GroupNormalization", "Identity", "LayerNormalization", "LayerScale",
+    "LeakyReLU",
     "Masking", "Normalization", "PReLU", "RMSNormalization", "RandAugment", "RandomBrightness",
     "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform",
     "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
@@ -136,6 +137,13 @@ def _windowed(
 )  # fmt: skip
 def _same(config: Config, inputs: list[Shape]) -> Shape | None:
     return inputs[0]
+
+
+@_rule("Lambda")
+def _lambda(config: Config, inputs: list[Shape]) -> Shape:
+    """What it computes is code. Without a stated shape it is taken to keep its input's."""
+    stated = config.get("output_shape")
+    return inputs[0] if stated is None else (inputs[0][0], *(int(size) for size in stated))
 
 
 # --- convolutions ------------------------------------------------------------------------------
