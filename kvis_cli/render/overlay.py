@@ -13,7 +13,7 @@ from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.render import colormaps
 from kvis_cli.render.caption import with_note
 from kvis_cli.render.resize import resize_map
-from kvis_cli.render.scale import MapKind, Scaled, scale_map
+from kvis_cli.render.scale import MAP_KINDS, MapKind, Scaled, scale_map
 
 BlendMode = Literal["weighted", "constant"]
 BLEND_MODES: tuple[BlendMode, ...] = ("weighted", "constant")
@@ -56,6 +56,8 @@ class Style:
         for name, value in (("alpha", self.alpha), ("level", self.level)):
             if not 0 <= value <= 1:
                 raise UsageError(f"The {name} {value} is not between 0 and 1.")
+        if self.kind not in MAP_KINDS:
+            raise UnknownNameError.of("kind of map", self.kind, MAP_KINDS)
         if self.mode not in BLEND_MODES:
             raise UnknownNameError.of("blend mode", self.mode, BLEND_MODES)
         if self.colormap is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from kvis_cli.errors import UsageError
 
 MapKind = Literal["heatmap", "signed"]
+MAP_KINDS: tuple[MapKind, ...] = ("heatmap", "signed")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def limit_of(raw: np.ndarray, kind: MapKind = "heatmap", percentile: float | Non
     """
     if percentile is not None and not 0 < percentile <= 100:
         raise UsageError(f"The percentile {percentile} is not between 0 and 100.")
-    size = _shown(raw, kind)
+    size = _shown(np.asarray(raw), kind)
     if size.size == 0 or not np.isfinite(size).all():
         return 0.0
     if percentile is None or not size.any():

@@ -129,6 +129,8 @@ def test_unknown_names_are_refused():
         render_view("side_by_side", PHOTO, RAW)
     with pytest.raises(UnknownNameError, match="jet"):
         Style(colormap="jett")
+    with pytest.raises(UnknownNameError, match="kind of map 'image'"):
+        Style(kind="image")  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="blend mode"):
         overlay(PHOTO, RAW, mode="mean")  # type: ignore[arg-type]
 
