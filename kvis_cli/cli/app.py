@@ -9,6 +9,9 @@ import typer
 
 from kvis_cli import __version__
 from kvis_cli.cli.cam import cam
+from kvis_cli.cli.devices import devices
+from kvis_cli.cli.doctor import doctor
+from kvis_cli.cli.layers import layers
 
 app = typer.Typer(
     name="kvis",
@@ -39,6 +42,9 @@ def root(
 
 
 app.command()(cam)
+app.command()(layers)
+app.command()(devices)
+app.command()(doctor)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from kvis_cli.errors import KvisError
@@ -28,6 +29,15 @@ def make_console(*, stderr: bool) -> Console:
     return Console(
         stderr=stderr, highlight=False, soft_wrap=not interactive, emoji=False, markup=False
     )
+
+
+def print_table(table: Table) -> None:
+    """A table on stdout: as wide as the terminal, and in a pipe as wide as its content."""
+    console = make_console(stderr=False)
+    if not console.is_terminal:
+        unlimited = console.options.update_width(10_000)
+        console.width = console.measure(table, options=unlimited).maximum
+    console.print(table)
 
 
 def print_error(error: KvisError, what: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -126,6 +126,16 @@ def open_model(card: ModelCard, *, top: bool = True, seed: int = 0) -> OpenModel
             {"class_name": type(model).__name__, "config": model.get_config()}
         )
     return OpenModel(card, model, ModelReader(model))
+
+
+def architecture_of_application(card: ModelCard) -> Architecture:
+    """The layers of an application, built without weights."""
+    assert card.application is not None
+    bare = replace(card.application, weights="random")
+    model = applications.build(bare)
+    return Architecture.from_config(
+        {"class_name": type(model).__name__, "config": model.get_config()}
+    )
 
 
 def _load(card: ModelCard) -> keras.Model:

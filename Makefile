@@ -1,0 +1,59 @@
+# kvis: `make demo` and `make test` need nothing but Python 3.11 to 3.13 and a package index.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+OUT    ?= demo-out
+# The marker says that the environment is complete; it is older than a changed pyproject.toml.
+READY  := $(VENV)/.ready
+
+.PHONY: demo test test-all lint bench clean help
+
+help:
+	@echo "make demo      install, then explain the sample models: pictures in $(OUT)/"
+	@echo "make test      install, then run the tests"
+	@echo "make test-all  everything: slow tests and comparisons with other libraries too"
+	@echo "make lint      ruff and mypy"
+	@echo "make bench     speed and quality tables"
+	@echo "make clean     remove the environment and everything generated"
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
+	  (3, 11) <= v <= (3, 13) or sys.exit("kvis needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d: make PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# uv installs several times faster where it is there; pip does the same.
+$(VENV)/.installed: $(VENV)/.made pyproject.toml
+	@if command -v uv >/dev/null 2>&1; \
+	then uv pip install --quiet --python $(BIN)/python -e .; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e .; fi
+	@touch $@
+
+$(READY): $(VENV)/.installed
+	@if command -v uv >/dev/null 2>&1; \
+	then uv pip install --quiet --python $(BIN)/python -e ".[dev]"; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"; fi
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/kvis cam sample_models/shapes.keras sample_models/images --class top1 --grid --out $(OUT)
+	@echo
+	@echo "Pictures: $(OUT)/grid.png and, one by one, $(OUT)/*.png"
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow and not conformance"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) $(OUT) kvis-out site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

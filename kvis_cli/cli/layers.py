@@ -1,0 +1,153 @@
+"""``kvis layers``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from kvis_cli.cli.console import ConsoleListener, make_console, print_table
+from kvis_cli.cli.shared import Json, Traceback, exit_codes
+
+
+def layers(
+    model: Annotated[str, typer.Argument(help="Model file (.keras, .h5, .hdf5).")],
+    *,
+    json: Json = False,
+    traceback: Traceback = False,
+) -> None:
+    """What is inside a model: its layers, shapes and parameters, without starting TensorFlow.
+
+    The path is what --layer takes. Layers marked with ● can be read by `kvis cam`; the one marked
+    with ★ is what --layer auto takes.
+
+    Examples:
+
+      kvis layers model.keras
+
+      kvis layers model.h5 --json
+    """
+    with exit_codes(traceback):
+        document = describe_model(model)
+        if json:
+            ConsoleListener().print_json(document)
+        else:
+            _print_table(document)
+
+
+def describe_model(model: str) -> dict[str, Any]:
+    """The layers of a model as plain JSON values.
+
+    Raises
+    ------
+    ModelError
+        When the file cannot be read.
+    UsageError
+        For an application name, whose architecture only Keras knows.
+    """
+    from kvis_cli.errors import KvisError, UsageError
+    from kvis_cli.models.autolayer import cam_candidates
+    from kvis_cli.models.card import read_card
+    from kvis_cli.spec.model import ModelSpec
+
+    card = read_card(ModelSpec(path=model))
+    if card.application is not None:
+        from kvis_cli.jobs.tensorflow import import_tensorflow
+
+        import_tensorflow()
+        from kvis_cli.models.opening import architecture_of_application
+
+        card.architecture = architecture_of_application(card)
+    architecture = card.architecture
+    if not architecture.is_graph:
+        raise UsageError(
+            f"The layers of {model} are not in its file.",
+            f"It is a subclassed model ({architecture.class_name}): only its code knows them.",
+            "Open it with --custom-objects package.module:Name in `kvis cam`.",
+        )
+    candidates = {call.path for call in cam_candidates(architecture)}
+    try:
+        auto, reason = card.cam_layer("auto")
+    except KvisError as error:
+        auto, reason = None, str(error)
+    rows = [
+        {
+            "index": call.index,
+            "path": call.path,
+            "type": call.class_name,
+            "output_shape": list(call.output_shape) if call.output_shape else None,
+            "filters": call.filters,
+            "params": call.params,
+            "cam": call.path in candidates,
+            "auto": auto is not None and call.path == auto.path,
+        }
+        for call in architecture.calls
+    ]
+    choice = card.preprocessing()
+    return {
+        "model": model,
+        "name": architecture.name,
+        "type": architecture.class_name,
+        "format": card.file.format if card.file else "application",
+        "keras_version": card.file.keras_version if card.file else "",
+        "params": architecture.params,
+        "inputs": [
+            {"name": i.name, "shape": i.shape, "dtype": i.dtype} for i in architecture.inputs
+        ],
+        "outputs": [{"name": o.name, "shape": o.shape} for o in architecture.outputs],
+        "preprocess": choice.preprocessing.to_spec(),
+        "preprocess_reason": choice.reason,
+        "cam_layer": auto.path if auto else None,
+        "cam_layer_reason": reason,
+        "upgrades": card.changes,
+        "layers": rows,
+    }
+
+
+def _print_table(document: dict[str, Any]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("path", overflow="fold")
+    table.add_column("type", no_wrap=True)
+    table.add_column("output shape", no_wrap=True)
+    table.add_column("filters", justify="right", no_wrap=True)
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("cam", justify="center", no_wrap=True)
+    for row in document["layers"]:
+        mark = "★" if row["auto"] else "●" if row["cam"] else ""
+        table.add_row(
+            str(row["index"]),
+            row["path"],
+            row["type"],
+            shape_text(row["output_shape"]),
+            "" if row["filters"] is None else str(row["filters"]),
+            "?" if row["params"] is None else f"{row['params']:,}" if row["params"] else "",
+            Text(mark, style="bold green" if row["auto"] else ""),
+        )
+    print_table(table)
+    console = make_console(stderr=False)
+    total = document["params"]
+    written = f"Keras {document['keras_version']}" if document["keras_version"] else "Keras"
+    about = [
+        f"{document['type']} '{document['name']}', {document['format']} file of {written}",
+        "unknown number of parameters" if total is None else f"{total:,} parameters",
+    ]
+    console.print()
+    console.print(", ".join(about))
+    for kind in ("inputs", "outputs"):
+        shown = ", ".join(f"{e['name']} {shape_text(e['shape'])}" for e in document[kind])
+        console.print(f"{kind}: {shown}")
+    console.print(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
+    if document["cam_layer"]:
+        console.print(f"★ {document['cam_layer']}: {document['cam_layer_reason']}")
+    for change in document["upgrades"]:
+        console.print(f"would be upgraded: {change}")
+
+
+def shape_text(shape: Any) -> str:
+    """``112×112×64``; the batch is left out, ``?`` is what the file leaves open."""
+    if not shape:
+        return "?"
+    return "×".join("?" if size is None else str(size) for size in shape[1:]) or "scalar"

@@ -1,0 +1,169 @@
+"""What kvis needs, what is there, and how to mend what is not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from kvis_cli import __version__
+from kvis_cli.errors import KvisError
+
+PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "h5py", "typer", "rich", "pydantic", "pyyaml")
+MIN_MEMORY = 2 * 2**30
+MIN_DISK = 200 * 2**20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    name
+        What was looked at.
+    value
+        What was found.
+    ok
+        Whether that is good enough to work with.
+    advice
+        How to mend it, or what is worth knowing.
+    """
+
+    name: str
+    value: str
+    ok: bool = True
+    advice: str = ""
+
+
+def examine() -> list[Finding]:
+    """Look at everything that kvis depends on. Takes as long as TensorFlow takes to start."""
+    findings: list[Finding] = []
+    for look in (_python, _packages, _tensorflow, _memory, _disk, _weights, _fonts):
+        try:
+            findings.extend(look())
+        except Exception as error:
+            findings.append(Finding(look.__name__.strip("_"), f"{error}", ok=False))
+    return findings
+
+
+def as_json(findings: list[Finding]) -> dict[str, Any]:
+    """The findings as plain JSON values."""
+    return {
+        "kvis": __version__,
+        "ok": all(f.ok for f in findings),
+        "findings": [asdict(f) for f in findings],
+    }
+
+
+def _python() -> list[Finding]:
+    version = platform.python_version()
+    fits = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    advice = "" if fits else "kvis is tested with Python 3.11 to 3.13."
+    return [
+        Finding("kvis", __version__),
+        Finding("python", f"{version} on {platform.system()} {platform.machine()}", fits, advice),
+    ]
+
+
+def _packages() -> list[Finding]:
+    findings = []
+    for name in PACKAGES:
+        try:
+            findings.append(Finding(name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            advice = f"Install it: {Path(sys.executable).name} -m pip install {name}"
+            findings.append(Finding(name, "missing", False, advice))
+    with suppress(metadata.PackageNotFoundError):
+        advice = "Keras imports it when it is there: about 2 s of every start."
+        findings.append(Finding("matplotlib", metadata.version("matplotlib"), advice=advice))
+    return findings
+
+
+def _tensorflow() -> list[Finding]:
+    from kvis_cli.jobs.tensorflow import list_devices
+
+    try:
+        devices = list_devices()
+    except KvisError as error:
+        return [Finding("devices", "TensorFlow does not start", False, str(error))]
+    import tensorflow as tf
+
+    findings = [Finding("device", f"{d['name']}: {d['description']}") for d in devices]
+    built = bool(tf.test.is_built_with_cuda())
+    seen = any(d["kind"] == "GPU" for d in devices)
+    nvidia = shutil.which("nvidia-smi") is not None
+    if nvidia and not seen:
+        advice = (
+            'Install TensorFlow\'s CUDA libraries: pip install "kvis[gpu]".'
+            if built
+            else "This TensorFlow was built without CUDA."
+        )
+        findings.append(Finding("gpu", "there is one that TensorFlow does not see", False, advice))
+    return findings
+
+
+def _memory() -> list[Finding]:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return []
+    enough = total >= MIN_MEMORY
+    advice = "" if enough else "Use a small --batch-size."
+    return [
+        Finding("memory", f"{total / 2**30:.1f} GiB, {free / 2**30:.1f} GiB free", enough, advice),
+        Finding("cores", str(os.cpu_count() or "unknown")),
+    ]
+
+
+def _disk() -> list[Finding]:
+    free = shutil.disk_usage(Path.cwd()).free
+    writable = os.access(Path.cwd(), os.W_OK)
+    problems = []
+    if free < MIN_DISK:
+        problems.append("little space is left")
+    if not writable:
+        problems.append("this folder cannot be written to")
+    advice = "Choose another folder with --out." if problems else ""
+    value = f"{free / 2**30:.1f} GiB free here" + "".join(f", {p}" for p in problems)
+    return [Finding("disk", value, not problems, advice)]
+
+
+def _weights() -> list[Finding]:
+    from kvis_cli.models.applications import cache_folder, cached_weights
+
+    files = cached_weights()
+    shown = ", ".join(files[:6]) + (f" and {len(files) - 6} more" if len(files) > 6 else "")
+    return [
+        Finding(
+            "weights",
+            shown or f"none in {cache_folder()}",
+            advice="" if files else "Applications by name (`vgg16`) download theirs on first use.",
+        )
+    ]
+
+
+def _fonts() -> list[Finding]:
+    from kvis_cli.render.caption import can_render
+    from kvis_cli.render.fonts import suggest_package
+
+    samples = {
+        "Cyrillic": "кошка",
+        "Chinese": "猫",
+        "Japanese": "ねこ",
+        "Korean": "고양이",
+        "Arabic": "قطة",
+    }
+    missing = {name: text for name, text in samples.items() if not can_render(text)}
+    if not missing:
+        return [Finding("fonts", "captions in all scripts that were tried")]
+    packages = {suggest_package(text) for text in missing.values()} - {None}
+    advice = "For labels in these scripts install " + ", ".join(sorted(str(p) for p in packages))
+    return [Finding("fonts", f"none for {', '.join(missing)}", advice=advice if packages else "")]
