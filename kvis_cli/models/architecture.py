@@ -409,6 +409,10 @@ class _Scope:
         if isinstance(config, list):
             config = {"name": _name_of(layer), "layers": config}
         if not isinstance(config, dict) or not _is_model(config):
+            if layer.get("class_name") == "GetItem":
+                # What it slices stands in the call, not in the config.
+                key = layer["inbound_nodes"][use]["args"][1]
+                layer = {**layer, "config": {**(config or {}), "key": key}}
             call = self.builder.add(self, layer, tensors, stored, use)
             return [(call, i) for i in range(len(call.output_shapes))]
         mark = f"@{use}" if use else ""

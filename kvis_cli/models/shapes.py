@@ -316,6 +316,10 @@ def _flatten(config: Config, inputs: list[Shape]) -> Shape:
 
 @_rule("Reshape")
 def _reshape(config: Config, inputs: list[Shape]) -> Shape:
+    if "newshape" in config:
+        # The operation states the batch, too; the layer does not.
+        sizes = list(config["newshape"])
+        return tuple(None if size == -1 else size for size in sizes)
     target = list(config["target_shape"])
     if -1 in target:
         total, rest = _product(inputs[0][1:]), -math.prod(target)
@@ -385,6 +389,82 @@ def _dot(config: Config, inputs: list[Shape]) -> Shape:
     del first[a], second[b]
     out = (*first, *second[1:])
     return out if len(out) > 1 else (*out, 1)
+
+
+# --- keras.ops nodes that move or remove axes --------------------------------------------------
+
+
+@_rule("Amax", "Amin", "Max", "Mean", "Min", "Prod", "Std", "Sum", "Var")
+def _reduce(config: Config, inputs: list[Shape]) -> Shape:
+    shape, axes = inputs[0], config.get("axis")
+    if axes is None:
+        axes = list(range(len(shape)))
+    gone = {axis % len(shape) for axis in (axes if isinstance(axes, (list, tuple)) else [axes])}
+    if config.get("keepdims"):
+        return tuple(1 if i in gone else size for i, size in enumerate(shape))
+    return tuple(size for i, size in enumerate(shape) if i not in gone)
+
+
+@_rule("Transpose")
+def _transpose(config: Config, inputs: list[Shape]) -> Shape:
+    shape, axes = inputs[0], config.get("axes")
+    return tuple(shape[axis] for axis in (axes or reversed(range(len(shape)))))
+
+
+@_rule("ExpandDims")
+def _expand(config: Config, inputs: list[Shape]) -> Shape:
+    shape, axes = list(inputs[0]), config["axis"]
+    axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
+    rank = len(shape) + len(axes)
+    for axis in sorted(axis % rank for axis in axes):
+        shape.insert(axis, 1)
+    return tuple(shape)
+
+
+@_rule("Squeeze")
+def _squeeze(config: Config, inputs: list[Shape]) -> Shape:
+    shape, axes = inputs[0], config.get("axis")
+    if axes is None:
+        return tuple(size for size in shape if size != 1)
+    gone = {axis % len(shape) for axis in (axes if isinstance(axes, (list, tuple)) else [axes])}
+    return tuple(size for i, size in enumerate(shape) if i not in gone)
+
+
+@_rule("Stack")
+def _stack(config: Config, inputs: list[Shape]) -> Shape:
+    shape = list(inputs[0])
+    axis = config.get("axis", 0)
+    shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, len(inputs))
+    return tuple(shape)
+
+
+@_rule("GetItem")
+def _getitem(config: Config, inputs: list[Shape]) -> Shape:
+    key = config["key"]
+    if isinstance(key, dict) and key.get("class_name") == "__tuple__":
+        key = key["items"]
+    items = list(key) if isinstance(key, list) else [key]
+    taken = sum(item is not None and not _is_ellipsis(item) for item in items)
+    rest, out = list(inputs[0]), []
+    for item in items:
+        if _is_ellipsis(item):
+            keep = len(rest) - taken
+            out += rest[:keep]
+            del rest[:keep]
+        elif item is None:
+            out.append(1)
+        else:
+            size = rest.pop(0)
+            taken -= 1
+            if isinstance(item, dict):
+                cut = item["config"]
+                bounds = slice(cut["start"], cut["stop"], cut["step"])
+                out.append(None if size is None else len(range(*bounds.indices(size))))
+    return (*out, *rest)
+
+
+def _is_ellipsis(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("class_name") == "__ellipsis__"
 
 
 # --- recurrent ---------------------------------------------------------------------------------

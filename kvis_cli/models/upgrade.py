@@ -215,7 +215,7 @@ def replace_layer(config: Config, name: str, new_layer: Config) -> Config:
             )
         raise UnknownNameError.of("layer", name, [path for path, _ in layers])
     layer = found[0]
-    kept = {key: layer[key] for key in ("name", "inbound_nodes") if key in layer}
+    kept: Config = {key: layer[key] for key in ("name", "inbound_nodes") if key in layer}
     old_name = _name(layer)
     layer.clear()
     layer.update(
