@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,3 +38,59 @@ def tf():
     import tensorflow
 
     return tensorflow
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def kvis() -> Callable[..., Ran]:
+    """Run ``kvis ARGS`` in this process, where TensorFlow has to start only once."""
+    from typer.testing import CliRunner
+
+    from kvis_cli.cli.app import app
+
+    runner = CliRunner()
+
+    def run(*arguments: object) -> Ran:
+        result = runner.invoke(app, [str(a) for a in arguments])
+        return Ran(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tf, tmp_path_factory) -> Path:
+    """A model file of a few hundred weights: 16×16 RGB, three classes, softmax."""
+    import keras
+
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="relu", name="first"),
+            keras.layers.Conv2D(6, 3, strides=2, activation="relu", name="second"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3, activation="softmax", name="classes"),
+        ],
+        name="tiny",
+    )
+    path = tmp_path_factory.mktemp("model") / "tiny.keras"
+    model.save(path)
+    return path
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A photo-like PNG of 40×30 pixels."""
+    rng = np.random.default_rng(5)
+    path = tmp_path / "photo.png"
+    Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8)).save(path)
+    return path
