@@ -124,7 +124,7 @@ def read_model_file(path: str | Path, *, allow_weights_only: bool = False) -> Mo
         The file is missing, not a model, damaged, or unsafe to read.
     """
     path = Path(path)
-    with _as_model_error(path):
+    with as_model_error(path):
         kind = _kind(path)
         if kind == "savedmodel":
             return ModelFile(path, "savedmodel", {})
@@ -153,7 +153,7 @@ def check_safe(path: str | Path) -> None:
         The file is unsafe, damaged or not a model.
     """
     path = Path(path)
-    with _as_model_error(path):
+    with as_model_error(path):
         kind = _kind(path)
         if kind == "zip":
             with zipfile.ZipFile(path) as archive:
@@ -173,13 +173,13 @@ def stored_weights(path: str | Path) -> tuple[StoredWeight, ...]:
     Optimizer state is left out. A SavedModel gives an empty list.
     """
     path = Path(path)
-    with _as_model_error(path):
+    with as_model_error(path):
         kind = _kind(path)
         if kind == "savedmodel":
             return ()
         if kind == "hdf5":
             with h5py.File(path, "r") as h5:
-                return _weights_of(_weights_group(h5))
+                return _weights_of(weights_group(h5))
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive)
             if WEIGHTS_MEMBER not in archive.namelist():
@@ -405,7 +405,7 @@ class _Slice(io.RawIOBase):
 def _read_h5(path: Path) -> ModelFile:
     with h5py.File(path, "r") as h5:
         text = _text_attribute(path, h5, "model_config")
-        holder = _weights_group(h5)
+        holder = weights_group(h5)
         version, backend = (
             _text_attribute(path, h5, key) or _text_attribute(path, holder, key) or ""
             for key in ("keras_version", "backend")
@@ -423,7 +423,7 @@ def _read_h5(path: Path) -> ModelFile:
     return ModelFile(path, "h5", _model_config(path, config), version, backend)
 
 
-def _weights_group(h5: Any) -> Any:
+def weights_group(h5: Any) -> Any:
     """The group with the weights; the root in a weights-only file."""
     if isinstance(h5.get("model_weights", getlink=True), h5py.HardLink):
         return h5["model_weights"]
@@ -556,7 +556,7 @@ def _model_config(path: Path, config: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _as_model_error(path: Path) -> Iterator[None]:
+def as_model_error(path: Path) -> Iterator[None]:
     """Whatever a parser raises on a broken file becomes a `ModelError`."""
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from kvis_cli.models.shapes import Config, Shape, channel_axis, is_known, output_shapes
+from kvis_cli.models.shapes import Config, Shape, channel_axis, is_known, output_shapes, rnn_cells
 
 Counter = Callable[[Config, list[Shape]], int]
 
@@ -177,6 +177,16 @@ def _gru(config: Config, inputs: list[Shape]) -> int:
 def _simple_rnn(config: Config, inputs: list[Shape]) -> int:
     units = int(config["units"])
     return units * (_size(inputs[0][-1]) + units) + _bias(config, units)
+
+
+@_counts("RNN")
+def _rnn(config: Config, inputs: list[Shape]) -> int:
+    total, size = 0, inputs[0][-1]
+    for cell in rnn_cells(config):
+        name = cell["class_name"].removesuffix("Cell")
+        total += _size(count_parameters(name, cell["config"], [(None, None, size)]))
+        size = int(cell["config"]["units"])
+    return total
 
 
 @_counts("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")

@@ -305,7 +305,7 @@ def _einsum_dense(config: Config, inputs: list[Shape]) -> Shape | None:
     given = config["output_shape"]
     given = list(given) if isinstance(given, (list, tuple)) else [given]
     named = right.replace("...", "")
-    sizes.update((n, g) for n, g in zip(named[-len(given) :], given, strict=True) if g is not None)
+    sizes.update(zip(named[-len(given) :], given, strict=True))
     return (*lead, *(sizes[name] for name in named))
 
 
@@ -489,6 +489,23 @@ for _name in ("LSTM", "GRU", "SimpleRNN"):
     _MULTI_RULES[_name] = _recurrent(_name)
 _MULTI_RULES["CuDNNLSTM"] = _MULTI_RULES["LSTM"]
 _MULTI_RULES["CuDNNGRU"] = _MULTI_RULES["GRU"]
+
+
+def rnn_cells(config: Config) -> list[Config]:
+    """The serialised cells of an ``RNN`` layer, first to last."""
+    cell = config["cell"]
+    if isinstance(cell, list):
+        return cell
+    return list(cell["config"]["cells"]) if "cells" in cell["config"] else [cell]
+
+
+@_rule("RNN")
+def _rnn(config: Config, inputs: list[Shape]) -> Shape | None:
+    units = int(rnn_cells(config)[-1]["config"]["units"])
+    if config.get("return_state"):
+        return None
+    steps = (inputs[0][1],) if config.get("return_sequences") else ()
+    return (inputs[0][0], *steps, units)
 
 
 @_rule("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")

@@ -58,9 +58,9 @@ DROPPED_KEYS: dict[str, tuple[str, ...]] = {
     "Conv1DTranspose": ("groups",),
     "Conv2DTranspose": ("groups",),
     "Conv3DTranspose": ("groups",),
-    "ConvLSTM1D": ("groups",),
-    "ConvLSTM2D": ("groups",),
-    "ConvLSTM3D": ("groups",),
+    "ConvLSTM1D": ("groups", "time_major"),
+    "ConvLSTM2D": ("groups", "time_major"),
+    "ConvLSTM3D": ("groups", "time_major"),
     "DepthwiseConv1D": ("filters", "groups", *_CONV_KERNEL),
     "DepthwiseConv2D": ("filters", "groups", *_CONV_KERNEL),
     "GRU": ("time_major",),
@@ -130,9 +130,7 @@ class Upgraded:
     generation: int = 3
 
 
-def upgrade(
-    config: Config, *, keras_version: str = "", backend: str = "", float32: bool = True
-) -> Upgraded:
+def upgrade(config: Config, *, keras_version: str = "", float32: bool = True) -> Upgraded:
     """Apply the table to a model's config.
 
     Parameters
@@ -141,8 +139,6 @@ def upgrade(
         As in the file; it is not modified.
     keras_version
         What the file says wrote it. Where it says nothing, the config's own look decides.
-    backend
-        What the file says it ran on.
     float32
         Turn mixed and low precision into float32, so that maps are computed in float32.
 
@@ -168,8 +164,6 @@ def upgrade(
             f"Its config is not one that Keras {generation} writes "
             f"({type(error).__name__}: {error}).",
         ) from error
-    if generation == 1 and backend == "theano":
-        log.add("Turned Theano's convolution kernels", "")
     return Upgraded(new, log.sentences(), lambda_layers(new), log.unsupported, generation)
 
 

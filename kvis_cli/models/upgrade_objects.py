@@ -1,0 +1,21 @@
+"""Functions of Keras 2 that upgraded configs refer to and that Keras 3 has otherwise.
+
+The only part of the upgrade that needs Keras; hand the result to whatever builds the model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kvis_cli.models.upgrade import LEGACY_HARD_SIGMOID
+
+
+def legacy_objects() -> dict[str, Any]:
+    """The ``custom_objects`` that an upgraded config may need."""
+    from keras import ops
+
+    def hard_sigmoid(x: Any) -> Any:
+        """``clip(0.2·x + 0.5, 0, 1)``: Keras 3 changed the slope to 1/6."""
+        return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+    return {LEGACY_HARD_SIGMOID: hard_sigmoid}
