@@ -72,7 +72,8 @@ class CamEngine:
         self.score = score
         self.output = output
         self.channels_first = channels_first
-        self._compiled = tf.function(self._passes, reduce_retracing=True)
+        # AutoGraph would wrap our own errors into its own.
+        self._compiled = tf.function(self._passes, reduce_retracing=True, autograph=False)
 
     @property
     def traces(self) -> int:
