@@ -16,6 +16,12 @@ from kvis_cli.models.shapes import Shape, output_shapes
 
 Config = dict[str, Any]
 
+# What reading a config that no Keras wrote may raise.
+_BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+# Larger than any tensor dimension or number of outputs.
+_MAX_SIZE = 1 << 40
+_MAX_OUTPUTS = 10_000
+
 # A tensor: the call that makes it and which of its outputs it is.
 Tensor = tuple["LayerCall", int]
 # A reference inside a functional config: layer name, call number, output number.
@@ -184,7 +190,7 @@ class Architecture:
             outputs = scope.run_top(config, input_shapes)
         except ModelError:
             raise
-        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except _BROKEN as error:
             raise ModelError(
                 "The model's architecture cannot be read.",
                 f"Its config is not a graph of layers ({type(error).__name__}: {error}).",
@@ -510,6 +516,8 @@ class _Graph:
         elif isinstance(value, dict):
             if value.get("class_name") == "__keras_tensor__":
                 name, number, output = value["config"]["keras_history"]
+                if not 0 <= int(output) < _MAX_OUTPUTS:
+                    raise ValueError(f"output {output} of '{name}'")
                 found.append((name, int(number), int(output)))
                 shape = _as_shape(value["config"].get("shape"))
                 if shape is not None and not value["config"].get("shape_unknown"):
@@ -614,7 +622,7 @@ def _as_shape(value: Any) -> Shape | None:
     if not isinstance(value, (list, tuple)):
         return None
     sizes = [None if size is None else size for size in value]
-    if not all(size is None or type(size) is int for size in sizes):
+    if not all(size is None or (type(size) is int and 0 <= size < _MAX_SIZE) for size in sizes):
         return None
     return tuple(sizes)
 

@@ -13,17 +13,19 @@ import math
 import stat
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Literal
-
-import h5py
-import numpy as np
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from kvis_cli.errors import KvisError, ModelError, close_matches
+from kvis_cli.models.probe import survives
 
+if TYPE_CHECKING:
+    import numpy as np
+
+# h5py (and numpy with it) is imported where HDF5 is read: a .keras archive is answered without.
 Format = Literal["keras", "h5", "weights_h5", "savedmodel"]
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -130,6 +132,7 @@ def read_model_file(path: str | Path, *, allow_weights_only: bool = False) -> Mo
             return ModelFile(path, "savedmodel", {})
         if kind == "zip":
             return _read_keras(path)
+        _survive(path, _read_h5)
         found = _read_h5(path)
         if found.format == "weights_h5" and not allow_weights_only:
             raise ModelError(
@@ -154,6 +157,15 @@ def check_safe(path: str | Path) -> None:
     """
     path = Path(path)
     with as_model_error(path):
+        if _kind(path) != "savedmodel":
+            _survive(path, _check)
+            _check(path)
+
+
+def _check(path: Path) -> None:
+    import h5py
+
+    with as_model_error(path):
         kind = _kind(path)
         if kind == "zip":
             with zipfile.ZipFile(path) as archive:
@@ -174,9 +186,17 @@ def stored_weights(path: str | Path) -> tuple[StoredWeight, ...]:
     """
     path = Path(path)
     with as_model_error(path):
-        kind = _kind(path)
-        if kind == "savedmodel":
+        if _kind(path) == "savedmodel":
             return ()
+        _survive(path, _stored_weights)
+        return _stored_weights(path)
+
+
+def _stored_weights(path: Path) -> tuple[StoredWeight, ...]:
+    import h5py
+
+    with as_model_error(path):
+        kind = _kind(path)
         if kind == "hdf5":
             with h5py.File(path, "r") as h5:
                 return _weights_of(weights_group(h5))
@@ -403,6 +423,8 @@ class _Slice(io.RawIOBase):
 
 
 def _read_h5(path: Path) -> ModelFile:
+    import h5py
+
     with h5py.File(path, "r") as h5:
         text = _text_attribute(path, h5, "model_config")
         holder = weights_group(h5)
@@ -425,6 +447,8 @@ def _read_h5(path: Path) -> ModelFile:
 
 def weights_group(h5: Any) -> Any:
     """The group with the weights; the root in a weights-only file."""
+    import h5py
+
     if isinstance(h5.get("model_weights", getlink=True), h5py.HardLink):
         return h5["model_weights"]
     return h5
@@ -439,7 +463,7 @@ def _text_attribute(path: Path, holder: Any, name: str) -> str | None:
     if _is_reference(identifier.dtype):
         raise _unsafe(path, f"Its attribute '{name}' is an object reference.")
     value = holder.attrs[name]
-    if isinstance(value, np.ndarray) and value.size == 1:
+    if getattr(value, "size", 0) == 1 and hasattr(value, "reshape"):
         value = value.reshape(-1)[0]
     if isinstance(value, bytes):
         return value.decode("utf-8")
@@ -449,6 +473,8 @@ def _text_attribute(path: Path, holder: Any, name: str) -> str | None:
 
 
 def _check_hdf5(path: Path, h5: Any, file_size: int) -> None:
+    import h5py
+
     total = 0
     for name, item in _walk(path, h5):
         for key in item.attrs:
@@ -473,6 +499,8 @@ def _check_hdf5(path: Path, h5: Any, file_size: int) -> None:
 
 def _walk(path: Path, root: Any) -> Iterator[tuple[str, Any]]:
     """Every group and dataset below `root` once, following hard links only."""
+    import h5py
+
     pending: list[tuple[str, Any, int]] = [("/", root, 0)]
     seen: set[Any] = set()
     while pending:
@@ -493,6 +521,8 @@ def _walk(path: Path, root: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _weights_of(group: Any) -> tuple[StoredWeight, ...]:
+    import h5py
+
     found = []
     for name, item in _walk(Path(group.file.filename), group):
         if isinstance(item, h5py.Dataset) and not name.startswith("/optimizer"):
@@ -506,6 +536,8 @@ def _declared_bytes(shape: tuple[int, ...] | None, dtype: np.dtype[Any]) -> int:
 
 
 def _is_reference(dtype: np.dtype[Any]) -> bool:
+    import h5py
+
     return h5py.check_ref_dtype(dtype) is not None
 
 
@@ -569,6 +601,13 @@ def as_model_error(path: Path) -> Iterator[None]:
     except Exception as error:
         # h5py, zipfile, zlib and struct have no common base, and each raises several.
         raise _damaged(path, f"{_shown(str(error)) or type(error).__name__}.") from error
+
+
+def _survive(path: Path, reader: Callable[[Path], object]) -> None:
+    import h5py  # noqa: F401  (before the fork, so that the child finds it imported)
+
+    if not survives(reader, path):
+        raise _damaged(path, "The HDF5 library crashes on it.")
 
 
 def _damaged(path: Path, why: str) -> ModelError:

@@ -26,7 +26,7 @@ def count_parameters(class_name: str, config: Config, inputs: Sequence[Shape | N
     known = [shape for shape in inputs if shape is not None]
     try:
         return int(counter(config, known))
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return None
 
 

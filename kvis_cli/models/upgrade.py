@@ -103,6 +103,8 @@ LEGACY_HARD_SIGMOID = "keras2_hard_sigmoid"
 _HARD_SIGMOID_KEYS = ("activation", "recurrent_activation")
 _INNER_LAYERS = ("backward_layer", "cell", "cells", "forward_layer", "layer")
 _LOW_PRECISION = ("float16", "bfloat16")
+# What reading a config that no Keras wrote may raise.
+_BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass
@@ -147,9 +149,13 @@ def upgrade(config: Config, *, keras_version: str = "", float32: bool = True) ->
     ModelError
         The config is not that of a model, or its graph cannot be read.
     """
-    generation = _generation(config, keras_version)
     log = _Log()
+    generation = 3
     try:
+        for _, layer in iterate_layers(config):
+            if not isinstance(layer.get("class_name"), str):
+                raise ValueError("a layer without a class name")
+        generation = _generation(config, keras_version)
         if generation < 3:
             new = _Upgrade(generation, log).model(copy.deepcopy(config))
         else:
@@ -158,7 +164,7 @@ def upgrade(config: Config, *, keras_version: str = "", float32: bool = True) ->
             new = _to_float32(new, log, copied=new is not config)
     except ModelError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except _BROKEN as error:
         raise ModelError(
             "The model's architecture cannot be upgraded to Keras 3.",
             f"Its config is not one that Keras {generation} writes "
