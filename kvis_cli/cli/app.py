@@ -8,13 +8,27 @@ from typing import Annotated
 import typer
 
 from kvis_cli import __version__
-from kvis_cli.cli.cam import cam
-from kvis_cli.cli.devices import devices
-from kvis_cli.cli.doctor import doctor
-from kvis_cli.cli.layers import layers
+from kvis_cli.cli.lazy import LazyGroup
 
+# Command -> module below kvis_cli.cli that defines a function of that name, and what `kvis --help`
+# says about it: the first sentence of the function's docstring (a test compares them).
+COMMANDS: dict[str, tuple[str, str]] = {
+    "cam": ("cam", "Where does the model look? Class activation maps over your photos."),
+    "layers": (
+        "layers",
+        "What is inside a model: its layers, shapes and parameters, without starting TensorFlow.",
+    ),
+    "devices": ("devices", "What --device can name on this machine."),
+    "doctor": (
+        "doctor",
+        "What is installed, what is wrong, and how to mend it. Exit code 3 when something is.",
+    ),
+}
+
+LazyGroup.table = COMMANDS
 app = typer.Typer(
     name="kvis",
+    cls=LazyGroup,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -39,12 +53,6 @@ def root(
     ] = False,
 ) -> None:
     """See what a saved Keras model has learned and what it looks at."""
-
-
-app.command()(cam)
-app.command()(layers)
-app.command()(devices)
-app.command()(doctor)
 
 
 def main() -> None:

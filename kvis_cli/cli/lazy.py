@@ -1,0 +1,49 @@
+"""Commands whose modules are imported only when they are run, so that help is instant."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows its commands by a table and imports the one that is asked for.
+
+    Attributes
+    ----------
+    table
+        Command name -> (module below ``kvis_cli.cli``, one line of help).
+    """
+
+    table: ClassVar[dict[str, tuple[str, str]]] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.table)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command itself once it was asked for by name; for listings only its help."""
+        if cmd_name in self.commands or cmd_name not in self.table:
+            return super().get_command(ctx, cmd_name)
+        return TyperCommand(cmd_name, help=self.table[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in self.table:
+            self.load(args[0])
+        return super().resolve_command(ctx, args)
+
+    def load(self, name: str) -> Any:
+        """Import and return the command called `name`."""
+        if name not in self.commands:
+            module = import_module(f"kvis_cli.cli.{self.table[name][0]}")
+            single = typer.Typer(
+                pretty_exceptions_enable=False,
+                add_completion=False,
+                rich_markup_mode="rich",
+                context_settings={"help_option_names": ["-h", "--help"]},
+            )
+            single.command(name)(getattr(module, name.replace("-", "_")))
+            self.commands[name] = typer.main.get_command(single)
+        return self.commands[name]
