@@ -20,7 +20,7 @@ class Request:
     Attributes
     ----------
     units
-        ``(index, weight)`` pairs; empty when `rank` says which.
+        ``(index, weight)`` pairs; with a `rank` only what is added to that unit.
     rank
         0 for the top class of each input, 1 for the second …; None for fixed units.
     """
@@ -78,7 +78,7 @@ class Head:
         return Target(self.label(units), name, tuple(units))
 
 
-def parse_classes(texts: Sequence[str], head: Head) -> list[Request]:
+def parse_classes(texts: Sequence[str], head: Head, contrast: Sequence[str] = ()) -> list[Request]:
     """Class options as requests, in order and without repetition.
 
     Parameters
@@ -88,12 +88,18 @@ def parse_classes(texts: Sequence[str], head: Head) -> list[Request]:
         ``+`` is found before the entry is split.
     head
         The model's outputs.
+    contrast
+        One class that is subtracted from each, or two: the first minus the second, instead of
+        `texts`.
 
     Raises
     ------
     UsageError
         For an index beyond the outputs or an unknown label.
     """
+    if len(contrast) == 2:
+        texts = contrast[:1]
+    minus = _subtracted(contrast[-1], head) if contrast else ()
     requests: list[Request] = []
     for text in texts:
         top = re.fullmatch(r"top(\d*)", text.strip().lower())
@@ -106,6 +112,9 @@ def parse_classes(texts: Sequence[str], head: Head) -> list[Request]:
                     f"Use top1 to top{head.classes}.",
                 )
             found = [Request(rank=r) for r in range(count)]
+            if head.classes == 1:
+                # A regression has no rank: its only output is explained.
+                found = [Request(((0, 1.0),))]
         else:
             found = [Request(_units(text.strip(), head))]
         requests.extend(r for r in found if r not in requests)
@@ -126,6 +135,27 @@ def _units(text: str, head: Head) -> tuple[tuple[int, float], ...]:
             "Ask for one of them.",
         )
     return tuple(_unit(part, head) for part in parts)
+
+
+def _subtracted(text: str, head: Head) -> tuple[tuple[int, float], ...]:
+    if head.units == 1:
+        raise UsageError(
+            "There is nothing to contrast with.",
+            "The model has one output.",
+            "Leave --contrast out.",
+        )
+    return tuple((index, -weight) for index, weight in _units(text.strip(), head))
+
+
+def _without_repetition(units: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+    """The units with the weights of equal indices added; a difference from itself is refused."""
+    total: dict[int, float] = {}
+    for index, weight in units:
+        total[index] = total.get(index, 0.0) + weight
+    kept = tuple((index, weight) for index, weight in total.items() if weight)
+    if not kept:
+        raise UsageError("The contrast is the class itself.", "Their difference is always zero.")
+    return kept
 
 
 def _unit(text: str, head: Head) -> tuple[int, float]:
@@ -158,7 +188,7 @@ def encode(requests: Sequence[Request], batch: int, units: int) -> tuple[np.ndar
     weights
         float32 ``(batch, T, units)``: the explained score is ``weights · outputs``.
     ranks
-        int32 ``(batch, T)``: where ≥ 0, the unit of that rank is taken instead of `weights`.
+        int32 ``(batch, T)``: where ≥ 0, the unit of that rank is added to `weights`.
     """
     weights = np.zeros((batch, len(requests), units), np.float32)
     ranks = np.full((batch, len(requests)), -1, np.int32)

@@ -54,8 +54,16 @@ class ExplainSpec(PictureSpec):
         metavar="CLASS",
         min_length=1,
     )
-    score: Literal["logit", "probability"] = option(
+    score: Literal["logit", "probability", "log-probability"] = option(
         "logit",
-        "Explain the value before the final softmax or sigmoid, or the probability.",
+        "Explain the value before the final softmax or sigmoid, the probability, or its "
+        "logarithm.",
         panel=TARGET,
+    )
+    contrast: Texts = option(
+        list,
+        "Explain a difference: 282 means each --class minus 282; 281,282 means 281 minus 282.",
+        panel=TARGET,
+        metavar="CLASS",
+        max_length=2,
     )

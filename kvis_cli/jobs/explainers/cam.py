@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kvis_cli.engines.cam import CamEngine
-from kvis_cli.engines.cam_methods import CAM_METHODS
+from kvis_cli.engines.cam.engine import CamEngine
+from kvis_cli.engines.cam.methods import CAM_METHODS
 from kvis_cli.errors import UnknownNameError
 from kvis_cli.explanation import Explanation
 from kvis_cli.jobs.explainers.base import Explained, map_warnings, probability, resolved_units
@@ -24,7 +24,7 @@ class CamExplainer:
                 raise UnknownNameError.of("CAM method", name, CAM_METHODS)
         self.opened = opened
         self.head = opened.head
-        self.requests = parse_classes(task.class_, self.head)
+        self.requests = parse_classes(task.class_, self.head, task.contrast)
         self.notes = []
         self.engines: list[CamEngine] = []
         for address in task.layer:

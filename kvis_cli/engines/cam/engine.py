@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvis_cli.engines.cam_methods import CAM_METHODS, CamMethod
+from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod
 from kvis_cli.engines.targets import ScoreKind, score_targets
 from kvis_cli.errors import UsageError
 from kvis_cli.models.reading import ModelReader, Tap
