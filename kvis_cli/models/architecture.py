@@ -460,9 +460,11 @@ class _Graph:
         self._raw: dict[str, list[list[Reference]]] = {}
         self._stored: dict[str, dict[tuple[int, int], Shape]] = {}
         for layer in layers:
-            self._raw[_name_of(layer)] = [
-                self._references(node, names) for node in layer.get("inbound_nodes") or []
-            ]
+            name = _name_of(layer)
+            nodes = layer.get("inbound_nodes") or []
+            self._raw[name] = [self._references(node, names) for node in nodes]
+            if layer.get("class_name") != "InputLayer" and not all(self._raw[name]):
+                raise ValueError(f"'{name}' is called on nothing")
         outputs, _ = _endpoint_references(config["output_layers"])
         self.shifts = {
             name: self._shift(layer, outputs)
@@ -493,11 +495,14 @@ class _Graph:
         nodes = [ref for nodes in self._raw.values() for node in nodes for ref in node]
         inside = {number for layer_name, number, _ in nodes if layer_name == name}
         outside = {number for layer_name, number, _ in outputs if layer_name == name}
-        # Every call is referred to by somebody, so only one numbering covers them all.
-        for shift_in in (0, 1):
-            for shift_out in (shift_in, 1, 0):
-                if {n - shift_in for n in inside} | {n - shift_out for n in outside} == calls:
-                    return shift_in, shift_out
+        # Every call is referred to by somebody, so hardly more than one numbering covers them all.
+        # Among the outputs both versions count a functional model's own call; Keras 3 does not
+        # for a Sequential.
+        functional = isinstance(layer["config"], dict) and _is_functional(layer["config"])
+        usual = [(0, 1), (1, 1), (0, 0)] if functional else [(0, 0), (1, 1), (0, 1)]
+        for shift_in, shift_out in usual:
+            if {n - shift_in for n in inside} | {n - shift_out for n in outside} == calls:
+                return shift_in, shift_out
         return 0, 0
 
     def _references(self, node: Any, names: set[str]) -> list[Reference]:

@@ -7,6 +7,7 @@ be caught. A child that tries it first turns all three into an error.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import subprocess
 import sys
@@ -85,6 +86,7 @@ def _in_child(reader: Callable[[Path], object], path: Path) -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
+        faulthandler.disable()
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
