@@ -111,12 +111,12 @@ def parse_classes(texts: Sequence[str], head: Head, contrast: Sequence[str] = ()
                     f"The model has {head.classes}.",
                     f"Use top1 to top{head.classes}.",
                 )
-            found = [Request(rank=r) for r in range(count)]
+            found = [Request(minus, r) for r in range(count)]
             if head.classes == 1:
                 # A regression has no rank: its only output is explained.
                 found = [Request(((0, 1.0),))]
         else:
-            found = [Request(_units(text.strip(), head))]
+            found = [Request(_summed(_units(text.strip(), head) + minus))]
         requests.extend(r for r in found if r not in requests)
     return requests
 
@@ -147,7 +147,7 @@ def _subtracted(text: str, head: Head) -> tuple[tuple[int, float], ...]:
     return tuple((index, -weight) for index, weight in _units(text.strip(), head))
 
 
-def _without_repetition(units: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+def _summed(units: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
     """The units with the weights of equal indices added; a difference from itself is refused."""
     total: dict[int, float] = {}
     for index, weight in units:
