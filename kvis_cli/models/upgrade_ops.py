@@ -80,7 +80,10 @@ def upgrade_op(layer: Config) -> Config | None:
     """
     config = layer["config"]
     nodes = layer.get("inbound_nodes") or []
-    converted = [_one(str(config["function"]), config["name"], node) for node in nodes]
+    try:
+        converted = [_one(str(config["function"]), config["name"], node) for node in nodes]
+    except ZeroDivisionError:
+        return None
     if not converted or any(item is None for item in converted):
         return None
     found = [item for item in converted if item is not None]
