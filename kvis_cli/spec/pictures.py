@@ -56,8 +56,7 @@ class ExplainSpec(PictureSpec):
     )
     score: Literal["logit", "probability", "log-probability"] = option(
         "logit",
-        "Explain the value before the final softmax or sigmoid, the probability, or its "
-        "logarithm.",
+        "Explain the value before the final softmax or sigmoid, the probability, or its logarithm.",
         panel=TARGET,
     )
     contrast: Texts = option(

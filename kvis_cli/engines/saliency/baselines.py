@@ -1,0 +1,91 @@
+"""Inputs that stand for "nothing is there"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvis_cli.engines.saliency.smoothing import gaussian_matrix
+from kvis_cli.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from kvis_cli.engines.saliency.settings import SaliencySettings
+
+Baseline = str | np.ndarray
+
+BASELINES: dict[str, str] = {
+    "black": "what black pixels become",
+    "white": "what white pixels become",
+    "grey": "what mid-grey pixels become",
+    "blur": "the input itself, blurred by a tenth of its side",
+    "noise": "uniform noise, averaged over 8 draws",
+}
+NOISE_DRAWS = 8
+BLUR = 0.1
+_NOISE_STREAM = 1
+
+
+def baselines(inputs: Any, settings: SaliencySettings, default: str) -> Any:
+    """The baselines of a batch.
+
+    Parameters
+    ----------
+    inputs
+        ``(B, …)``.
+    default
+        What ``auto`` means.
+
+    Returns
+    -------
+    tf.Tensor
+        ``(B or 1, K, …)``: K baselines for each input, or the same K for all of them.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown name.
+    """
+    chosen = settings.baseline
+    shape = tuple(inputs.shape[1:])
+    if not isinstance(chosen, str):
+        return tf.constant(np.broadcast_to(np.asarray(chosen, np.float32), shape)[None, None])
+    name = default if chosen == "auto" else chosen
+    low, high = (along_channels(v, len(shape), settings) for v in (settings.low, settings.high))
+    share = {"black": 0.0, "grey": 0.5, "white": 1.0}.get(name)
+    if share is not None:
+        level = np.broadcast_to(low + share * (high - low), shape)
+        return tf.constant(level[None, None].astype(np.float32))
+    if name == "blur":
+        return blur(inputs, settings.channel_axis, BLUR)[:, tf.newaxis]
+    if name == "noise":
+        random = np.random.default_rng([settings.seed, _NOISE_STREAM])
+        draws = random.random((NOISE_DRAWS, *shape), np.float32)
+        return tf.constant((low + draws * (high - low)).astype(np.float32)[None])
+    raise UnknownNameError.of("baseline", name, ["auto", *BASELINES])
+
+
+def along_channels(value: float | np.ndarray, rank: int, settings: SaliencySettings) -> np.ndarray:
+    """A number per channel, shaped to broadcast against one input of `rank` dimensions."""
+    array = np.asarray(value, np.float32)
+    if array.size == 1 or settings.channel_axis is None:
+        return array.reshape(())
+    shape = [1] * rank
+    shape[settings.channel_axis - 1 if settings.channel_axis > 0 else -1] = array.size
+    return array.reshape(shape)
+
+
+def blur(inputs: Any, channel_axis: int | None, share: float) -> Any:
+    """Each input, blurred along its spatial axes by a Gaussian of `share` of their length."""
+    rank = inputs.shape.rank
+    channel = None if channel_axis is None else channel_axis % rank
+    for axis in range(1, rank):
+        if axis == channel:
+            continue
+        length = inputs.shape[axis]
+        matrix = tf.constant(gaussian_matrix(length, share * length))
+        moved = tf.tensordot(inputs, matrix, [[axis], [1]])
+        order = [*range(axis), rank - 1, *range(axis, rank - 1)]
+        inputs = tf.transpose(moved, order)
+    return inputs

@@ -1,0 +1,81 @@
+"""A batch that is being explained, and how its points are cut into what fits into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Batch:
+    """What every method starts from.
+
+    Attributes
+    ----------
+    inputs
+        ``(B, …)``.
+    weights
+        ``(B, T, units)``, ranks resolved on the clean inputs: noise does not change the class.
+    scores
+        ``(B, T)`` of the clean inputs.
+    """
+
+    inputs: Any
+    weights: Any
+    scores: Any
+    _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def share(self, key: Any, value: Any) -> None:
+        """Keep what is known already."""
+        self._shared[key] = value
+
+    def shared(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """What `compute` gives, computed once for all methods that ask with the same `key`."""
+        if key not in self._shared:
+            self._shared[key] = compute()
+        return self._shared[key]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What a method found.
+
+    Attributes
+    ----------
+    values
+        float32 ``(B, T, …)`` with the shape of an input; spatial only for methods that see no
+        channels.
+    extras
+        Numbers about it, each ``(B, T)``.
+    """
+
+    values: Any
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def chunks(total: int, batch: int, limit: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Cut `total` points per input of a batch into equal pieces.
+
+    Parameters
+    ----------
+    total
+        Points per input.
+    batch
+        Inputs in the batch.
+    limit
+        Points computed at once, at least one per input.
+
+    Yields
+    ------
+    index, counts
+        int ``(s,)`` and float32 ``(s,)``: point numbers, and 1, or 0 where a piece is filled up to
+        the common size by repeating the last point.
+    """
+    pieces = -(-total // max(1, limit // batch))
+    size = -(-total // pieces)
+    for start in range(0, total, size):
+        index = np.arange(start, start + size)
+        yield np.minimum(index, total - 1), (index < total).astype(np.float32)

@@ -1,0 +1,100 @@
+"""What the score loses where a patch hides the input."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvis_cli.engines.saliency.baselines import baselines
+from kvis_cli.engines.saliency.batch import Attribution, Batch, chunks
+from kvis_cli.engines.saliency.methods import Explain, register
+from kvis_cli.engines.saliency.score import ScoreFunction
+from kvis_cli.engines.saliency.settings import SaliencySettings
+
+
+class Occlusion:
+    """For each cell, the mean drop of the score over all patches that cover it."""
+
+    def __init__(self, score: ScoreFunction, settings: SaliencySettings) -> None:
+        self.score = score
+        self.settings = settings
+        self._run = score.compile(self._piece)
+
+    def __call__(self, batch: Batch) -> Attribution:
+        settings = self.settings
+        size = spatial_shape(batch.inputs.shape, settings.channel_axis)
+        patch = settings.patch or max(1, min(size) // 8)
+        stride = settings.stride or max(1, patch // 2)
+        corners = patch_corners(size, patch, stride)
+        fill = baselines(batch.inputs, settings, "grey")[:, 0]
+        total: Any = 0.0
+        cover = np.zeros(size, np.float32)
+        for index, counts in chunks(len(corners), len(batch.inputs), settings.batch_size):
+            hidden = np.stack([patch_mask(size, corners[i], patch) for i in index])
+            cover += np.tensordot(counts, hidden, 1)
+            total += self._run(
+                batch.inputs,
+                fill,
+                batch.weights,
+                batch.scores,
+                tf.constant(hidden),
+                tf.constant(counts),
+            )
+        return Attribution(total / cover)
+
+    def _piece(
+        self, inputs: Any, fill: Any, weights: Any, scores: Any, hidden: Any, counts: Any
+    ) -> Any:
+        """``(B, T, …)``: the drops of one piece of the patches, added up where they lie."""
+        batch, count = inputs.shape[0], hidden.shape[0]
+        points = tf.where(
+            self._with_channels(hidden > 0), fill[:, tf.newaxis], inputs[:, tf.newaxis]
+        )
+        points = tf.reshape(points, [batch * count, *inputs.shape[1:]])
+        found = self.score.scores(points, tf.repeat(weights, count, axis=0))
+        drops = scores[:, tf.newaxis] - tf.reshape(found, [batch, count, scores.shape[1]])
+        drops *= counts[:, tf.newaxis]
+        return tf.tensordot(drops, hidden, [[1], [0]])
+
+    def _with_channels(self, masks: Any) -> Any:
+        axis = self.settings.channel_axis
+        return masks if axis is None else tf.expand_dims(masks, axis)
+
+
+def spatial_shape(shape: Any, channel_axis: int | None) -> tuple[int, ...]:
+    """The shape of an input without its batch and channel axes."""
+    sizes = [int(size) for size in shape]
+    if channel_axis is not None:
+        del sizes[channel_axis]
+    return tuple(sizes[1:])
+
+
+def patch_corners(size: tuple[int, ...], patch: int, stride: int) -> list[tuple[int, ...]]:
+    """First corners of patches, `stride` apart; the last ones end at the border."""
+    axes = []
+    for length in size:
+        last = max(0, length - patch)
+        axes.append(sorted({*range(0, last, stride), last}))
+    return list(product(*axes))
+
+
+def patch_mask(size: tuple[int, ...], corner: tuple[int, ...], patch: int) -> np.ndarray:
+    """float32 of shape `size`: 1 inside the patch, else 0."""
+    mask = np.zeros(size, np.float32)
+    mask[tuple(slice(at, at + patch) for at in corner)] = 1
+    return mask
+
+
+@register(
+    "occlusion",
+    "Zeiler & Fergus 2013, arXiv:1311.2901",
+    "225 forward (--patch, --stride)",
+    modifier="none",
+    gradient=False,
+)
+def occlusion(score: ScoreFunction, settings: SaliencySettings) -> Explain:
+    """`Occlusion`: positive where hiding lowers the score."""
+    return Occlusion(score, settings)
