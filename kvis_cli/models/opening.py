@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
@@ -99,9 +100,7 @@ def open_model(card: ModelCard, *, top: bool = True, seed: int = 0) -> OpenModel
     else:
         model = _load(card)
     if not card.architecture.calls:
-        card.architecture = Architecture.from_config(
-            {"class_name": type(model).__name__, "config": model.get_config()}
-        )
+        card.architecture = live_architecture(model)
     check_weights(card.reference, model)
     return OpenModel(card, model, ModelReader(model))
 
@@ -131,10 +130,12 @@ def architecture_of_application(card: ModelCard) -> Architecture:
     """The layers of an application, built without weights."""
     assert card.application is not None
     bare = replace(card.application, weights="random")
-    model = applications.build(bare)
-    return Architecture.from_config(
-        {"class_name": type(model).__name__, "config": model.get_config()}
-    )
+    return live_architecture(applications.build(bare))
+
+
+def live_architecture(model: keras.Model) -> Architecture:
+    """The graph of a model that is already open."""
+    return Architecture.from_config(json.loads(model.to_json()))
 
 
 def _load(card: ModelCard) -> keras.Model:
