@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from kvis_cli.errors import SpecError
-from kvis_cli.spec.build import describe
 from kvis_cli.spec.fields import Spec
 from kvis_cli.spec.yaml import load_yaml
 
@@ -66,6 +65,9 @@ def _read(path: Path) -> Sidecar:
     try:
         return Sidecar.model_validate(data)
     except ValidationError as error:
+        # The whole job spec comes with it, which a valid sidecar need not wait for.
+        from kvis_cli.spec.build import describe
+
         raise SpecError(
             f"The sidecar {path} is not valid:",
             "; ".join(describe(e, False) for e in error.errors()) + ".",
