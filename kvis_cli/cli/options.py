@@ -15,8 +15,12 @@ from pydantic_core import PydanticUndefined
 from kvis_cli.spec.fields import Spec, flag_of, key_of
 
 
-def with_options(*specs: type[Spec]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_options(
+    *specs: type[Spec], job: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add an option for every field of `specs` to a command.
+
+    Options that only a whole job has are left out unless `job` is set.
 
     The command gets them as ``given``: one dict per spec, holding only what the user typed, keys
     as in a job file. What is left out gets its default from the spec itself.
@@ -30,7 +34,7 @@ def with_options(*specs: type[Spec]) -> Callable[[Callable[..., None]], Callable
             (spec, name, field)
             for spec in specs
             for name, field in spec.model_fields.items()
-            if flag_of(name, field) is not None
+            if (flag := flag_of(name, field)) is not None and (job or not flag.job_only)
         ]
         extra = [_parameter(spec, name, field) for spec, name, field in fields]
 

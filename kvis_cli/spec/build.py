@@ -9,8 +9,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kvis_cli.errors import SpecError, close_matches
-from kvis_cli.spec.fields import key_of
-from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.fields import Spec, key_of
+from kvis_cli.spec.images import CsvSpec, ImageSpec
+from kvis_cli.spec.job import TASK_KINDS, JobSpec
+from kvis_cli.spec.model import ModelSpec
 
 
 def build_job(values: Mapping[str, Any], *, as_flags: bool = False) -> JobSpec:
@@ -39,21 +41,54 @@ def describe(error: ErrorDetails, as_flags: bool) -> str:
     """One validation error in words."""
     location = [str(part) for part in error["loc"] if not isinstance(part, int)]
     name = location[-1] if location else "job"
-    shown = "--" + name.replace("_", "-").rstrip("-") if as_flags else f"'{'.'.join(location)}'"
+    shown = "--" + name.replace("_", "-").rstrip("-") if as_flags else f"'{name}'"
     given = error.get("input")
     kind = error["type"]
     context = error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"unknown key '{name}'"
+        return f"unknown key '{name}'{_suggestion(error['loc'])}"
     if kind == "missing":
+        if error["loc"] and isinstance(error["loc"][-1], int):
+            return f"{shown} holds too few values"
         return f"{shown} is missing"
+    if kind in ("unknown_task", "task_shape"):
+        return error["msg"]
     if kind == "literal_error":
         choices = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")
         near = close_matches(str(given), [c.strip() for c in choices.split(",")], n=1)
         ask = f"; did you mean '{near[0]}'?" if near else ""
-        return f"{shown} cannot be '{given}': it is one of {choices}{ask}"
+        return f"{shown} cannot be '{_short(given)}': it is one of {choices}{ask}"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{shown} cannot be '{given}': {message[:1].lower()}{message[1:]}"
+    message = message.replace("Input should be", "it should be").replace("dictionary", "mapping")
+    return f"{shown} cannot be '{_short(given)}': {message[:1].lower()}{message[1:]}"
 
 
-__all__ = ["build_job", "describe", "key_of"]
+def spec_at(location: tuple[Any, ...]) -> type[Spec] | None:
+    """The spec whose keys stand at the place of an error, or None."""
+    match location:
+        case (_,):
+            return JobSpec
+        case ("models", int(), *_):
+            return ModelSpec
+        case ("images", int(), "csv", *_):
+            return CsvSpec
+        case ("images", int(), *_):
+            return ImageSpec
+    return None
+
+
+def _suggestion(location: tuple[Any, ...]) -> str:
+    spec = spec_at(location)
+    # The location of a task does not say its kind.
+    specs = list(TASK_KINDS.values()) if spec is None else [spec]
+    known = {key_of(n, f) for s in specs for n, f in s.model_fields.items() if n != "kind"}
+    near = close_matches(str(location[-1]), sorted(known), n=1)
+    return f", did you mean '{near[0]}'?" if near else ""
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+__all__ = ["build_job", "describe", "key_of", "spec_at"]

@@ -33,12 +33,15 @@ class Flag:
         Heading of the help panel.
     metavar
         Placeholder in the help, or empty for the type's own.
+    job_only
+        Whether only `kvis run` has it.
     """
 
     name: str
     short: str = ""
     panel: str = "Options"
     metavar: str = ""
+    job_only: bool = False
 
 
 def option(
@@ -49,6 +52,7 @@ def option(
     short: str = "",
     panel: str = "Options",
     metavar: str = "",
+    job_only: bool = False,
     **constraints: Any,
 ) -> Any:
     """Make a spec field that is also a command-line option.
@@ -61,12 +65,13 @@ def option(
         One sentence, shown in ``--help`` and in the JSON Schema.
     key
         YAML key where it is not the field's name (``class`` is a Python keyword).
-    short, panel, metavar
-        See `Flag`.
+    short, panel, metavar, job_only
+        See `Flag`. The metavar ``FILE`` says that a relative path in a job file is relative to it.
     constraints
         Passed to pydantic: ``ge=0, le=1, min_length=1``.
     """
-    extra: dict[str, Any] = {"flag": {"short": short, "panel": panel, "metavar": metavar}}
+    flag = {"short": short, "panel": panel, "metavar": metavar, "job_only": job_only}
+    extra: dict[str, Any] = {"flag": flag}
     if callable(default):
         constraints["default_factory"] = default
     else:
@@ -85,6 +90,7 @@ def flag_of(name: str, field: FieldInfo) -> Flag | None:
         short=settings["short"],
         panel=settings["panel"],
         metavar=settings["metavar"],
+        job_only=settings["job_only"],
     )
 
 
@@ -107,12 +113,14 @@ def as_list(value: Any) -> Any:
         items: list[Any] = []
         for entry in value or []:
             items.extend(as_list(entry) if isinstance(entry, str) else [entry])
-        return [str(i) if isinstance(i, int | float) else i for i in items]
+        return [str(i) if _is_number(i) else i for i in items]
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, int | float):
-        return [str(value)]
-    return value
+    return [str(value)] if _is_number(value) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 Texts = Annotated[list[str], BeforeValidator(as_list)]

@@ -2,26 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from kvis_cli.errors import close_matches
 from kvis_cli.spec.cam import CamSpec
-from kvis_cli.spec.fields import RUN, Spec, option
+from kvis_cli.spec.fields import RUN, Spec, as_list, option
+from kvis_cli.spec.images import ImageEntry
 from kvis_cli.spec.model import ModelSpec
+from kvis_cli.spec.pictures import PictureSpec
 
 # A new task joins the union and the table; nothing else needs to know its fields.
 TaskSpec = CamSpec
-TASK_KINDS: dict[str, type[Spec]] = {"cam": CamSpec}
+TASK_KINDS: dict[str, type[PictureSpec]] = {"cam": CamSpec}
+
+ReportFormat = Literal["html", "json", "junit", "markdown"]
+
+
+def read_task(value: Any) -> Any:
+    """``cam: {…}``, ``cam:`` and ``cam`` are the task ``{kind: cam, …}``."""
+    if isinstance(value, PictureSpec):
+        return value
+    kind, settings = value, None
+    if isinstance(value, dict):
+        if "kind" in value:
+            kind, settings = value["kind"], {k: v for k, v in value.items() if k != "kind"}
+        elif len(value) == 1:
+            kind, settings = next(iter(value.items()))
+        else:
+            raise PydanticCustomError("task_shape", "a task is one key and its settings: 'cam: {}'")
+    if not isinstance(kind, str) or kind not in TASK_KINDS:
+        near = close_matches(str(kind), TASK_KINDS, n=1)
+        ask = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(TASK_KINDS)}"
+        # The message is a template, in which braces would be fields.
+        shown = str(kind)[:60].replace("{", "(").replace("}", ")")
+        raise PydanticCustomError("unknown_task", f"unknown task '{shown}', {ask}")
+    if settings is not None and not isinstance(settings, dict):
+        raise PydanticCustomError("task_shape", "the settings of a task are a mapping")
+    return TASK_KINDS[kind].model_validate(settings or {})
+
+
+def read_model(value: Any) -> Any:
+    """A model that is only named is ``{path: name}``."""
+    return {"path": value} if isinstance(value, str) else value
 
 
 class JobSpec(Spec):
     """Models × images × tasks, and where the results go."""
 
-    version: Literal[1] = 1
-    models: list[ModelSpec] = Field(min_length=1)
-    images: list[str] = Field(default_factory=list)
-    tasks: list[TaskSpec] = Field(min_length=1)
+    version: Literal[1] = Field(1, description="Version of the job file's language.")
+    models: list[Annotated[ModelSpec, BeforeValidator(read_model)]] = Field(
+        min_length=1, description="Model files, globs, or names of keras.applications models."
+    )
+    images: list[ImageEntry] = Field(
+        default_factory=list, description="What is explained: files, folders, globs, tables."
+    )
+    tasks: list[Annotated[TaskSpec, BeforeValidator(read_task)]] = Field(
+        min_length=1, description="What to do with every model and image."
+    )
     output: str = option(
         "kvis-out", "Folder for the results.", key="out", short="-o", panel=RUN, metavar="DIR"
     )
@@ -32,22 +72,44 @@ class JobSpec(Spec):
         16, "Inputs computed at once; less needs less memory.", panel=RUN, ge=1, le=4096
     )
     seed: int = option(0, "Seed of everything random.", panel=RUN, ge=0)
+    workers: int = option(
+        1, "Processes that compute, each with TensorFlow.", panel=RUN, job_only=True, ge=1, le=256
+    )
+    retries: int = option(
+        1,
+        "How often a task is tried again after its worker died or took too long.",
+        panel=RUN,
+        job_only=True,
+        ge=0,
+        le=100,
+    )
+    timeout: float | None = option(
+        None,
+        "Seconds that one task may take; a batch may take as much as its tasks together.",
+        panel=RUN,
+        job_only=True,
+        gt=0,
+    )
+    fail_fast: bool = option(False, "Stop at the first failure.", panel=RUN, job_only=True)
+    report: Annotated[list[ReportFormat], BeforeValidator(as_list)] = option(
+        list,
+        "Reports to write at the end: html, json, junit, markdown.",
+        panel=RUN,
+        metavar="FORMAT",
+        job_only=True,
+    )
+    gif: bool = option(
+        False,
+        "Also make an animation over the models (the checkpoints of a run) for every image.",
+        panel=RUN,
+        job_only=True,
+    )
 
     @model_validator(mode="before")
     @classmethod
-    def _task_keys(cls, value: Any) -> Any:
-        """``- cam: {…}`` is the task ``{kind: cam, …}``; ``output:`` is ``out:``."""
-        if not isinstance(value, dict):
-            return value
-        if "output" in value:
+    def _output_key(cls, value: Any) -> Any:
+        """``output:`` is ``out:``."""
+        if isinstance(value, dict) and "output" in value and "out" not in value:
             value = {**value, "out": value["output"]}
             del value["output"]
-        if not isinstance(value.get("tasks"), list):
-            return value
-        tasks = [
-            {"kind": next(iter(t)), **(next(iter(t.values())) or {})}
-            if isinstance(t, dict) and len(t) == 1 and next(iter(t)) in TASK_KINDS
-            else t
-            for t in value["tasks"]
-        ]
-        return {**value, "tasks": tasks}
+        return value
