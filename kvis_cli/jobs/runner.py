@@ -156,7 +156,7 @@ class Runner:
             folder = safe_name(card.name) if several else ""
             for task in self.job.tasks:
                 if task.needs_images:
-                    explainer = EXPLAINERS[task.kind](opened, task)
+                    explainer = EXPLAINERS[task.kind](opened, task, self.job)
                     self._notes(explainer.notes)
                     self._run_task(opened, task, explainer, folder)
                 else:

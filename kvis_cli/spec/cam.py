@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from kvis_cli.engines.cam.methods import CAM_METHODS
 from kvis_cli.spec.fields import TARGET, Texts, option
 from kvis_cli.spec.pictures import ExplainSpec
+
+METHOD = "Method"
 
 
 class CamSpec(ExplainSpec):
@@ -14,17 +17,73 @@ class CamSpec(ExplainSpec):
     kind: Literal["cam"] = "cam"
     method: Texts = option(
         lambda: ["gradcam"],
-        "CAM method; several give one picture each.",
+        f"Several give one picture each: {', '.join(CAM_METHODS)}. See `kvis methods`.",
         short="-m",
-        panel=TARGET,
+        panel=METHOD,
         metavar="NAME",
         min_length=1,
     )
     layer: Texts = option(
         lambda: ["auto"],
-        "Layer to read: auto, a name, a path through nested models (base/conv5), or an index.",
+        "Layer to read: auto, a name, a path through nested models (base/conv5), or an index. "
+        "a,b means each, a+b both fused into one map, all-spatial every stage of the network.",
         short="-l",
         panel=TARGET,
         metavar="LAYER",
         min_length=1,
+    )
+    fuse: Literal["mean", "max"] = option(
+        "mean", "How the maps of a+b are fused, each scaled by its maximum first.", panel=TARGET
+    )
+    filter: Texts = option(
+        list,
+        "Explain filters instead of classes: LAYER:INDEX, as block3_conv1:12. With --layer auto, "
+        "where in the photo they fire.",
+        panel=TARGET,
+        metavar="LAYER:N",
+    )
+    region: str | None = option(
+        None,
+        "Segmentation: explain the class summed over predicted (where the model says it), a box "
+        "LEFT,TOP,RIGHT,BOTTOM in shares of the picture, or the white of a mask picture.",
+        panel=TARGET,
+        metavar="REGION",
+    )
+    direction: Literal["increase", "decrease"] = option(
+        "increase",
+        "Show what raises the score, or what lowers it (counterfactual).",
+        panel=TARGET,
+    )
+    aug_smooth: bool = option(
+        False,
+        "Average maps over mirrored inputs and inputs of 0.9 and 1.1 times the contrast "
+        "(6 times the work).",
+        panel=METHOD,
+    )
+    eigen_smooth: bool = option(
+        False,
+        "Reduce weighted feature maps to their first principal component instead of their sum.",
+        panel=METHOD,
+    )
+    noise_samples: int = option(
+        0,
+        "Average gradients over that many noisy copies of each photo (SmoothGrad-CAM++).",
+        panel=METHOD,
+        metavar="N",
+        ge=0,
+        le=10_000,
+    )
+    noise: float = option(
+        0.15,
+        "Standard deviation of that noise, as a share of the photo's own range.",
+        panel=METHOD,
+        gt=0,
+        le=10,
+    )
+    max_channels: int | None = option(
+        None,
+        "scorecam, ablationcam: only the channels that vary most over the photo.",
+        panel=METHOD,
+        metavar="N",
+        ge=1,
     )

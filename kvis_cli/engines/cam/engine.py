@@ -1,79 +1,54 @@
-"""Class activation maps: one forward pass, one backward pass to the layer, many maps."""
+"""Class activation maps from gradients: one forward pass, one backward pass, many maps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod
-from kvis_cli.engines.targets import ScoreKind, score_targets
+from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod, Readings
+from kvis_cli.engines.cam.objective import Scored
+from kvis_cli.engines.cam.reduction import REDUCTIONS
+from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
 from kvis_cli.errors import UsageError
-from kvis_cli.models.reading import ModelReader, Tap
+from kvis_cli.models.reading import ModelReader
 
-
-@dataclass(frozen=True)
-class CamBatch:
-    """Raw maps of a batch.
-
-    Attributes
-    ----------
-    maps
-        Per method: float32 ``(B, T, h, w)``, the layer's own grid, unscaled.
-    scores
-        float32 ``(B, T)``.
-    weights
-        float32 ``(B, T, units)``: the units of each score, ranks resolved.
-    outputs
-        float32 ``(B, units)``: the model's output.
-    """
-
-    maps: dict[str, np.ndarray]
-    scores: np.ndarray
-    weights: np.ndarray
-    outputs: np.ndarray
+# Finer-CAM: how many similar classes, and how much of their score is subtracted.
+SIMILAR_CLASSES = 3
+SIMILAR_SHARE = 0.6
 
 
 class CamEngine:
-    """Maps of a layer for any targets, compiled once per batch shape and number of targets.
+    """Maps of layers for any targets, compiled once per batch shape and number of targets.
 
     Parameters
     ----------
     reader
         The model.
-    layer
-        The layer call whose feature maps are weighted.
+    layers
+        The layer calls whose feature maps are weighted; all are read in the same pass.
     methods
-        Registry names, all computed from the same two passes.
-    score
-        ``logit`` or ``probability``.
-    output
-        Which of the model's outputs is explained.
-    channels_first
-        Whether the layer's feature maps are ``(B, K, h, w)``.
+        Names of `CAM_METHODS` that are functions of the feature maps and their gradient, all
+        computed from the same two passes.
+    settings
+        See `CamSettings`.
     """
 
     def __init__(
         self,
         reader: ModelReader,
-        layer: Tap,
+        layers: Sequence[CamLayer],
         methods: Sequence[str] = ("gradcam",),
-        *,
-        score: ScoreKind = "logit",
-        output: int = 0,
-        channels_first: bool = False,
+        settings: CamSettings | None = None,
     ) -> None:
         self.reader = reader
-        self.layer = layer
+        self.layers = list(layers)
         self.methods: dict[str, CamMethod] = {name: CAM_METHODS[name] for name in methods}
-        self.score = score
-        self.output = output
-        self.channels_first = channels_first
+        self.settings = settings or CamSettings()
         # AutoGraph would wrap our own errors into its own.
-        self._compiled = tf.function(self._passes, reduce_retracing=True, autograph=False)
+        self._compiled = tf.function(self._explain, reduce_retracing=True, autograph=False)
 
     @property
     def traces(self) -> int:
@@ -93,43 +68,150 @@ class CamEngine:
         Raises
         ------
         UsageError
-            When the output does not depend on the layer, or the layer has no spatial maps.
+            When the score does not depend on a layer, or a layer has no spatial maps.
         """
         maps, scores, units, outputs = self._compiled(
             tf.constant(inputs), tf.constant(weights), tf.constant(ranks)
         )
         return CamBatch(
-            {name: value.numpy() for name, value in maps.items()},
+            {
+                (str(layer), name): value.numpy()
+                for layer, of_layer in zip(self.layers, maps, strict=True)
+                for name, value in of_layer.items()
+            },
             scores.numpy(),
             units.numpy(),
             outputs.numpy(),
         )
 
-    def _passes(self, inputs: Any, weights: Any, ranks: Any) -> Any:
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            forward = self.reader.forward(inputs, [self.layer], watch=tape.watch)
-            scored = score_targets(forward.outputs[self.output], weights, ranks, self.score)
-            targets = tf.unstack(scored.scores, axis=1)
-        features = forward.taps[0]
-        if features.shape.rank != 4:
-            raise UsageError(
-                f"Layer '{self.layer}' has no feature maps.",
-                f"Its output has the shape {tuple(features.shape)}.",
-                "Choose a layer that `kvis layers` marks as a CAM target.",
-            )
-        # The gradient goes no further down than the layer, so each target costs little.
-        gradients = [tape.gradient(score, features) for score in targets]
-        if any(g is None for g in gradients):
-            raise UsageError(
-                f"The explained output does not depend on layer '{self.layer}'.",
-                "There is no path from the layer to that output.",
-                "Choose another --layer or --output.",
-            )
-        gradient = tf.cast(tf.stack(gradients, axis=1), tf.float32)
-        features = tf.cast(features, tf.float32)
-        if self.channels_first:
-            features = tf.transpose(features, [0, 2, 3, 1])
-            gradient = tf.transpose(gradient, [0, 1, 3, 4, 2])
-        features = features[:, tf.newaxis]
-        maps = {name: method.maps(features, gradient) for name, method in self.methods.items()}
+    def _explain(self, inputs: Any, weights: Any, ranks: Any) -> Any:
+        features, scored, gradients, contrasts = self._gradients(inputs, weights, ranks)
+        moments = [(gradient, None, None) for gradient in gradients + contrasts]
+        if self.settings.noise_samples:
+            moments = self._noisy(inputs, scored, gradients + contrasts)
+        readings = [
+            Readings(features[i % len(features)], *of_layer) for i, of_layer in enumerate(moments)
+        ]
+        plain, finer = readings[: len(features)], readings[len(features) :]
+        maps = [
+            {
+                name: self._map(method, finer[i] if method.contrast else plain[i])
+                for name, method in self.methods.items()
+            }
+            for i in range(len(self.layers))
+        ]
         return maps, scored.scores, scored.weights, scored.outputs
+
+    def _map(self, method: CamMethod, readings: Readings) -> Any:
+        assert method.weighted is not None
+        reduction = method.reduction
+        if self.settings.eigen_smooth and reduction == "sum":
+            reduction = "eigen"
+        return REDUCTIONS[reduction](method.weighted(readings))
+
+    def _gradients(
+        self, inputs: Any, weights: Any, ranks: Any
+    ) -> tuple[list[Any], Scored, list[Any], list[Any]]:
+        """Feature maps ``(B, 1, *space, K)``, scores, their gradients ``(B, T, *space, K)``.
+
+        Last the gradients of the contrasts with similar classes, where a method wants them.
+        """
+        objective = self.settings.objective
+        taps = [layer.tap for layer in self.layers]
+        contrast = any(method.contrast for method in self.methods.values())
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            forward = self.reader.forward(inputs, [*taps, *objective.taps], watch=tape.watch)
+            scored = objective(forward, weights, ranks)
+            targets = tf.unstack(scored.scores, axis=1)
+            finer = tf.unstack(against_similar(scored), axis=1) if contrast else []
+        read = forward.taps[: len(taps)]
+        for layer, tensor in zip(self.layers, read, strict=True):
+            check_maps(layer, tensor)
+        features = [
+            layer.channels_last(tensor)[:, tf.newaxis]
+            for layer, tensor in zip(self.layers, read, strict=True)
+        ]
+        gradients = self._differentiate(tape, targets, read)
+        contrasts = self._differentiate(tape, finer, read) if contrast else []
+        return features, scored, gradients, contrasts
+
+    def _differentiate(self, tape: Any, targets: list[Any], read: list[Any]) -> list[Any]:
+        # The gradient goes no further down than the layers, so each target costs little.
+        per_target = [tape.gradient(target, read) for target in targets]
+        found = []
+        for i, layer in enumerate(self.layers):
+            gradients = [of_target[i] for of_target in per_target]
+            if any(gradient is None for gradient in gradients):
+                raise UsageError(
+                    f"What is explained does not depend on layer '{layer}'.",
+                    "There is no path from the layer to it.",
+                    "Choose another --layer or --output.",
+                )
+            last = [layer.channels_last(gradient) for gradient in gradients]
+            found.append(self.settings.sign * tf.stack(last, axis=1))
+        return found
+
+    def _noisy(
+        self, inputs: Any, scored: Scored, gradients: list[Any]
+    ) -> list[tuple[Any, Any, Any]]:
+        """The means of ``G``, ``G²`` and ``G³`` over noisy inputs; `gradients` of the clean one."""
+        settings = self.settings
+        count = settings.noise_samples
+        axes = list(range(1, inputs.shape.rank))
+        low = tf.reduce_min(inputs, axis=axes, keepdims=True)
+        deviation = settings.noise * (tf.reduce_max(inputs, axis=axes, keepdims=True) - low)
+        resolved = tf.fill(tf.shape(scored.weights)[:2], -1)
+
+        def sample(number: Any, moments: Any) -> Any:
+            # The same noise for every input, so that a map does not depend on its batch.
+            seed = tf.stack([tf.constant(settings.seed), number])
+            noise = tf.random.stateless_normal(tf.shape(inputs)[1:], seed, dtype=inputs.dtype)
+            noisy = inputs + deviation * noise
+            _, _, plain, contrasts = self._gradients(noisy, scored.weights, resolved)
+            added = tuple(
+                (first + g / count, second + g**2 / count, third + g**3 / count)
+                for (first, second, third), g in zip(moments, plain + contrasts, strict=True)
+            )
+            return number + 1, added
+
+        zeros = tuple((tf.zeros_like(g), tf.zeros_like(g), tf.zeros_like(g)) for g in gradients)
+        _, moments = tf.while_loop(
+            lambda number, _: number < count, sample, (tf.constant(0), zeros), parallel_iterations=1
+        )
+        return list(moments)
+
+
+def against_similar(scored: Scored) -> Any:
+    """``(B, T)``: each score minus a share of the mean of the scores nearest to it."""
+    values, weights, scores = scored.values, scored.weights, scored.scores
+    others = min(SIMILAR_CLASSES, values.shape[-1] - 1)
+    distance = tf.abs(values[:, tf.newaxis] - scores[..., tf.newaxis])
+    distance = tf.where(weights != 0.0, np.inf, tf.stop_gradient(distance))
+    nearest = tf.math.top_k(-distance, k=others).indices
+    similar = tf.gather(values, nearest, batch_dims=1)
+    return scores - SIMILAR_SHARE * tf.reduce_mean(similar, axis=-1)
+
+
+def check_maps(layer: CamLayer, tensor: Any) -> None:
+    """Refuse a tensor that is not made of maps larger than one position.
+
+    Raises
+    ------
+    UsageError
+        With the shape, and what to choose instead.
+    """
+    shape = tuple(tensor.shape)
+    space = shape[2:] if layer.channels_first else shape[1:-1]
+    if not space:
+        raise UsageError(
+            f"Layer '{layer}' has no feature maps.",
+            f"Its output has the shape {shape}.",
+            "Choose a layer that `kvis layers` marks as a CAM target.",
+        )
+    if all(size == 1 for size in space):
+        grid = "×".join(str(size) for size in space)
+        raise UsageError(
+            f"Layer '{layer}' has maps of {grid}.",
+            "One position covers the whole image: a map of it would be one colour.",
+            "Choose an earlier layer that `kvis layers` marks as a CAM target, or --layer auto.",
+        )

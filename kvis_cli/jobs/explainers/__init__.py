@@ -8,6 +8,7 @@ from typing import Any
 from kvis_cli.jobs.explainers.base import Explainer
 from kvis_cli.jobs.explainers.cam import CamExplainer
 from kvis_cli.models.opening import OpenModel
+from kvis_cli.spec.job import JobSpec
 
-EXPLAINERS: dict[str, Callable[[OpenModel, Any], Explainer]] = {"cam": CamExplainer}
+EXPLAINERS: dict[str, Callable[[OpenModel, Any, JobSpec], Explainer]] = {"cam": CamExplainer}
 """Kind of task -> what explains batches for it."""

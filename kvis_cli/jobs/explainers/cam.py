@@ -2,70 +2,176 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
+from kvis_cli.engines.cam.augmented import AugmentedCam
 from kvis_cli.engines.cam.engine import CamEngine
+from kvis_cli.engines.cam.fusion import fuse
 from kvis_cli.engines.cam.methods import CAM_METHODS
-from kvis_cli.errors import UnknownNameError
-from kvis_cli.explanation import Explanation
+from kvis_cli.engines.cam.settings import CamBatch, CamEngineLike, CamLayer, CamSettings, Key
+from kvis_cli.errors import UnknownNameError, UsageError
+from kvis_cli.explanation import Explanation, Target
 from kvis_cli.jobs.explainers.base import Explained, map_warnings, probability, resolved_units
+from kvis_cli.jobs.explainers.cam_objective import cam_objective, filter_targets
+from kvis_cli.models.cam_targets import cam_layers, check_linear_head
 from kvis_cli.models.opening import OpenModel
 from kvis_cli.models.reading import Tap
-from kvis_cli.models.targets import encode, parse_classes
+from kvis_cli.models.targets import Request, encode, parse_classes
+from kvis_cli.render.scale import MapKind
 from kvis_cli.spec.cam import CamSpec
+from kvis_cli.spec.job import JobSpec
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One column of results: a method over the (fused) maps of a layer."""
+
+    keys: list[Key]
+    method: str
+    layer: str
 
 
 class CamExplainer:
-    """`kvis cam`: every layer × method × class of one task."""
+    """`kvis cam`: every layer × class × method of one task."""
 
-    def __init__(self, opened: OpenModel, task: CamSpec) -> None:
+    def __init__(self, opened: OpenModel, task: CamSpec, job: JobSpec) -> None:
         for name in task.method:
             if name not in CAM_METHODS:
-                raise UnknownNameError.of("CAM method", name, CAM_METHODS)
-        self.opened = opened
-        self.head = opened.head
-        self.requests = parse_classes(task.class_, self.head, task.contrast)
-        self.notes = []
-        self.engines: list[CamEngine] = []
-        for address in task.layer:
-            call, reason = opened.card.cam_layer(address)
-            self.notes.append(f"layer {call.path} {_grid(call.spatial_shape)}: {reason}")
-            self.engines.append(
-                CamEngine(
-                    opened.reader,
-                    Tap(call.layer_path, call.call),
-                    task.method,
-                    score=task.score,
-                    output=opened.card.output_index(),
-                    channels_first=call.channels_first,
+                raise UnknownNameError.of(
+                    "CAM method", name, CAM_METHODS, hint="`kvis methods` describes them."
                 )
+        self.opened = opened
+        self.task = task
+        self.head = opened.head
+        self.notes: list[str] = []
+        self.filters = filter_targets(opened, task.filter)
+        if self.filters:
+            self.units = self.filters.channels
+            self.requests = [Request(((index, 1.0),)) for index in self.filters.indices]
+        else:
+            self.units = self.head.units
+            self.requests = parse_classes(task.class_, self.head, task.contrast)
+        layers, self.shown = self._layers()
+        settings = CamSettings(
+            cam_objective(opened, task, self.filters),
+            decrease=task.direction == "decrease",
+            eigen_smooth=task.eigen_smooth,
+            noise_samples=task.noise_samples,
+            noise=task.noise,
+            max_channels=task.max_channels,
+            channel_axis=1 if opened.image_input.channels_first else -1,
+            batch_size=job.batch_size,
+            seed=job.seed,
+        )
+        self.engines = self._engines(layers, settings)
+
+    def _layers(self) -> tuple[list[CamLayer], list[list[_Shown]]]:
+        card = self.opened.card
+        layers: dict[str, CamLayer] = {}
+        shown: list[list[_Shown]] = []
+        for text in self.task.layer:
+            if text == "auto" and self.filters:
+                text = self.filters.layer.path
+            for group in cam_layers(card, text):
+                addresses = []
+                for call, reason in group:
+                    layer = CamLayer(Tap(call.layer_path, call.call), call.channels_first)
+                    layers[str(layer)] = layer
+                    addresses.append(str(layer))
+                    self.notes.append(f"layer {call.path} {_grid(call.spatial_shape)}: {reason}")
+                    if "cam" in self.task.method:
+                        check_linear_head(card.architecture, card.output_index(), call)
+                name = "+".join(addresses)
+                columns = [
+                    _Shown([(a, method) for a in addresses], method, name)
+                    for method in self.task.method
+                    if CAM_METHODS[method].reads_layer
+                ]
+                shown.append(columns)
+        free = [
+            _Shown([("", method)], method, "")
+            for method in self.task.method
+            if not CAM_METHODS[method].reads_layer
+        ]
+        if free:
+            shown.append(free)
+        return list(layers.values()), [columns for columns in shown if columns]
+
+    def _engines(self, layers: list[CamLayer], settings: CamSettings) -> list[CamEngineLike]:
+        reader = self.opened.reader
+        methods = {name: CAM_METHODS[name] for name in self.task.method}
+        if any(m.contrast for m in methods.values()) and self.units < 2:
+            raise UsageError(
+                "finercam needs other classes to compare with.", "There is one output."
             )
+        shared = [name for name, method in methods.items() if method.weighted is not None]
+        engines: list[CamEngineLike] = []
+        if shared:
+            engines.append(CamEngine(reader, layers, shared, settings))
+        for method in methods.values():
+            if method.make is not None:
+                engines.append(method.make(reader, layers, settings))
+        if self.task.aug_smooth:
+            width_axis = 3 if settings.channel_axis == 1 else 2
+            engines = [AugmentedCam(engine, width_axis) for engine in engines]
+        return engines
 
     def __call__(self, inputs: np.ndarray) -> Explained:
         count = len(inputs)
-        weights, ranks = encode(self.requests, count, self.head.units)
-        found: list[list[Explanation]] = [[] for _ in range(count)]
-        outputs = np.zeros((0, 0), np.float32)
-        for engine in self.engines:
-            batch = engine(inputs, weights, ranks)
-            outputs = batch.outputs
-            for i in range(count):
-                for t, request in enumerate(self.requests):
-                    units = request.units or resolved_units(batch.weights[i, t])
-                    for method, maps in batch.maps.items():
-                        found[i].append(
-                            Explanation(
-                                maps[i, t],
-                                "heatmap",
-                                method,
-                                self.head.target(units),
-                                float(batch.scores[i, t]),
-                                probability(self.opened, outputs[i], units),
-                                str(engine.layer),
-                                warnings=map_warnings(maps[i, t]),
-                            )
-                        )
-        return Explained(outputs, found)
+        weights, ranks = encode(self.requests, count, self.units)
+        batches = [engine(inputs, weights, ranks) for engine in self.engines]
+        maps = {key: value for batch in batches for key, value in batch.maps.items()}
+        extras = {key: value for batch in batches for key, value in batch.extras.items()}
+        first = batches[0]
+        found = [
+            [
+                self._explanation(first, maps, extras, column, i, t)
+                for columns in self.shown
+                for t in range(len(self.requests))
+                for column in columns
+            ]
+            for i in range(count)
+        ]
+        return Explained(first.outputs, found)
+
+    def _explanation(
+        self,
+        batch: CamBatch,
+        maps: dict[Key, np.ndarray],
+        extras: dict[Key, dict[str, np.ndarray]],
+        column: _Shown,
+        i: int,
+        t: int,
+    ) -> Explanation:
+        request = self.requests[t]
+        units = request.units if request.rank is None else resolved_units(batch.weights[i, t])
+        parts = [maps[key][i, t] for key in column.keys]
+        raw = parts[0] if len(parts) == 1 else fuse(parts, self.task.fuse)
+        kind: MapKind = "signed" if CAM_METHODS[column.method].signed else "heatmap"
+        numbers: dict[str, Any] = {
+            name: float(values[i, t])
+            for key in column.keys
+            for name, values in extras.get(key, {}).items()
+        }
+        if self.task.direction == "decrease":
+            numbers = {"direction": "decrease", **numbers}
+        return Explanation(
+            raw,
+            kind,
+            column.method,
+            self._target(units),
+            float(batch.scores[i, t]),
+            None if self.filters else probability(self.opened, batch.outputs[i], units),
+            column.layer,
+            extras=numbers,
+            warnings=map_warnings(raw, kind),
+        )
+
+    def _target(self, units: tuple[tuple[int, float], ...]) -> Target:
+        return self.filters.target(units) if self.filters else self.head.target(units)
 
 
 def _grid(shape: tuple[int | None, ...] | None) -> str:

@@ -1,0 +1,128 @@
+"""What the CAM engines are told, and what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from kvis_cli.engines.cam.objective import Objective
+from kvis_cli.engines.lazy import tf
+
+if TYPE_CHECKING:
+    from kvis_cli.models.reading import ModelReader, Tap
+
+
+@dataclass(frozen=True)
+class CamLayer:
+    """A layer call whose feature maps are weighted.
+
+    Attributes
+    ----------
+    tap
+        Its address.
+    channels_first
+        Whether its maps are ``(B, K, *space)``.
+    """
+
+    tap: Tap
+    channels_first: bool = False
+
+    def __str__(self) -> str:
+        return str(self.tap)
+
+    def channels_last(self, tensor: Any) -> Any:
+        """Feature maps as float32 ``(B, *space, K)``."""
+        tensor = tf.cast(tensor, tf.float32)
+        if self.channels_first:
+            rank = tensor.shape.rank
+            tensor = tf.transpose(tensor, [0, *range(2, rank), 1])
+        return tensor
+
+
+@dataclass(frozen=True)
+class CamSettings:
+    """Parameters of all methods; each reads its own.
+
+    Attributes
+    ----------
+    objective
+        What is explained.
+    decrease
+        Explain what lowers the score: the sign of every gradient and weight is turned.
+    eigen_smooth
+        Reduce weighted feature maps to their first principal component instead of their sum.
+    noise_samples
+        Average gradients over that many noisy copies of each input; 0 for none.
+    noise
+        Standard deviation of that noise as a share of each input's range.
+    max_channels
+        Score-CAM, Ablation-CAM: only the channels that vary most over the image; None for all.
+    channel_axis
+        The input's channel axis, -1 or 1.
+    batch_size
+        Inputs computed at once; what bounds the memory.
+    seed
+        Of the noise.
+    """
+
+    objective: Objective = field(default_factory=Objective)
+    decrease: bool = False
+    eigen_smooth: bool = False
+    noise_samples: int = 0
+    noise: float = 0.15
+    max_channels: int | None = None
+    channel_axis: int = -1
+    batch_size: int = 16
+    seed: int = 0
+
+    @property
+    def sign(self) -> float:
+        return -1.0 if self.decrease else 1.0
+
+
+Key = tuple[str, str]
+"""Layer address (empty where a method reads none in particular) and method."""
+
+
+@dataclass(frozen=True)
+class CamBatch:
+    """Raw maps of a batch.
+
+    Attributes
+    ----------
+    maps
+        Per layer and method: float32 ``(B, T, *space)``, the map's own grid, unscaled.
+    scores
+        float32 ``(B, T)``.
+    weights
+        float32 ``(B, T, units)``: the units of each score, ranks resolved.
+    outputs
+        float32 ``(B, units)``: the model's output.
+    extras
+        Per layer and method: numbers ``(B, T)`` by name.
+    """
+
+    maps: dict[Key, np.ndarray]
+    scores: np.ndarray
+    weights: np.ndarray
+    outputs: np.ndarray
+    extras: dict[Key, dict[str, np.ndarray]] = field(default_factory=dict)
+
+
+class CamEngineLike(Protocol):
+    """Anything that makes maps of batches."""
+
+    @property
+    def traces(self) -> int:
+        """How often it was compiled."""
+        ...
+
+    def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
+        """Explain a batch; arguments as for `kvis_cli.engines.cam.engine.CamEngine`."""
+        ...
+
+
+MakeEngine = Callable[["ModelReader", Sequence[CamLayer], CamSettings], CamEngineLike]
