@@ -1,0 +1,1 @@
+"""Activation maximization: pictures that a filter or a class wants to see."""

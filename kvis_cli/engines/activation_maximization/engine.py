@@ -1,0 +1,462 @@
+"""Pictures that a model wants to see: a batch of them, each with its own target, in one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from kvis_cli.engines.activation_maximization.input_modifiers import InputModifier
+from kvis_cli.engines.activation_maximization.losses import Loss, View, Weighted, weighted
+from kvis_cli.engines.activation_maximization.optimizers import Adam, Optimizer
+from kvis_cli.engines.activation_maximization.parametrizations import Parametrization, Pixel
+from kvis_cli.engines.activation_maximization.space import InputSpace
+from kvis_cli.errors import ResultError, UsageError
+from kvis_cli.models.reading import ModelReader
+
+Progress = Callable[[int, int], None]
+Frames = Callable[[int, np.ndarray], None]
+GradientModifier = Callable[[Any], Any]
+
+# How often the loop looks whether every picture has come to rest: looking waits for the device.
+_LOOK_EVERY = 8
+
+
+@dataclass
+class Maximized:
+    """What came of it.
+
+    Attributes
+    ----------
+    images
+        float32 ``(N, …, C)`` in the unit range.
+    scores
+        float32 ``(N,)``: the activation of `images`, no input modifiers in between.
+    history
+        Per loss: float32 ``(steps, N)``, unweighted, as seen through the input modifiers; NaN
+        after a picture has come to rest. ``total`` is the weighted sum.
+    steps
+        ``(N,)``: how many steps each picture took.
+    warnings
+        Per picture, what a person must know.
+    """
+
+    images: np.ndarray
+    scores: np.ndarray
+    history: dict[str, np.ndarray]
+    steps: np.ndarray
+    warnings: list[tuple[str, ...]] = field(default_factory=list)
+
+    @property
+    def unmoved(self) -> np.ndarray:
+        """``(N,)``: where nothing in the picture ever changed the activation: a dead unit."""
+        return self.history["unmoved"][0] > 0
+
+
+@dataclass(frozen=True)
+class _State:
+    """Per picture, tensors with the batch as their first axis."""
+
+    parameters: Any
+    slots: tuple[Any, ...]
+    best: Any
+    best_total: Any
+    good: Any
+    active: Any
+    stale: Any
+
+
+class ActivationMaximizer:
+    """Minimises ``Σ weight · loss`` over pictures, compiled once per batch size.
+
+    Parameters
+    ----------
+    reader
+        The model; never changed.
+    losses
+        `Loss` objects or functions, alone or with weights. Those that are about single pictures
+        (`ActivationMaximization`) say how many pictures there are.
+    shape
+        ``(…, C)`` of one picture, channels last.
+    space
+        From the unit range to model inputs.
+    parametrization, optimizer
+        What is moved, and how.
+    modifiers
+        Random changes before the model, in this order.
+    gradient_modifier
+        Applied to the gradient of the pictures' parameters, ``(B, …)``.
+    keep
+        ``best``: of the step with the lowest total and of the last, the picture with the higher
+        activation; ``last``: the last.
+    patience
+        Steps without a better total after which a picture comes to rest; 0 for never.
+    context
+        Entered while the step is traced: backprop modifiers.
+    """
+
+    def __init__(
+        self,
+        reader: ModelReader,
+        losses: Sequence[Weighted | tuple[Any, float] | Loss],
+        shape: tuple[int, ...],
+        *,
+        space: InputSpace | None = None,
+        parametrization: Parametrization | None = None,
+        optimizer: Optimizer | None = None,
+        modifiers: Sequence[InputModifier] = (),
+        gradient_modifier: GradientModifier | None = None,
+        keep: Literal["best", "last"] = "best",
+        patience: int = 0,
+        context: Callable[[], Any] | None = None,
+    ) -> None:
+        self.reader = reader
+        self.losses = weighted(losses)
+        self.shape = tuple(shape)
+        self.space = space or InputSpace()
+        self.parametrization = parametrization or Pixel()
+        self.optimizer: Optimizer = optimizer or Adam(0.05)
+        self.modifiers = list(modifiers)
+        self.gradient_modifier = gradient_modifier
+        self.keep = keep
+        self.patience = patience
+        self.context = context
+        self.taps = tuple(dict.fromkeys(t for w in self.losses for t in w.loss.taps))
+        self.stop = bool(self.taps) and not any(w.loss.needs_outputs for w in self.losses)
+        self._compiled = tf.function(self._step, autograph=False)
+        self._measured = tf.function(self._measure, autograph=False)
+
+    @property
+    def traces(self) -> int:
+        """How often the step was compiled."""
+        return int(self._compiled.experimental_get_tracing_count())
+
+    def __call__(
+        self,
+        seeds: np.ndarray,
+        generators: Sequence[np.random.Generator],
+        steps: int,
+        *,
+        batch_size: int = 16,
+        progress: Progress | None = None,
+        frames: Frames | None = None,
+        frames_every: int = 1,
+    ) -> Maximized:
+        """Optimise pictures.
+
+        Parameters
+        ----------
+        seeds
+            float32 ``(N, …, C)``: where they start, in the unit range.
+        generators
+            The random numbers of each picture's input modifiers.
+        steps
+            How many.
+        batch_size
+            Pictures at once; halved whenever memory does not suffice.
+        progress
+            Called with the number of batch-steps done and of all.
+        frames
+            Called with the step and the pictures as they are, before the first step, every
+            `frames_every` steps and after the last; one batch only.
+
+        Raises
+        ------
+        ResultError
+            Not finite from the first step on; or not even one picture fits into memory.
+        """
+        count = len(seeds)
+        if steps < 1:
+            raise UsageError(f"{steps} steps cannot be taken.", "", "Use --steps 1 or more.")
+        draws = [
+            np.stack([m.draw(generator, steps, self.shape) for generator in generators], axis=1)
+            for m in self.modifiers
+        ]
+        size = _even(count, batch_size)
+        parts: list[_Part] = []
+        done, rows = 0, list(range(count))
+        while done < count:
+            chosen = rows[done : done + size]
+            batches_left = -(-(count - done) // size)
+            total = (len(parts) + batches_left) * steps
+
+            def tell(step: int, before: int = len(parts) * steps, total: int = total) -> None:
+                if progress is not None:
+                    progress(before + step, total)
+
+            try:
+                parts.append(
+                    self._run(seeds, draws, chosen, size, steps, tell, frames, frames_every)
+                )
+            except tf.errors.ResourceExhaustedError:
+                if size == 1:
+                    raise ResultError(
+                        "There is not enough memory for even one picture.",
+                        "The model or the picture is too large for this device.",
+                        "Use a smaller --size or another --device.",
+                    ) from None
+                size = -(-size // 2)
+                continue
+            done += len(chosen)
+        return self._joined(parts, steps)
+
+    def _run(
+        self,
+        seeds: np.ndarray,
+        draws: list[np.ndarray],
+        rows: list[int],
+        size: int,
+        steps: int,
+        tell: Callable[[int], None],
+        frames: Frames | None,
+        frames_every: int,
+    ) -> _Part:
+        # The last batch is filled up, so that nothing is compiled anew.
+        filled = rows + rows[-1:] * (size - len(rows))
+        arguments = self._arguments(filled)
+        numbers = [tf.constant(d[:, filled]) for d in draws]
+        state = self._start(tf.constant(self.parametrization.encode(seeds[filled])))
+        history, taken = [], 0
+        for step in range(steps):
+            if frames is not None and step % frames_every == 0:
+                frames(step, self._images(state.parameters)[: len(rows)])
+            state_list, seen = self._compiled(
+                _as_list(state), numbers, arguments, tf.constant(step, tf.int32)
+            )
+            state = _as_state(state_list)
+            history.append(seen)
+            taken = step + 1
+            tell(taken)
+            if (self.patience and taken % _LOOK_EVERY == 0) and not np.any(state.active):
+                break
+        tell(steps)
+        if frames is not None:
+            frames(taken, self._images(state.parameters)[: len(rows)])
+        return self._finish(state, np.stack([h.numpy() for h in history]), rows, arguments)
+
+    def _start(self, parameters: Any) -> _State:
+        batch = parameters.shape[0]
+        return _State(
+            parameters,
+            self.optimizer.slots(parameters),
+            parameters,
+            tf.fill([batch], np.float32(np.inf)),
+            parameters,
+            tf.fill([batch], True),
+            tf.zeros([batch], tf.int32),
+        )
+
+    def _arguments(self, rows: list[int]) -> list[dict[str, Any]]:
+        return [
+            {key: tf.constant(value) for key, value in w.loss.arguments(rows).items()}
+            for w in self.losses
+        ]
+
+    def _images(self, parameters: Any) -> np.ndarray:
+        return np.asarray(self.parametrization.decode(parameters))
+
+    def _finish(
+        self, state: _State, history: np.ndarray, rows: list[int], arguments: list[dict[str, Any]]
+    ) -> _Part:
+        count = len(rows)
+        history = history[:, :count]
+        images = self._images(state.parameters)
+        scores = self._scores(images, arguments)
+        if self.keep == "best":
+            best = self._images(state.best)
+            best_scores = self._scores(best, arguments)
+            better = ~(scores >= best_scores)
+            images = np.where(better.reshape(-1, *[1] * (images.ndim - 1)), best, images)
+            scores = np.where(better, best_scores, scores)
+        return _Part(images[:count], scores[:count], history, rows)
+
+    def _scores(self, images: np.ndarray, arguments: list[dict[str, Any]]) -> np.ndarray:
+        return np.asarray(self._measured(tf.constant(images), arguments))
+
+    def measure(self, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
+        """The activations of finished pictures ``(N, …, C)``, e.g. of a file that was read back."""
+        size = _even(len(images), batch_size)
+        found = []
+        for start in range(0, len(images), size):
+            rows = list(range(start, min(start + size, len(images))))
+            filled = rows + rows[-1:] * (size - len(rows))
+            found.append(self._scores(images[filled], self._arguments(filled))[: len(rows)])
+        return np.concatenate(found)
+
+    def _joined(self, parts: list[_Part], steps: int) -> Maximized:
+        names = ["total", *(w.loss.name for w in self.losses)]
+        rows = [row for part in parts for row in part.rows]
+        values = np.full((steps, len(rows), len(names) + 2), np.nan, np.float32)
+        first = 0
+        for part in parts:
+            values[: len(part.history), first : first + len(part.rows)] = part.history
+            first += len(part.rows)
+        went = values[..., -1] > 0
+        taken = went.sum(axis=0)
+        warnings = [self._warnings(values[:, b], names, steps) for b in range(len(rows))]
+        values[~went & np.isfinite(values[..., 0])] = np.nan
+        objectives = [i for i, w in enumerate(self.losses, 1) if w.loss.is_objective] or [0]
+        aimed = values[:, :, objectives].sum(axis=-1)
+        with np.errstate(invalid="ignore"):
+            unmoved = (taken > 1) & (np.nan_to_num(aimed - aimed[:1]) == 0).all(axis=0)
+        history = {name: values[..., i] for i, name in enumerate(names)}
+        history["unmoved"] = unmoved[np.newaxis].astype(np.float32)
+        return Maximized(
+            np.concatenate([p.images for p in parts]),
+            np.concatenate([p.scores for p in parts]),
+            history,
+            taken,
+            warnings,
+        )
+
+    def _warnings(self, values: np.ndarray, names: list[str], steps: int) -> tuple[str, ...]:
+        """`values` is ``(steps, terms + 2)``: the terms, then whether all was finite, and moved."""
+        broken = np.flatnonzero(values[:, -2] == 0)
+        if not len(broken):
+            return ()
+        step = int(broken[0])
+        bad = [
+            n
+            for n, v in zip(names[1:], values[step, 1 : len(names)], strict=True)
+            if not np.isfinite(v)
+        ]
+        term = f"the term '{bad[0]}'" if bad else "the gradient"
+        if step == 0:
+            raise ResultError(
+                f"The optimisation cannot begin: {term} is not finite for the start picture.",
+                "The model gives NaN or infinity for it.",
+                "Look at the model's outputs with `kvis cam`; try another --seed or --preset.",
+            )
+        return (
+            f"{term} stopped being finite at step {step + 1} of {steps}; "
+            "the picture is the last finite one",
+        )
+
+    # What follows is traced.
+
+    def _step(
+        self, state_list: list[Any], draws: list[Any], arguments: list[dict[str, Any]], step: Any
+    ) -> tuple[list[Any], Any]:
+        state = _as_state(state_list)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(state.parameters)
+            images = self.parametrization.decode(state.parameters)
+            terms, total = self._terms(images, [d[step] for d in draws], arguments)
+            objective = tf.reduce_sum(total)
+        gradient = tape.gradient(objective, state.parameters)
+        if gradient is None:
+            raise UsageError(
+                "What is to be maximised does not depend on the picture.",
+                "There is no differentiable path from the input to it.",
+                "Choose another layer or class.",
+            )
+        if self.gradient_modifier is not None:
+            gradient = self.gradient_modifier(gradient)
+        axes = list(range(1, gradient.shape.rank))
+        finite = tf.reduce_all(tf.math.is_finite(terms), 1)
+        finite &= tf.reduce_all(tf.math.is_finite(gradient), axes)
+        moving = state.active & finite
+        gradient = tf.where(_wide(moving, gradient), gradient, 0.0)
+        moved, slots = self.optimizer.step(state.parameters, gradient, state.slots, step + 1)
+        moved = self.parametrization.project(moved)
+        good = tf.where(_wide(moving, moved), state.parameters, state.good)
+        better = moving & (total < state.best_total)
+        enough = moving & (total < state.best_total - 1e-3 * tf.abs(state.best_total))
+        enough |= better & tf.math.is_inf(state.best_total)
+        stale = tf.where(enough, 0, state.stale + 1)
+        active = moving & (stale < self.patience) if self.patience else moving
+        # Parameters that gave no finite number give way to those before them.
+        kept = tf.where(_wide(state.active & ~finite, moved), good, state.parameters)
+        parameters = tf.where(_wide(moving, moved), moved, kept)
+        new = _State(
+            parameters,
+            slots,
+            tf.where(_wide(better, moved), state.parameters, state.best),
+            tf.where(better, total, state.best_total),
+            good,
+            active,
+            stale,
+        )
+        seen = tf.concat(
+            [
+                total[:, tf.newaxis],
+                terms,
+                tf.cast(finite | ~state.active, tf.float32)[:, tf.newaxis],
+                tf.cast(moving, tf.float32)[:, tf.newaxis],
+            ],
+            axis=1,
+        )
+        return _as_list(new), seen
+
+    def _terms(
+        self, images: Any, draws: list[Any] | None, arguments: list[dict[str, Any]]
+    ) -> tuple[Any, Any]:
+        shown = images
+        if draws is not None:
+            for modifier, numbers in zip(self.modifiers, draws, strict=True):
+                shown = modifier.apply(shown, numbers)
+        view = self._view(images, shown, arguments)
+        terms = tf.stack(
+            [
+                tf.cast(w.loss(view, a), tf.float32)
+                for w, a in zip(self.losses, arguments, strict=True)
+            ],
+            axis=1,
+        )
+        weights = tf.constant([w.weight for w in self.losses], tf.float32)
+        return terms, tf.reduce_sum(terms * weights, axis=1)
+
+    def _view(self, images: Any, shown: Any, arguments: list[dict[str, Any]]) -> View:
+        inputs = self.space.to_inputs(shown)
+        if not any(w.loss.taps or w.loss.needs_outputs for w in self.losses):
+            return View(images, inputs, [], {})
+        with ExitStack() as stack:
+            if self.context is not None:
+                stack.enter_context(self.context())
+            if self.stop and sum(bool(w.loss.taps) for w in self.losses) == 1:
+                for w, a in zip(self.losses, arguments, strict=True):
+                    stack.enter_context(w.loss.reading(self.reader, a))
+            forward = self.reader.forward(inputs, self.taps, stop=self.stop)
+        return View(
+            images, inputs, forward.outputs, dict(zip(self.taps, forward.taps, strict=True))
+        )
+
+    def _measure(self, images: Any, arguments: list[dict[str, Any]]) -> Any:
+        aims = [i for i, w in enumerate(self.losses) if w.loss.is_objective]
+        terms, total = self._terms(images, None, arguments)
+        return -tf.reduce_sum(tf.gather(terms, aims, axis=1), axis=1) if aims else -total
+
+
+@dataclass(frozen=True)
+class _Part:
+    images: np.ndarray
+    scores: np.ndarray
+    history: np.ndarray
+    rows: list[int]
+
+
+def _even(count: int, batch_size: int) -> int:
+    """The size of equal batches of at most `batch_size`."""
+    batches = -(-count // max(1, batch_size))
+    return -(-count // max(1, batches))
+
+
+def _wide(flags: Any, like: Any) -> Any:
+    """``(B,)`` as ``(B, 1, …)`` of the rank of `like`."""
+    return tf.reshape(flags, [-1] + [1] * (like.shape.rank - 1))
+
+
+def _as_list(state: _State) -> list[Any]:
+    return [
+        state.parameters, list(state.slots), state.best, state.best_total, state.good,
+        state.active, state.stale,
+    ]  # fmt: skip
+
+
+def _as_state(values: list[Any]) -> _State:
+    parameters, slots, *rest = values
+    return _State(parameters, tuple(slots), *rest)

@@ -1,0 +1,178 @@
+"""Steps on a batch of pictures, each by itself: no statistic crosses from one to another."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from kvis_cli.errors import UnknownNameError
+
+Slots = tuple[Any, ...]
+
+
+class Optimizer(Protocol):
+    """One update rule. Learning rates are in units of the parameters' range."""
+
+    def slots(self, parameters: Any) -> Slots:
+        """What is remembered between steps, at the start."""
+        ...
+
+    def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
+        """Parameters and slots after step `number`, counted from 1."""
+        ...
+
+
+class Sgd:
+    """Gradient descent with the gradient divided by its root mean square, picture by picture.
+
+    ``g / (rms(g) + ε)``, as in "Deep Learning with Python" and keras-vis 0.4.1. Steps are as
+    large for a weak filter as for a strong one.
+
+    Parameters
+    ----------
+    rate
+        Root mean square of the change of a step.
+    normalize
+        Off for the plain gradient.
+    """
+
+    def __init__(self, rate: float, *, normalize: bool = True, epsilon: float = 1e-5) -> None:
+        self.rate, self.normalize, self.epsilon = rate, normalize, epsilon
+
+    def slots(self, parameters: Any) -> Slots:
+        return ()
+
+    def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
+        if self.normalize:
+            axes = list(range(1, gradient.shape.rank))
+            rms = tf.sqrt(tf.reduce_mean(tf.square(gradient), axis=axes, keepdims=True))
+            gradient = gradient / (rms + self.epsilon)
+        return parameters - self.rate * gradient, slots
+
+
+class RmsProp:
+    """``x ← x - rate · g / (√v + ε)`` with v the decaying mean of g² (Tieleman and Hinton 2012).
+
+    Parameters
+    ----------
+    rate
+        About the size of one step.
+    decay
+        Of the mean.
+    correct
+        Divide the mean by ``1 - decay^t``, so that the first steps are not larger than the rest.
+    unit_gradient
+        First scale each picture's gradient to length 1, as keras-vis does.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        *,
+        decay: float = 0.95,
+        correct: bool = True,
+        unit_gradient: bool = False,
+        epsilon: float = 1e-12,
+    ) -> None:
+        self.rate, self.decay, self.correct = rate, decay, correct
+        self.unit_gradient, self.epsilon = unit_gradient, epsilon
+
+    def slots(self, parameters: Any) -> Slots:
+        return (tf.zeros_like(parameters),)
+
+    def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
+        if self.unit_gradient:
+            axes = list(range(1, gradient.shape.rank))
+            gradient = tf.math.l2_normalize(gradient, axis=axes, epsilon=1e-30)
+        mean = self.decay * slots[0] + (1 - self.decay) * tf.square(gradient)
+        seen = mean / (1 - self.decay ** tf.cast(number, tf.float32)) if self.correct else mean
+        # The ε under the root is what keras-vis has; ours is far below any gradient.
+        return parameters - self.rate * gradient / tf.sqrt(seen + self.epsilon), (mean,)
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015), ε far below any gradient, so that it is free of their scale."""
+
+    def __init__(
+        self, rate: float, *, beta_1: float = 0.9, beta_2: float = 0.99, epsilon: float = 1e-12
+    ) -> None:
+        self.rate, self.beta_1, self.beta_2, self.epsilon = rate, beta_1, beta_2, epsilon
+
+    def slots(self, parameters: Any) -> Slots:
+        return tf.zeros_like(parameters), tf.zeros_like(parameters)
+
+    def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
+        t = tf.cast(number, tf.float32)
+        first = self.beta_1 * slots[0] + (1 - self.beta_1) * gradient
+        second = self.beta_2 * slots[1] + (1 - self.beta_2) * tf.square(gradient)
+        mean = first / (1 - self.beta_1**t)
+        root = tf.sqrt(second / (1 - self.beta_2**t))
+        return parameters - self.rate * mean / (root + self.epsilon), (first, second)
+
+
+class KerasOptimizer:
+    """Any optimizer of Keras. Each picture is a variable of its own, so none feels the others.
+
+    Parameters
+    ----------
+    name
+        As Keras knows it: ``nadam``, ``lion``, ``sgd``.
+    rate
+        Its learning rate.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that Keras does not know.
+    """
+
+    def __init__(self, name: str, rate: float, **options: Any) -> None:
+        import keras
+
+        known = {
+            n.lower(): value
+            for n, value in vars(keras.optimizers).items()
+            if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer)
+        }
+        known = {n: v for n, v in known.items() if n not in ("optimizer", "lossscaleoptimizer")}
+        if name.lower() not in known:
+            raise UnknownNameError.of("optimizer", name, [*OPTIMIZERS, *known])
+        self.optimizer = known[name.lower()](learning_rate=rate, **options)
+        self.variables: list[Any] = []
+
+    def slots(self, parameters: Any) -> Slots:
+        if len(self.variables) != parameters.shape[0]:
+            if self.variables:
+                self.optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+            self.variables = [tf.Variable(p) for p in parameters]
+            self.optimizer.build(self.variables)
+            self.start = [np.asarray(v) for v in self.optimizer.variables]
+        for variable, value in zip(self.optimizer.variables, self.start, strict=True):
+            variable.assign(value)
+        return ()
+
+    def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
+        for variable, value in zip(self.variables, tf.unstack(parameters), strict=True):
+            variable.assign(value)
+        self.optimizer.apply(tf.unstack(gradient), self.variables)
+        return tf.stack([tf.convert_to_tensor(v) for v in self.variables]), slots
+
+
+OPTIMIZERS = {"sgd": Sgd, "rmsprop": RmsProp, "adam": Adam}
+"""kvis' own, free of the gradient's scale."""
+
+
+def make_optimizer(name: str, rate: float) -> Optimizer:
+    """An optimizer by name: one of `OPTIMIZERS`, or Keras' (``keras:sgd``, ``nadam``).
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown name.
+    """
+    key = name.strip().lower()
+    if key in OPTIMIZERS:
+        return OPTIMIZERS[key](rate)
+    return KerasOptimizer(key.removeprefix("keras:"), rate)
