@@ -5,17 +5,21 @@ The only part of the upgrade that needs Keras; hand the result to whatever build
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from kvis_cli.models.upgrade import LEGACY_HARD_SIGMOID
 
 
+@cache
 def legacy_objects() -> dict[str, Any]:
     """The ``custom_objects`` that an upgraded config may need."""
-    from keras import ops
+    import keras
 
-    def hard_sigmoid(x: Any) -> Any:
+    # Registered, so that a wrapper that copies its layer by way of the config keeps it, too.
+    @keras.saving.register_keras_serializable(package="kvis", name=LEGACY_HARD_SIGMOID)
+    def keras2_hard_sigmoid(x: Any) -> Any:
         """``clip(0.2·x + 0.5, 0, 1)``: Keras 3 changed the slope to 1/6."""
-        return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+        return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
-    return {LEGACY_HARD_SIGMOID: hard_sigmoid}
+    return {LEGACY_HARD_SIGMOID: keras2_hard_sigmoid}

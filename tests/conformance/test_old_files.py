@@ -45,6 +45,8 @@ def opened(path, **replaced):
             variables = layer.trainable_weights + layer.non_trainable_weights
             for variable, array in zip(variables, arrays.pop(layer.name, []), strict=True):
                 variable.assign(array)
+            if isinstance(layer, keras.layers.Normalization):
+                layer.finalize_state()
         assert arrays == {}
     else:
         with zipfile.ZipFile(path) as archive:
@@ -317,20 +319,33 @@ def _cases(keras2):
     yield new.GRU(3, reset_after=False), (None, 8, 5), lstm[:9], {}
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "theano"])
-def test_arrays_of_keras_1(keras2, backend):
+def test_arrays_of_keras_1(keras2):
     from tf_keras.src.saving.legacy.hdf5_format import preprocess_weights_for_loading
 
     rng = np.random.default_rng(1)
     for layer, shape, arrays, config in _cases(keras2):
         layer.build(shape)
         made = [rng.normal(size=size) for size in arrays]
-        wanted = preprocess_weights_for_loading(layer, list(made), "1", backend)
+        wanted = preprocess_weights_for_loading(layer, list(made), "1", "tensorflow")
         got = convert_arrays(
-            type(layer).__name__, config, list(made), generation=1, backend=backend
+            type(layer).__name__, config, list(made), generation=1, backend="tensorflow"
         )
         for a, b in zip(wanted, got, strict=True):
             np.testing.assert_array_equal(b, a, err_msg=type(layer).__name__)
+
+
+@pytest.mark.parametrize(("generation", "backend"), [(2, "theano"), (1, "theano")])
+def test_theano_convolves_truly(tf, generation, backend):
+    """Theano's layer is `numpy.convolve`; TensorFlow's slides the kernel as it is."""
+    rng = np.random.default_rng(5)
+    signal, kernel = rng.normal(size=9), rng.normal(size=3)
+    shape = (3, 1, 1) if generation == 2 else (3, 1, 1, 1)
+    arrays = [kernel.reshape(shape), np.zeros(1)]
+    turned, _ = convert_arrays(
+        "Conv1D", {"filters": 1}, arrays, generation=generation, backend=backend
+    )
+    got = tf.nn.conv1d(signal.reshape(1, 9, 1), turned, 1, "VALID")
+    np.testing.assert_allclose(np.ravel(got), np.convolve(signal, kernel, "valid"), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])
