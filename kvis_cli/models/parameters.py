@@ -26,7 +26,7 @@ def count_parameters(class_name: str, config: Config, inputs: Sequence[Shape | N
     known = [shape for shape in inputs if shape is not None]
     try:
         return int(counter(config, known))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError):
         return None
 
 
@@ -51,7 +51,9 @@ def _channels(config: Config, shape: Shape) -> int:
 
 def _volume(config: Config, rank: int) -> int:
     size = config["kernel_size"]
-    return math.prod(size) if isinstance(size, (list, tuple)) else size ** (rank - 2)
+    sizes = size if isinstance(size, (list, tuple)) else [size] * (rank - 2)
+    # A string among them would be repeated, not multiplied.
+    return math.prod(int(length) for length in sizes)
 
 
 def _bias(config: Config, units: int) -> int:
@@ -234,7 +236,7 @@ def _multi_head_attention(config: Config, inputs: list[Shape]) -> int:
     if out is None:
         out_size = _size(query[-1])
     else:
-        out_size = math.prod(out) if isinstance(out, (list, tuple)) else int(out)
+        out_size = math.prod(int(n) for n in out) if isinstance(out, (list, tuple)) else int(out)
     total = 0
     for source, size in ((query, key_dim), (key, key_dim), (value, value_dim)):
         total += _size(source[-1]) * heads * size + _bias(config, heads * size)

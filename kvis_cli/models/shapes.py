@@ -48,7 +48,7 @@ def output_shapes(
             return [None] if found is None else [*found]
         if class_name in _RULES:
             return [_RULES[class_name](config, known)]
-    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError):
         # A config that Keras itself would refuse: the shape stays unknown.
         return [None]
     return [None]
@@ -82,11 +82,12 @@ def _rule(*names: str) -> Callable[[Rule], Rule]:
 
 def _each(value: Any, n: int) -> list[Any]:
     """A scalar or sequence setting as one value per spatial dimension."""
-    if isinstance(value, (list, tuple)):
-        if len(value) != n:
-            raise ValueError(f"{len(value)} values for {n} dimensions")
-        return list(value)
-    return [value] * n
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * n
+    if len(values) != n:
+        raise ValueError(f"{len(values)} values for {n} dimensions")
+    if not all(item is None or isinstance(item, (int, list, tuple)) for item in values):
+        raise ValueError("a size that is not a whole number")
+    return values
 
 
 def _split(config: Config, shape: Shape) -> tuple[int | None, list[int | None], int | None]:
@@ -320,10 +321,12 @@ def _reshape(config: Config, inputs: list[Shape]) -> Shape:
         # The operation states the batch, too; the layer does not.
         sizes = list(config["newshape"])
         return tuple(None if size == -1 else size for size in sizes)
-    target = list(config["target_shape"])
+    target = [int(size) for size in config["target_shape"]]
     if -1 in target:
         total, rest = _product(inputs[0][1:]), -math.prod(target)
-        target[target.index(-1)] = None if total is None else total // rest
+        free = target.index(-1)
+        size = None if total is None else total // rest
+        return (inputs[0][0], *target[:free], size, *target[free + 1 :])
     return (inputs[0][0], *target)
 
 
