@@ -1,0 +1,547 @@
+"""Class activation maps from gradients: the formulae, and what must hold for any engine."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from cam_literals import LITERALS, combine, relu
+
+
+@pytest.fixture(scope="module")
+def lib(tf):
+    """What the tests need, once TensorFlow is there."""
+    from kvis_cli.engines.cam.engine import CamEngine
+    from kvis_cli.engines.cam.methods import Readings
+    from kvis_cli.engines.cam.objective import Objective
+    from kvis_cli.engines.cam.settings import CamLayer, CamSettings
+    from kvis_cli.models.reading import ModelReader, Tap
+
+    class Lib:
+        pass
+
+    found = Lib()
+    for thing in (CamEngine, Readings, Objective, CamLayer, CamSettings, ModelReader, Tap):
+        setattr(found, thing.__name__, thing)
+    return found
+
+
+@pytest.fixture(scope="module")
+def net(tf):
+    """A flat convolutional model with a head that is not linear: gradients vary over space."""
+    import keras
+
+    keras.utils.set_random_seed(11)
+    inputs = keras.Input((20, 18, 3))
+    x = keras.layers.Conv2D(6, 3, activation="relu", name="first")(inputs)
+    x = keras.layers.Conv2D(9, 3, strides=2, activation="relu", name="second")(x)
+    y = keras.layers.Conv2D(7, 3, activation="relu", name="third")(x)
+    y = keras.layers.Flatten()(y)
+    y = keras.layers.Dense(8, activation="tanh")(y)
+    outputs = keras.layers.Dense(5, activation="softmax", name="classes")(y)
+    model = keras.Model(inputs, outputs, name="net")
+    # Values on either side of zero everywhere.
+    for weight in model.trainable_weights:
+        weight.assign(np.random.default_rng(len(weight.path)).normal(0, 0.3, weight.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return np.random.default_rng(2).normal(0, 1, (4, 20, 18, 3)).astype(np.float32)
+
+
+def tolerance(name):
+    """Relative to the map's maximum. Normalised coefficients may have a sum near zero."""
+    return 2e-3 if name == "gradcam++norm" else 1e-5
+
+
+def engine_of(lib, model, layers=("second",), methods=("gradcam",), **settings):
+    objective = lib.Objective(**settings.pop("objective", {}))
+    return lib.CamEngine(
+        lib.ModelReader(model),
+        [lib.CamLayer(lib.Tap.of(layer)) for layer in layers],
+        methods,
+        lib.CamSettings(objective, **settings),
+    )
+
+
+def classes(indices, count, units=5):
+    weights = np.zeros((count, len(indices), units), np.float32)
+    for t, index in enumerate(indices):
+        weights[:, t, index] = 1
+    return weights, np.full((count, len(indices)), -1, np.int32)
+
+
+def independent(tf, model, layer, inputs, target):
+    """Feature maps and the gradient of one logit, by a rebuilt graph and ``tf.gradients``."""
+    import keras
+
+    head = model.layers[-1]
+    both = keras.Model(model.inputs, [model.get_layer(layer).output, head.input])
+
+    @tf.function(autograph=False)
+    def read(x):
+        features, before = both(x, training=False)
+        logits = tf.matmul(before, head.kernel) + head.bias
+        return features, tf.gradients(logits[:, target], features)[0], logits
+
+    features, gradient, logits = read(tf.constant(inputs))
+    return (
+        features.numpy().astype(np.float64),
+        gradient.numpy().astype(np.float64),
+        logits.numpy(),
+    )
+
+
+@pytest.mark.parametrize("layer", ["first", "second"])
+def test_every_method_is_its_formula(tf, lib, net, batch, layer):
+    engine = engine_of(lib, net, [layer], tuple(LITERALS))
+    found = engine(batch, *classes([3, 1], len(batch)))
+    for t, target in enumerate([3, 1]):
+        features, gradient, logits = independent(tf, net, layer, batch, target)
+        np.testing.assert_allclose(found.scores[:, t], logits[:, target], atol=1e-5)
+        for name, literal in LITERALS.items():
+            for i in range(len(batch)):
+                wanted = literal(features[i], gradient[i])
+                got = found.maps[layer, name][i, t]
+                assert wanted.max() > 0
+                np.testing.assert_allclose(
+                    got, wanted, atol=tolerance(name) * wanted.max(), err_msg=name
+                )
+
+
+def test_finer_cam_subtracts_the_three_nearest_scores(tf, lib, net, batch):
+    found = engine_of(lib, net, methods=["finercam"])(batch, *classes([3], len(batch)))
+    parts = [independent(tf, net, "second", batch, c) for c in range(5)]
+    logits = parts[0][2]
+    for i in range(len(batch)):
+        others = sorted(
+            (c for c in range(5) if c != 3), key=lambda c: abs(logits[i, c] - logits[i, 3])
+        )
+        gradient = parts[3][1][i] - 0.6 * sum(parts[c][1][i] for c in others[:3]) / 3
+        wanted = LITERALS["gradcam"](parts[3][0][i], gradient)
+        np.testing.assert_allclose(found.maps["second", "finercam"][i, 0], wanted, atol=1e-5)
+
+
+def test_several_layers_in_one_pass_equal_each_alone(lib, net, batch):
+    target = classes([0, 2], len(batch))
+    both = engine_of(lib, net, ["first", "second"], ("gradcam", "layercam"))(batch, *target)
+    for layer in ("first", "second"):
+        alone = engine_of(lib, net, [layer], ("gradcam", "layercam"))(batch, *target)
+        for name in ("gradcam", "layercam"):
+            np.testing.assert_allclose(
+                both.maps[layer, name], alone.maps[layer, name], atol=1e-6, rtol=1e-5
+            )
+
+
+def test_all_negative_gradients_give_a_map_of_zeros_and_a_warning(tf, lib):
+    from kvis_cli.jobs.explainers.base import map_warnings
+
+    features = np.random.default_rng(0).random((1, 1, 7, 7, 2)).astype(np.float32)
+    gradient = np.broadcast_to(np.float32([-0.1, -1.0]), features.shape)
+    from kvis_cli.engines.cam.methods import CAM_METHODS
+    from kvis_cli.engines.cam.reduction import channel_sum
+
+    for name in ("gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "elementwise"):
+        weighted = CAM_METHODS[name].weighted(
+            lib.Readings(tf.constant(features), tf.constant(gradient))
+        )
+        raw = channel_sum(weighted).numpy()[0, 0]
+        assert not raw.any(), name
+        assert map_warnings(raw) == ("all values are zero",)
+
+
+@pytest.mark.parametrize("cell", [(0, 0), (1, 5), (3, 3), (6, 2)])
+def test_a_single_hot_cell_is_drawn_where_it_is(cell):
+    from kvis_cli.render.overlay import Style, heatmap_view
+    from kvis_cli.render.resize import resize_map
+    from kvis_cli.render.scale import scale_map
+
+    raw = np.zeros((7, 7), np.float32)
+    raw[cell] = 3.0
+    enlarged = resize_map(scale_map(raw).values, (224, 224))
+    centre = (np.array(cell) + 0.5) * 32
+    rows, columns = np.nonzero(enlarged == enlarged.max())
+    peak = np.array([rows.mean() + 0.5, columns.mean() + 0.5])
+    if min(cell) > 0 and max(cell) < 6:
+        assert np.abs(peak - centre).max() <= 0.5
+    else:  # The border is repeated outwards, so the plateau reaches to the edge.
+        assert enlarged[int(centre[0]), int(centre[1])] > 0.96
+    far = np.ones((7, 7), bool)
+    far[max(cell[0] - 1, 0) : cell[0] + 2, max(cell[1] - 1, 0) : cell[1] + 2] = False
+    outside = np.kron(far, np.ones((32, 32), bool))
+    assert not enlarged[outside].any()
+    picture = heatmap_view(np.zeros((224, 224, 3), np.uint8), raw, Style())
+    zero = heatmap_view(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.float32), Style())
+    assert (picture[outside] == zero[0, 0]).all()
+
+
+def test_the_model_is_left_as_it_was_found(lib, net, batch):
+    before = {layer.name: set(vars(layer)) for layer in net.layers}
+    weights = [np.array(w) for w in net.weights]
+    predicted = net.predict(batch, verbose=0)
+    found = engine_of(lib, net, ["first", "second"], tuple(LITERALS))(batch, *classes([1], 4))
+    np.testing.assert_allclose(found.outputs, predicted, atol=1e-6)
+    assert {layer.name: set(vars(layer)) for layer in net.layers} == before
+    assert all(np.array_equal(a, w) for a, w in zip(weights, net.weights, strict=True))
+    np.testing.assert_array_equal(net.predict(batch, verbose=0), predicted)
+
+
+def test_a_batch_is_its_single_runs_in_any_order(lib, net, batch):
+    methods = (*LITERALS, "finercam")
+    engine = engine_of(lib, net, methods=methods)
+    together = engine(batch, *classes([0, 4], 4)).maps
+    turned = engine(batch[::-1], *classes([0, 4], 4)).maps
+    for i in range(4):
+        alone = engine(batch[i : i + 1], *classes([0, 4], 1)).maps
+        for key, value in alone.items():
+            scale = value.max() * tolerance(key[1])
+            np.testing.assert_allclose(together[key][i], value[0], atol=scale, err_msg=str(key))
+            np.testing.assert_allclose(turned[key][3 - i], value[0], atol=scale)
+
+
+def test_classes_are_arguments_and_cost_no_trace(lib, net, batch):
+    engine = engine_of(lib, net)
+    for index in range(5):
+        engine(batch, *classes([index], 4))
+    ranked = np.zeros((4, 1), np.int32)
+    engine(batch, np.zeros((4, 1, 5), np.float32), ranked)
+    assert engine.traces == 1
+
+
+def test_a_rank_is_the_class_of_that_rank(lib, net, batch):
+    engine = engine_of(lib, net)
+    ranks = np.array([[0, 1]] * 4, np.int32)
+    found = engine(batch, np.zeros((4, 2, 5), np.float32), ranks)
+    order = np.argsort(-net.predict(batch, verbose=0), axis=1)
+    assert (found.weights.argmax(-1) == order[:, :2]).all()
+    for i in range(4):
+        fixed = engine(batch, *classes(order[i, :2], 4))
+        np.testing.assert_allclose(
+            found.maps["second", "gradcam"][i], fixed.maps["second", "gradcam"][i]
+        )
+
+
+def test_contrast_is_the_difference_of_the_gradients(tf, lib, net, batch):
+    weights, ranks = classes([3], 4)
+    weights[:, 0, 1] = -1
+    found = engine_of(lib, net)(batch, weights, ranks)
+    features, plus, logits = independent(tf, net, "second", batch, 3)
+    minus = independent(tf, net, "second", batch, 1)[1]
+    np.testing.assert_allclose(found.scores[:, 0], logits[:, 3] - logits[:, 1], atol=1e-5)
+    for i in range(4):
+        wanted = LITERALS["gradcam"](features[i], plus[i] - minus[i])
+        np.testing.assert_allclose(found.maps["second", "gradcam"][i, 0], wanted, atol=1e-5)
+
+
+def test_decrease_turns_the_gradient_and_keeps_the_score(tf, lib, net, batch):
+    found = engine_of(lib, net, methods=["gradcam", "layercam"], decrease=True)(
+        batch, *classes([3], 4)
+    )
+    features, gradient, logits = independent(tf, net, "second", batch, 3)
+    np.testing.assert_allclose(found.scores[:, 0], logits[:, 3], atol=1e-5)
+    for name in ("gradcam", "layercam"):
+        for i in range(4):
+            wanted = LITERALS[name](features[i], -gradient[i])
+            np.testing.assert_allclose(found.maps["second", name][i, 0], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e15, 1e30])
+def test_maps_are_finite_for_scores_of_any_size(tf, lib, size):
+    from kvis_cli.engines.cam.methods import CAM_METHODS
+    from kvis_cli.engines.cam.reduction import REDUCTIONS
+
+    rng = np.random.default_rng(4)
+    features = tf.constant(relu(rng.normal(0, 1, (1, 1, 7, 7, 12))).astype(np.float32))
+    gradient = tf.constant((rng.normal(0, 1, (1, 1, 7, 7, 12)) * size).astype(np.float32))
+    for name, method in CAM_METHODS.items():
+        if method.weighted is not None:
+            raw = REDUCTIONS[method.reduction](method.weighted(lib.Readings(features, gradient)))
+            assert np.isfinite(raw.numpy()).all(), name
+            assert raw.numpy().any(), name
+
+
+@pytest.fixture(scope="module")
+def pooled(tf):
+    """Global average pooling and one Dense layer."""
+    import keras
+
+    keras.utils.set_random_seed(5)
+    return keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Conv2D(8, 3, activation="relu", name="maps"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(4, bias_initializer="random_normal", name="classes"),
+        ]
+    )
+
+
+def test_behind_average_pooling_the_theory_holds(lib, pooled, batch):
+    inputs = batch[:, :16, :16]
+    found = engine_of(lib, pooled, ["maps"], ("gradcam", "hirescam", "xgradcam", "cam"))(
+        inputs, *classes([2], 4, 4)
+    )
+    maps = {name: found.maps["maps", name][:, 0] for _, name in found.maps}
+    for name in ("hirescam", "xgradcam"):
+        np.testing.assert_allclose(maps[name], maps["gradcam"], atol=1e-6)
+    bias = float(np.array(pooled.get_layer("classes").bias)[2])
+    kernel = np.array(pooled.get_layer("classes").kernel)[:, 2]
+    # The class map's mean and the bias are the logit.
+    np.testing.assert_allclose(maps["cam"].mean((1, 2)) + bias, found.scores[:, 0], atol=1e-5)
+    features = np.array(pooled.get_layer("maps")(inputs))
+    for i in range(4):
+        np.testing.assert_allclose(maps["cam"][i], combine(kernel, features[i]), atol=1e-5)
+
+
+def test_xgradcam_conserves_the_score_of_a_head_without_bias(lib, tf, batch):
+    import keras
+
+    keras.utils.set_random_seed(6)
+    model = keras.Sequential(
+        [
+            keras.Input((20, 18, 3)),
+            keras.layers.Conv2D(8, 3, activation="relu", name="maps"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(6, activation="relu", use_bias=False),
+            keras.layers.Dense(3, use_bias=False),
+        ]
+    )
+    from kvis_cli.engines.cam.methods import CAM_METHODS
+
+    engine = engine_of(lib, model, ["maps"])
+
+    @tf.function(autograph=False)
+    def unrectified(x, w, r):
+        features, scored, gradients, _ = engine._gradients(x, w, r)
+        weighted = CAM_METHODS["xgradcam"].weighted(lib.Readings(features[0], gradients[0]))
+        return tf.reduce_sum(weighted, axis=[2, 3, 4]), scored.scores
+
+    weights, ranks = classes([0, 1, 2], 4, 3)
+    total, scores = unrectified(tf.constant(batch), tf.constant(weights), tf.constant(ranks))
+    np.testing.assert_allclose(total, scores, rtol=1e-4, atol=1e-5)
+
+
+def test_noise_averages_the_powers_of_the_gradient(tf, lib, net, batch):
+    settings = {"noise_samples": 3, "noise": 0.2, "seed": 9}
+    target = classes([3], 4)
+    found = engine_of(lib, net, methods=["gradcam", "gradcam++"], **settings)(batch, *target)
+    features = independent(tf, net, "second", batch, 3)[0]
+    deviation = 0.2 * (batch.max((1, 2, 3)) - batch.min((1, 2, 3)))[:, None, None, None]
+    samples = []
+    for number in range(3):
+        noise = tf.random.stateless_normal(batch.shape[1:], [9, number]).numpy()
+        samples.append(independent(tf, net, "second", batch + deviation * noise, 3)[1])
+    first = np.mean(samples, 0)
+    second = np.mean([g**2 for g in samples], 0)
+    third = np.mean([g**3 for g in samples], 0)
+    for i in range(4):
+        wanted = LITERALS["gradcam"](features[i], first[i])
+        np.testing.assert_allclose(found.maps["second", "gradcam"][i, 0], wanted, atol=1e-5)
+        below = 2 * second[i] + features[i].sum((0, 1)) * third[i]
+        alpha = second[i] / np.where(below == 0, 1, below)
+        wanted = relu(combine((alpha * relu(first[i])).sum((0, 1)), features[i]))
+        np.testing.assert_allclose(
+            found.maps["second", "gradcam++"][i, 0], wanted, atol=1e-4 * wanted.max()
+        )
+
+
+def test_eigen_smooth_takes_the_first_component_of_the_weighted_maps(tf, lib, net, batch):
+    found = engine_of(lib, net, methods=["layercam"], eigen_smooth=True)(batch, *classes([3], 4))
+    features, gradient, _ = independent(tf, net, "second", batch, 3)
+    for i in range(4):
+        wanted = LITERALS["eigencam"](relu(gradient[i]) * features[i], None)
+        np.testing.assert_allclose(
+            found.maps["second", "layercam"][i, 0], wanted, atol=1e-5 * wanted.max(), rtol=1e-3
+        )
+
+
+def test_a_filter_is_a_target(tf, lib, net, batch):
+    import keras
+
+    objective = {"filter_layer": lib.Tap("third")}
+    found = engine_of(lib, net, objective=objective)(batch, *classes([4], 4, 7))
+    both = keras.Model(net.inputs, [net.get_layer("second").output, net.get_layer("third").output])
+
+    @tf.function(autograph=False)
+    def read(x):
+        features, maps = both(x)
+        score = tf.reduce_mean(maps[..., 4], axis=[1, 2])
+        return features, tf.gradients(score, features)[0], score
+
+    features, gradient, score = (t.numpy() for t in read(tf.constant(batch)))
+    np.testing.assert_allclose(found.scores[:, 0], score, atol=1e-6)
+    for i in range(4):
+        wanted = LITERALS["gradcam"](features[i], gradient[i])
+        np.testing.assert_allclose(found.maps["second", "gradcam"][i, 0], wanted, atol=1e-6)
+
+
+def test_where_a_filter_fires_is_its_own_map(lib, net, batch):
+    objective = {"filter_layer": lib.Tap("second")}
+    found = engine_of(lib, net, objective=objective)(batch, *classes([2], 4, 9))
+    import keras
+
+    maps = keras.Model(net.inputs, net.get_layer("second").output).predict(batch, verbose=0)
+    area = maps.shape[1] * maps.shape[2]
+    np.testing.assert_allclose(
+        found.maps["second", "gradcam"][:, 0], maps[..., 2] / area, atol=1e-7
+    )
+
+
+@pytest.fixture(scope="module")
+def segmenter(tf):
+    import keras
+
+    keras.utils.set_random_seed(8)
+    return keras.Sequential(
+        [
+            keras.Input((12, 12, 3)),
+            keras.layers.Conv2D(5, 3, padding="same", activation="relu", name="maps"),
+            keras.layers.Conv2D(3, 1, activation="softmax", name="pixels"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("region", ["predicted", "box", None])
+def test_regions_of_a_segmentation(tf, lib, segmenter, batch, region):
+    inputs = batch[:, :12, :12]
+    output = segmenter.predict(inputs, verbose=0)
+    box = np.zeros((12, 12), np.float32)
+    box[2:5, 3:9] = 1
+    chosen = {
+        "predicted": (output.argmax(-1) == 1).astype(np.float32),
+        "box": np.broadcast_to(box, (4, 12, 12)),
+        None: np.full((4, 12, 12), 1 / 144, np.float32),
+    }[region]
+    objective = {"region": box if region == "box" else region}
+    found = engine_of(lib, segmenter, ["maps"], objective=objective)(inputs, *classes([1], 4, 3))
+    features = np.array(segmenter.get_layer("maps")(inputs), np.float64)
+    kernel = np.array(segmenter.get_layer("pixels").kernel)[0, 0, :, 1]
+    bias = float(np.array(segmenter.get_layer("pixels").bias)[1])
+    logits = features @ kernel + bias
+    np.testing.assert_allclose(found.scores[:, 0], (logits * chosen).sum((1, 2)), rtol=1e-4)
+    for i in range(4):
+        gradient = chosen[i][..., None] * kernel
+        wanted = LITERALS["gradcam"](features[i], gradient)
+        np.testing.assert_allclose(found.maps["maps", "gradcam"][i, 0], wanted, atol=1e-4)
+
+
+def test_channels_first_layers_give_the_same_maps(tf, lib):
+    import keras
+
+    keras.utils.set_random_seed(3)
+    if not tf.config.list_physical_devices("GPU"):
+        # The CPU has no channels_first convolution: the maps are turned around by hand.
+        turn, back = keras.layers.Permute((3, 1, 2), name="first"), keras.layers.Permute((2, 3, 1))
+        shared = [keras.layers.Conv2D(4, 3, activation="relu", name="conv")]
+        tail = [keras.layers.Flatten(), keras.layers.Dense(3)]
+        inputs = keras.Input((10, 9, 3))
+        maps = shared[0](inputs)
+        outputs = tail[1](tail[0](back(turn(maps))))
+        model = keras.Model(inputs, outputs)
+        x = np.random.default_rng(1).normal(0, 1, (2, 10, 9, 3)).astype(np.float32)
+        last = engine_of(lib, model, ["conv"], ("gradcam", "layercam"))(x, *classes([1], 2, 3))
+        engine = lib.CamEngine(
+            lib.ModelReader(model), [lib.CamLayer(lib.Tap("first"), True)], ("gradcam", "layercam")
+        )
+        first = engine(x, *classes([1], 2, 3))
+        for name in ("gradcam", "layercam"):
+            np.testing.assert_allclose(
+                first.maps["first", name], last.maps["conv", name], atol=1e-6
+            )
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_sequences_and_volumes(tf, lib, rank):
+    import keras
+
+    keras.utils.set_random_seed(4)
+    conv = {1: keras.layers.Conv1D, 3: keras.layers.Conv3D}[rank]
+    pool = {1: keras.layers.GlobalAveragePooling1D, 3: keras.layers.GlobalAveragePooling3D}[rank]
+    shape = (8,) * rank + (2,)
+    model = keras.Sequential(
+        [
+            keras.Input(shape),
+            conv(5, 3, activation="relu", name="maps"),
+            pool(),
+            keras.layers.Dense(3),
+        ]
+    )
+    x = np.random.default_rng(1).normal(0, 1, (2, *shape)).astype(np.float32)
+    found = engine_of(lib, model, ["maps"], ("gradcam", "eigencam"))(x, *classes([1], 2, 3))
+    features = np.array(model.get_layer("maps")(x))
+    kernel = np.array(model.layers[-1].kernel)[:, 1]
+    wanted = relu(features @ kernel / 6**rank)
+    np.testing.assert_allclose(found.maps["maps", "gradcam"][:, 0], wanted, atol=1e-6)
+    assert found.maps["maps", "eigencam"].shape == (2, 1, *(6,) * rank)
+
+
+def test_a_map_of_one_position_and_a_vector_are_refused(lib, tf):
+    import keras
+
+    from kvis_cli.errors import UsageError
+
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 8, name="point"),
+            keras.layers.Flatten(name="flat"),
+            keras.layers.Dense(3),
+        ]
+    )
+    x = np.zeros((1, 8, 8, 3), np.float32)
+    for layer, said in (("point", "1×1"), ("flat", "no feature maps")):
+        with pytest.raises(UsageError, match=said):
+            engine_of(lib, model, [layer])(x, *classes([0], 1, 3))
+
+
+def test_a_layer_without_influence_is_refused(lib, tf):
+    import keras
+
+    from kvis_cli.errors import UsageError
+
+    inputs = keras.Input((8, 8, 3))
+    a = keras.layers.Conv2D(4, 3, name="a")(inputs)
+    b = keras.layers.Conv2D(4, 3, name="b")(inputs)
+    outputs = [
+        keras.layers.Dense(2, name=f"out_{i}")(keras.layers.GlobalAveragePooling2D()(x))
+        for i, x in enumerate((a, b))
+    ]
+    model = keras.Model(inputs, outputs)
+    x = np.ones((1, 8, 8, 3), np.float32)
+    with pytest.raises(UsageError, match="does not depend on layer 'b'"):
+        engine_of(lib, model, ["b"])(x, *classes([0], 1, 2))
+    engine_of(lib, model, ["b"], objective={"output": 1})(x, *classes([0], 1, 2))
+
+
+def test_nested_and_flat_twins_agree(lib, tf, net, batch):
+    import keras
+
+    inner = keras.Model(net.inputs, net.get_layer("third").output, name="base")
+    inputs = keras.Input((20, 18, 3))
+    x = inner(inputs)
+    for layer in net.layers[-3:]:
+        x = layer(x)
+    nested = keras.Model(inputs, x)
+    flat_maps = engine_of(lib, net, ["second"], tuple(LITERALS))(batch, *classes([2], 4)).maps
+    nested_maps = engine_of(lib, nested, ["base/second"], tuple(LITERALS))(
+        batch, *classes([2], 4)
+    ).maps
+    for name in LITERALS:
+        np.testing.assert_allclose(
+            nested_maps["base/second", name], flat_maps["second", name], atol=1e-6
+        )
+
+
+def test_h5_and_keras_files_give_the_same_maps(lib, tf, net, batch, tmp_path):
+    import keras
+
+    maps = []
+    for name in ("net.keras", "net.h5"):
+        net.save(tmp_path / name)
+        model = keras.models.load_model(tmp_path / name, compile=False)
+        maps.append(engine_of(lib, model)(batch, *classes([2], 4)).maps["second", "gradcam"])
+    np.testing.assert_array_equal(*maps)
