@@ -1,0 +1,105 @@
+"""How good a map is, where the truth is known or the model can be asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Score = Callable[[np.ndarray], np.ndarray]
+"""Inputs ``(B, H, W, C)`` to scores ``(B,)``."""
+
+
+def pointing_game(raw: np.ndarray, mask: np.ndarray) -> bool:
+    """Whether the map's largest value lies in the mask; a map without positive values is a miss.
+
+    Zhang et al. 2016, arXiv:1608.00507. Where several positions share the largest value, their
+    first counts.
+
+    Parameters
+    ----------
+    raw
+        ``(H, W)``.
+    mask
+        bool ``(H, W)``.
+    """
+    return bool(raw.max() > 0 and mask.flat[int(raw.argmax())])
+
+
+def energy_in_mask(raw: np.ndarray, mask: np.ndarray) -> float:
+    """The share, 0 to 1, of the map's positive values that lies in the mask; 0 for a blank map.
+
+    Wang et al. 2019 (Score-CAM), arXiv:1910.01279, section 4.3.
+    """
+    positive = np.maximum(raw, 0).astype(np.float64)
+    total = positive.sum()
+    return float((positive * mask).sum() / total) if total > 0 else 0.0
+
+
+def enrichment(raw: np.ndarray, mask: np.ndarray) -> float:
+    """`energy_in_mask` over the mask's share of the area: 1 for a map that knows nothing."""
+    return energy_in_mask(raw, mask) / float(mask.mean())
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores while pixels go or come in the order of a map.
+
+    Attributes
+    ----------
+    shares
+        How many of the pixels were changed, 0 to 1.
+    scores
+        The score at each.
+    """
+
+    shares: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def area(self) -> float:
+        """The area under the curve, by trapezoids."""
+        return float(np.sum(np.diff(self.shares) * (self.scores[1:] + self.scores[:-1]) / 2))
+
+
+def deletion(
+    image: np.ndarray, raw: np.ndarray, blank: np.ndarray, score: Score, steps: int = 32
+) -> Curve:
+    """Pixels are replaced by `blank`, the hottest first; a good map lets the score fall early.
+
+    Petsiuk et al. 2018 (RISE), arXiv:1806.07421.
+
+    Parameters
+    ----------
+    image, blank
+        ``(H, W, C)``; RISE deletes to black.
+    raw
+        ``(H, W)``; equal values go in reading order.
+    score
+        See `Score`.
+    steps
+        Into how many equal parts the pixels are divided.
+    """
+    return _curve(image, blank, raw, score, steps)
+
+
+def insertion(
+    image: np.ndarray, raw: np.ndarray, blank: np.ndarray, score: Score, steps: int = 32
+) -> Curve:
+    """Pixels of `image` appear on `blank`, the hottest first; a good map lets the score rise early.
+
+    Petsiuk et al. 2018 (RISE), arXiv:1806.07421; RISE begins with a blurred image. Parameters as
+    for `deletion`.
+    """
+    return _curve(blank, image, raw, score, steps)
+
+
+def _curve(start: np.ndarray, end: np.ndarray, raw: np.ndarray, score: Score, steps: int) -> Curve:
+    order = np.argsort(-raw.ravel(), kind="stable")
+    place = np.empty(order.size, np.int64)
+    place[order] = np.arange(order.size)
+    place = place.reshape(raw.shape)
+    counts = np.rint(np.linspace(0, order.size, steps + 1)).astype(int)
+    frames = [np.where((place < count)[..., np.newaxis], end, start) for count in counts]
+    return Curve(counts / order.size, np.asarray(score(np.stack(frames)), np.float64))

@@ -1,0 +1,75 @@
+"""Quality measures of maps, on cases whose value is known."""
+
+import numpy as np
+import pytest
+
+from kvis_cli.engines.metrics import (
+    deletion,
+    energy_in_mask,
+    enrichment,
+    insertion,
+    pointing_game,
+)
+
+MASK = np.zeros((4, 5), bool)
+MASK[1:3, 2:4] = True
+
+
+def test_pointing_game():
+    raw = np.zeros((4, 5))
+    assert not pointing_game(raw, MASK)
+    raw[0, 0] = -1
+    assert not pointing_game(raw - 1, MASK)
+    raw[2, 3] = 2
+    assert pointing_game(raw, MASK)
+    raw[3, 3] = 3
+    assert not pointing_game(raw, MASK)
+
+
+def test_energy_and_enrichment():
+    uniform = np.full((4, 5), 0.3)
+    assert energy_in_mask(uniform, MASK) == pytest.approx(4 / 20)
+    assert enrichment(uniform, MASK) == pytest.approx(1)
+    assert energy_in_mask(MASK * 7.0, MASK) == 1
+    assert enrichment(MASK * 7.0, MASK) == pytest.approx(5)
+    half = MASK * 1.0
+    half[0, 0] = 4
+    half[3, 3] = -100  # Negative values are no energy.
+    assert energy_in_mask(half, MASK) == pytest.approx(0.5)
+    assert energy_in_mask(np.zeros((4, 5)), MASK) == 0
+
+
+def share_of_object(frames):
+    """A model that sees the object's pixels only, one fourth each."""
+    return frames[..., 0][:, MASK].sum(axis=1) / 4
+
+
+def test_curves_of_the_perfect_and_the_worst_map():
+    image, blank = np.ones((4, 5, 3)), np.zeros((4, 5, 3))
+    perfect, worst = MASK * 1.0, 1.0 - MASK
+    # The score falls to zero over the first fifth of the pixels, by trapezoids: 0.1.
+    assert deletion(image, perfect, blank, share_of_object, 20).area == pytest.approx(0.1)
+    assert deletion(image, worst, blank, share_of_object, 20).area == pytest.approx(0.9)
+    assert insertion(image, perfect, blank, share_of_object, 20).area == pytest.approx(0.9)
+    assert insertion(image, worst, blank, share_of_object, 20).area == pytest.approx(0.1)
+
+
+def test_curves_begin_and_end_with_the_whole_pictures():
+    rng = np.random.default_rng(1)
+    image, blank, raw = rng.random((4, 5, 1)), rng.random((4, 5, 1)), rng.random((4, 5))
+
+    def mean(frames):
+        return frames.mean(axis=(1, 2, 3))
+
+    curve = deletion(image, raw, blank, mean, 7)
+    assert curve.scores[0] == pytest.approx(image.mean())
+    assert curve.scores[-1] == pytest.approx(blank.mean())
+    assert curve.shares[0] == 0 and curve.shares[-1] == 1
+    again = insertion(image, raw, blank, mean, 7)
+    assert again.scores[0] == pytest.approx(blank.mean())
+    # Literal: pixel by pixel in descending order.
+    order = np.dstack(np.unravel_index(np.argsort(-raw.ravel(), kind="stable"), raw.shape))[0]
+    frame = blank.copy()
+    for row, column in order[: round(20 * again.shares[3])]:
+        frame[row, column] = image[row, column]
+    assert again.scores[3] == pytest.approx(frame.mean())
