@@ -55,6 +55,8 @@ class Explanation:
         Numbers that belong to the result: the completeness gap, the loss history.
     warnings
         What a person must know before believing the picture. Never empty for a blank map.
+    variant
+        What else tells this result from others of the same method: a modifier, a direction.
     """
 
     map: np.ndarray
@@ -66,3 +68,4 @@ class Explanation:
     layer: str = ""
     extras: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    variant: str = ""

@@ -14,6 +14,10 @@ from kvis_cli.cli.lazy import LazyGroup
 # says about it: the first sentence of the function's docstring (a test compares them).
 COMMANDS: dict[str, tuple[str, str]] = {
     "cam": ("cam", "Where does the model look? Class activation maps over your photos."),
+    "saliency": (
+        "saliency",
+        "Which pixels move the score? Gradients, and the methods built on them.",
+    ),
     "layers": (
         "layers",
         "What is inside a model: its layers, shapes and parameters, without starting TensorFlow.",

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow as tf
-
+from kvis_cli.engines.lazy import tf
 from kvis_cli.errors import UnknownNameError
 
 Modify = Callable[[Any], Any]
@@ -35,20 +34,31 @@ class GradientModifier:
         The function.
     unsigned
         Whether the result is never negative.
+    caution
+        What a person must know before believing a picture of it.
     """
 
     name: str
     says: str
     modify: Modify
     unsigned: bool
+    caution: str = ""
 
 
 GRADIENT_MODIFIERS: dict[str, GradientModifier] = {}
 
 
-def _register(name: str, says: str, *, unsigned: bool) -> Callable[[Modify], Modify]:
+_FLOORED = (
+    f"divides by |g|, but by no less than its {SMALL_QUANTILE:.0%} quantile above zero: it shows "
+    "where the score hardly reacts, which is no evidence of what keeps it as it is"
+)
+
+
+def _register(
+    name: str, says: str, *, unsigned: bool, caution: str = ""
+) -> Callable[[Modify], Modify]:
     def enter(modify: Modify) -> Modify:
-        GRADIENT_MODIFIERS[name] = GradientModifier(name, says, modify, unsigned)
+        GRADIENT_MODIFIERS[name] = GradientModifier(name, says, modify, unsigned, caution)
         return modify
 
     return enter
@@ -72,7 +82,18 @@ def negate(gradient: Any) -> Any:
     return -gradient
 
 
-@_register("invert", "1/g: a small gradient of either sign is large; signed", unsigned=False)
+@_register("relu_negative", "more of the pixel lowers the score", unsigned=True)
+def relu_negative(gradient: Any) -> Any:
+    """``max(-g, 0)``."""
+    return tf.nn.relu(-gradient)
+
+
+@_register(
+    "invert",
+    "1/g: a small gradient of either sign is large; signed",
+    unsigned=False,
+    caution=_FLOORED,
+)
 def invert(gradient: Any) -> Any:
     """``1/g``, bounded: ``sign(g) / max(|g|, floor)``. Zero stays zero.
 
@@ -84,8 +105,9 @@ def invert(gradient: Any) -> Any:
 
 @_register(
     "small_values",
-    "1/|g|: the score hardly depends on the pixel, which is not evidence that it keeps the score",
+    "1/|g|: the score hardly reacts to the pixel",
     unsigned=True,
+    caution=_FLOORED,
 )
 def small_values(gradient: Any) -> Any:
     """``1 / max(|g|, floor)``, the floor as in `invert`; all zero where every gradient is zero."""

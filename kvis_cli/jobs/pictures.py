@@ -52,7 +52,7 @@ class Item:
         e = self.explanation
         layer = e.layer.replace("/", ".") if self.show_layer else ""
         return store.path(
-            self.name, e.method, e.target.name, layer, suffix=suffix, folder=self.folder
+            self.name, e.method, e.variant, e.target.name, layer, suffix=suffix, folder=self.folder
         )
 
 
@@ -103,7 +103,8 @@ class PictureWriter:
         for kind in kinds:
             maps = [i.explanation.map for i in self._held if i.explanation.kind == kind]
             if kind != "image":
-                limits[kind] = shared_limit(maps, kind)
+                percentile = getattr(self.spec, "percentile", None)
+                limits[kind] = shared_limit(maps, kind, percentile)
         photo: Photo | None = None
         for item in self._held:
             if photo is None or photo.path != item.photo:
@@ -133,8 +134,8 @@ class PictureWriter:
         explanation = item.explanation
         style = self.style(explanation, limit)
         height, width = pixels.shape[:2]
-        raw = item.placement.to_photo(explanation.map, height, width)
-        picture = render_view("overlay", pixels, raw, style)
+        raw = item.placement.to_photo(without_channels(explanation), height, width)
+        picture = render_view(getattr(self.spec, "view", "overlay"), pixels, raw, style)
         if explanation.warnings:
             picture = with_note(picture, explanation.warnings[0])
         path = self.store.write_picture(item.path(self.store), picture, item.about)
@@ -149,7 +150,22 @@ class PictureWriter:
     def style(self, explanation: Explanation, limit: float | None = None) -> Style:
         """The look of an explanation's map."""
         kind: MapKind = "signed" if explanation.kind == "signed" else "heatmap"
-        return Style(alpha=self.spec.overlay, colormap=self.spec.colormap, kind=kind, limit=limit)
+        return Style(
+            alpha=self.spec.overlay,
+            colormap=self.spec.colormap,
+            kind=kind,
+            limit=limit,
+            percentile=getattr(self.spec, "percentile", None),
+        )
+
+
+def without_channels(explanation: Explanation) -> np.ndarray:
+    """The map to draw: of a map that kept its channels, the strongest of each pixel."""
+    raw = explanation.map
+    if explanation.extras.get("channels") != "keep" or raw.ndim < 3:
+        return raw
+    strongest = np.abs(raw).argmax(-1)[..., None]
+    return np.take_along_axis(raw, strongest, -1)[..., 0]
 
 
 def caption(explanation: Explanation) -> str:

@@ -46,17 +46,20 @@ class Outcome:
         Result files, in the order of writing; the manifest is not among them.
     failures
         What could not be done: what it was, and the error.
+    distrusted
+        Results with a warning, of tasks that are strict about it.
     """
 
     written: list[Path] = field(default_factory=list)
     failures: list[tuple[str, KvisError]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
+    distrusted: int = 0
 
     @property
     def exit_code(self) -> ExitCode:
         """0 when all is done; the error's own code when nothing is; 1 in between."""
         if not self.failures:
-            return ExitCode.OK
+            return ExitCode.FAILED if self.distrusted else ExitCode.OK
         codes = {error.exit_code for _, error in self.failures}
         return codes.pop() if len(codes) == 1 and not self.written else ExitCode.FAILED
 
@@ -180,6 +183,7 @@ class Runner:
             }
             for warning in made.warnings:
                 self.listener.warn(f"{made.path.name}: {warning}")
+            self.outcome.distrusted += bool(task.strict and made.warnings)
             self.store.add(row)
             self.outcome.rows.append(row)
             self.listener.row(row)
@@ -208,12 +212,16 @@ class Runner:
         writer = PictureWriter(self.store, task, self._picture_done)
         self._sheet: SheetMaker | None = None
         total, self._done = len(self.plan.images), 0
+        told, self._cautioned = len(explainer.notes), set[tuple[str, str]]()
         try:
             for batch in self._batches(opened):
                 count = len(batch)
                 inputs = np.stack([p.input for p in batch])
                 padded = _padded(inputs, self._batch_size())
                 explained = explainer(opened.to_inputs(padded))
+                # Some things are known only once the model has run.
+                self._notes(explainer.notes[told:])
+                told = len(explainer.notes)
                 for i, prepared in enumerate(batch):
                     self._predicted(opened, prepared.photo, explained.outputs[i])
                     self._take(opened, task, writer, prepared, explained.explanations[i], folder)
@@ -255,6 +263,12 @@ class Runner:
                     f"{prepared.photo.path.name}: {explanation.method} of "
                     f"{explanation.target.label}: {warning}"
                 )
+            caution = explanation.extras.get("caution", "")
+            if caution and (explanation.method, caution) not in self._cautioned:
+                # It holds for every picture of the method: said once, stored with each.
+                self._cautioned.add((explanation.method, caution))
+                self.listener.warn(f"{explanation.method}: {caution}")
+            self.outcome.distrusted += bool(task.strict and (explanation.warnings or caution))
             about = self._about(opened, prepared.photo, explanation)
             item = Item(
                 explanation,
@@ -354,6 +368,8 @@ class Runner:
             "probability": _finite(explanation.probability),
             "preprocess": opened.preprocessing.to_spec(),
             "max": _finite(float(np.max(explanation.map))),
+            **({"variant": explanation.variant} if explanation.variant else {}),
+            **({"warnings": list(explanation.warnings)} if explanation.warnings else {}),
             **explanation.extras,
         }
 
@@ -406,6 +422,7 @@ def _columns(explanations: list[Explanation], task: ExplainSpec) -> list[str]:
     columns = []
     for e in explanations:
         parts = [e.method] if methods else []
+        parts += [e.variant] if e.variant else []
         parts += [e.layer] if layers else []
         if not ranked and len({x.target.name for x in explanations}) > 1:
             parts.append(e.target.label)

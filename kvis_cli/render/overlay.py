@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,8 @@ from kvis_cli.render.resize import resize_map
 from kvis_cli.render.scale import MAP_KINDS, MapKind, Scaled, scale_map
 
 BlendMode = Literal["weighted", "constant"]
+# Contrast that is left of the photo behind a glow.
+_PALE = 0.35
 BLEND_MODES: tuple[BlendMode, ...] = ("weighted", "constant")
 
 
@@ -127,6 +129,24 @@ def overlay_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray
     return np.asarray(Image.composite(_image(style.paint(index)), _image(photo), mask))
 
 
+def glow_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
+    """The map as light over a dimmed grey photo; a signed map as colour over a pale one.
+
+    Fine-grained maps, as gradients are, would drown in the photo's own colours.
+    """
+    index = _index(raw, style, photo.shape[:2])
+    grey = np.asarray(_image(photo).convert("L"), np.float32)
+    if style.kind == "signed":
+        dim = 255 - (255 - grey) * _PALE
+        mask = Image.fromarray(index).point([min(255, 2 * abs(i - 128)) for i in range(256)])
+    else:
+        dim = grey * _PALE
+        mask = Image.fromarray(index)
+    base = Image.fromarray(dim.astype(np.uint8)).convert("RGB")
+    style = style if style.colormap else replace(style, colormap="inferno")
+    return np.asarray(Image.composite(_image(style.paint(index)), base, mask))
+
+
 def heatmap_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
     """The coloured map alone, at the photo's size."""
     return style.paint(_index(raw, style, photo.shape[:2]))
@@ -169,6 +189,7 @@ def side_by_side_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.nd
 View = Callable[[np.ndarray, np.ndarray, Style], np.ndarray]
 VIEWS: dict[str, View] = {
     "overlay": overlay_view,
+    "glow": glow_view,
     "heatmap": heatmap_view,
     "contour": contour_view,
     "mask": mask_view,

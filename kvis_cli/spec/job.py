@@ -13,10 +13,11 @@ from kvis_cli.spec.fields import RUN, Spec, as_list, option
 from kvis_cli.spec.images import ImageEntry
 from kvis_cli.spec.model import ModelSpec
 from kvis_cli.spec.pictures import PictureSpec
+from kvis_cli.spec.saliency import SaliencySpec
 
 # A new task joins the union and the table; nothing else needs to know its fields.
-TaskSpec = CamSpec
-TASK_KINDS: dict[str, type[PictureSpec]] = {"cam": CamSpec}
+TaskSpec = CamSpec | SaliencySpec
+TASK_KINDS: dict[str, type[PictureSpec]] = {"cam": CamSpec, "saliency": SaliencySpec}
 
 ReportFormat = Literal["html", "json", "junit", "markdown"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from kvis_cli.spec.fields import PICTURE, TARGET, Spec, Texts, option
+from kvis_cli.spec.fields import PICTURE, RUN, TARGET, Spec, Texts, option
 
 
 class PictureSpec(Spec):
@@ -17,10 +17,14 @@ class PictureSpec(Spec):
     needs_head
         Whether the task is about the model's outputs; an application without weights for its
         classifier can still be opened for one that is not.
+    results_version
+        Raised whenever the same settings give another picture, so that a rerun of an old job makes
+        it anew.
     """
 
     needs_images: ClassVar[bool] = True
     needs_head: ClassVar[bool] = True
+    results_version: ClassVar[int] = 1
 
     overlay: float = option(
         0.5, "Strength of the heat over the photo, 0 to 1.", panel=PICTURE, ge=0, le=1
@@ -37,6 +41,9 @@ class PictureSpec(Spec):
         False, "Also put all pictures of the run on one captioned sheet.", panel=PICTURE
     )
     raw: bool = option(False, "Also write the raw float32 maps (.npz).", panel=PICTURE)
+    strict: bool = option(
+        False, "Leave with exit code 1 when a result comes with a warning.", panel=RUN
+    )
     metadata: bool = option(
         True, "Store the spec, versions and hashes in the PNG files.", panel=PICTURE
     )

@@ -1,20 +1,18 @@
-"""Saliency: which parts of an input move a score."""
+"""Saliency: which parts of an input move a score.
 
-from kvis_cli.engines.saliency import (  # noqa: F401 - entered into the registry by import
-    integrated_gradients,
-    occlusion,
-    pointwise,
-    rise,
-    smoothgrad,
-)
-from kvis_cli.engines.saliency.engine import SaliencyBatch, SaliencyEngine, SaliencyMap
+`kvis_cli.engines.saliency.engine.SaliencyEngine` computes; what is here needs no TensorFlow.
+"""
+
+# Importing a module enters its methods into the registry, in the order in which help lists them.
+# isort: off
+from kvis_cli.engines.saliency import pointwise  # noqa: F401
+from kvis_cli.engines.saliency import smoothgrad  # noqa: F401
+from kvis_cli.engines.saliency import integrated_gradients  # noqa: F401
+from kvis_cli.engines.saliency import occlusion  # noqa: F401
+from kvis_cli.engines.saliency import rise  # noqa: F401
+
+# isort: on
 from kvis_cli.engines.saliency.methods import SALIENCY_METHODS
 from kvis_cli.engines.saliency.settings import SaliencySettings
 
-__all__ = [
-    "SALIENCY_METHODS",
-    "SaliencyBatch",
-    "SaliencyEngine",
-    "SaliencyMap",
-    "SaliencySettings",
-]
+__all__ = ["SALIENCY_METHODS", "SaliencySettings"]

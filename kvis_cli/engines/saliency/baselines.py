@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
+from kvis_cli.engines.lazy import tf
 from kvis_cli.engines.saliency.smoothing import gaussian_matrix
 from kvis_cli.errors import UnknownNameError
 

@@ -14,7 +14,12 @@ from kvis_cli.engines.backprop_modifiers import Rectifiers, Rule
 from kvis_cli.engines.gradient_modifiers import GradientModifier, Modify, find_modifier
 from kvis_cli.engines.saliency.batch import Attribution, Batch
 from kvis_cli.engines.saliency.channels import CHANNELS, reduce_channels
-from kvis_cli.engines.saliency.methods import SALIENCY_METHODS, Explain, SaliencyMethod
+from kvis_cli.engines.saliency.methods import (
+    SALIENCY_METHODS,
+    Explain,
+    SaliencyMethod,
+    find_method,
+)
 from kvis_cli.engines.saliency.score import ScoreFunction, compiled
 from kvis_cli.engines.saliency.settings import SaliencySettings
 from kvis_cli.engines.targets import ScoreKind
@@ -214,19 +219,6 @@ class SaliencyEngine:
     def _compile(self, function: Callable[..., Any]) -> Any:
         self._functions.append(compiled(function))
         return self._functions[-1]
-
-
-def find_method(name: str) -> SaliencyMethod:
-    """A method by name.
-
-    Raises
-    ------
-    UnknownNameError
-        For a name that is not registered.
-    """
-    if name not in SALIENCY_METHODS:
-        raise UnknownNameError.of("saliency method", name, SALIENCY_METHODS)
-    return SALIENCY_METHODS[name]
 
 
 def check_inputs(model: keras.Model, methods: Sequence[SaliencyMethod], wrt: Tap | None) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
+from kvis_cli.engines.lazy import tf
 from kvis_cli.engines.saliency.baselines import baselines
 from kvis_cli.engines.saliency.batch import Attribution, Batch, chunks
 from kvis_cli.engines.saliency.methods import Explain, register
-from kvis_cli.engines.saliency.score import ScoreFunction
 from kvis_cli.engines.saliency.settings import SaliencySettings
+
+if TYPE_CHECKING:
+    from kvis_cli.engines.saliency.score import ScoreFunction
 
 
 class IntegratedGradients:
@@ -75,6 +77,7 @@ class IntegratedGradients:
     "integrated_gradients",
     "Sundararajan et al. 2017, arXiv:1703.01365",
     "64 forward, 64 backward (--steps)",
+    "Gradients along the way from a baseline; adds up to the score's change on it.",
 )
 def integrated_gradients(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     """`IntegratedGradients`; its values add up to score(x) - score(baseline)."""

@@ -1,17 +1,20 @@
-"""The registry of saliency methods."""
+"""The registry of saliency methods, importable without TensorFlow."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kvis_cli.engines.saliency.batch import Attribution, Batch
-from kvis_cli.engines.saliency.score import ScoreFunction
-from kvis_cli.engines.saliency.settings import SaliencySettings
+from kvis_cli.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from kvis_cli.engines.saliency.score import ScoreFunction
+    from kvis_cli.engines.saliency.settings import SaliencySettings
 
 Explain = Callable[[Batch], Attribution]
-Make = Callable[[ScoreFunction, SaliencySettings], Explain]
+Make = Callable[["ScoreFunction", "SaliencySettings"], Explain]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class SaliencyMethod:
         Authors, year, arXiv number.
     cost
         Passes through the model per input, in words.
+    about
+        What it is, in a sentence.
     make
         ``(score, settings) -> (batch -> attribution)``.
     modifier
@@ -36,6 +41,8 @@ class SaliencyMethod:
         Whether it is made of the gradient at the input alone, and can be taken at a layer too.
     backprop
         The backprop modifier that makes the method what it is.
+    deterministic
+        Whether two runs give the same map whatever the seed.
     unsigned
         Whether its values are never negative, whatever the modifier.
     caution
@@ -45,11 +52,13 @@ class SaliencyMethod:
     name: str
     paper: str
     cost: str
+    about: str
     make: Make
     modifier: str = "absolute"
     gradient: bool = True
     pointwise: bool = False
     backprop: str | None = None
+    deterministic: bool = True
     unsigned: bool = False
     caution: str = ""
 
@@ -57,11 +66,24 @@ class SaliencyMethod:
 SALIENCY_METHODS: dict[str, SaliencyMethod] = {}
 
 
-def register(name: str, paper: str, cost: str, **facts: Any) -> Callable[[Make], Make]:
+def register(name: str, paper: str, cost: str, about: str, **facts: Any) -> Callable[[Make], Make]:
     """Enter a factory into `SALIENCY_METHODS`."""
 
     def enter(make: Make) -> Make:
-        SALIENCY_METHODS[name] = SaliencyMethod(name, paper, cost, make, **facts)
+        SALIENCY_METHODS[name] = SaliencyMethod(name, paper, cost, about, make, **facts)
         return make
 
     return enter
+
+
+def find_method(name: str) -> SaliencyMethod:
+    """A method by name.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is not registered.
+    """
+    if name not in SALIENCY_METHODS:
+        raise UnknownNameError.of("saliency method", name, SALIENCY_METHODS)
+    return SALIENCY_METHODS[name]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
+from kvis_cli.engines.lazy import tf
 from kvis_cli.engines.saliency.baselines import baselines
 from kvis_cli.engines.saliency.batch import Attribution, Batch, chunks
 from kvis_cli.engines.saliency.methods import Explain, register
-from kvis_cli.engines.saliency.score import ScoreFunction
 from kvis_cli.engines.saliency.settings import SaliencySettings
+
+if TYPE_CHECKING:
+    from kvis_cli.engines.saliency.score import ScoreFunction
 
 
 class Occlusion:
@@ -92,6 +94,7 @@ def patch_mask(size: tuple[int, ...], corner: tuple[int, ...], patch: int) -> np
     "occlusion",
     "Zeiler & Fergus 2013, arXiv:1311.2901",
     "225 forward (--patch, --stride)",
+    "What the score loses where a patch hides the input.",
     modifier="none",
     gradient=False,
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
+from typing import TYPE_CHECKING
 
+from kvis_cli.engines.lazy import tf
 from kvis_cli.engines.saliency.batch import Attribution, Batch
 from kvis_cli.engines.saliency.methods import Explain, Make, register
-from kvis_cli.engines.saliency.score import ScoreFunction
 from kvis_cli.engines.saliency.settings import SaliencySettings
+
+if TYPE_CHECKING:
+    from kvis_cli.engines.saliency.score import ScoreFunction
 
 _COST = "1 forward, 1 backward"
 _INSENSITIVE = (
@@ -16,7 +19,13 @@ _INSENSITIVE = (
 )
 
 
-@register("gradient", "Simonyan et al. 2013, arXiv:1312.6034", _COST, pointwise=True)
+@register(
+    "gradient",
+    "Simonyan et al. 2013, arXiv:1312.6034",
+    _COST,
+    "How much a small change of each pixel moves the score.",
+    pointwise=True,
+)
 def gradient(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     """``∂score/∂x``; with a backprop modifier, what its rule makes of it."""
     del settings
@@ -27,7 +36,13 @@ def gradient(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     return explain
 
 
-@register("input_x_gradient", "Shrikumar et al. 2016, arXiv:1605.01713", _COST, pointwise=True)
+@register(
+    "input_x_gradient",
+    "Shrikumar et al. 2016, arXiv:1605.01713",
+    _COST,
+    "The gradient times the input: each pixel's share of a linear score.",
+    pointwise=True,
+)
 def input_x_gradient(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     """``x · ∂score/∂x``, in the model's own input values."""
     del settings
@@ -39,13 +54,21 @@ def input_x_gradient(score: ScoreFunction, settings: SaliencySettings) -> Explai
     return explain
 
 
-def _with_rule(name: str, paper: str, backprop: str) -> Make:
-    return register(name, paper, _COST, pointwise=True, backprop=backprop, caution=_INSENSITIVE)(
-        gradient
-    )
+def _with_rule(name: str, paper: str, backprop: str, about: str) -> Make:
+    return register(
+        name, paper, _COST, about, pointwise=True, backprop=backprop, caution=_INSENSITIVE
+    )(gradient)
 
 
 guided_backprop = _with_rule(
-    "guided_backprop", "Springenberg et al. 2014, arXiv:1412.6806", "guided"
+    "guided_backprop",
+    "Springenberg et al. 2014, arXiv:1412.6806",
+    "guided",
+    "The gradient with only positive parts passed back through active rectifiers.",
 )
-deconvnet = _with_rule("deconvnet", "Zeiler & Fergus 2013, arXiv:1311.2901", "deconv")
+deconvnet = _with_rule(
+    "deconvnet",
+    "Zeiler & Fergus 2013, arXiv:1311.2901",
+    "deconv",
+    "The gradient with only positive parts passed back through all rectifiers.",
+)

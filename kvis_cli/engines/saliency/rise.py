@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
+from kvis_cli.engines.lazy import tf
 from kvis_cli.engines.saliency.baselines import baselines
 from kvis_cli.engines.saliency.batch import Attribution, Batch, chunks
 from kvis_cli.engines.saliency.methods import Explain, register
 from kvis_cli.engines.saliency.occlusion import spatial_shape
-from kvis_cli.engines.saliency.score import ScoreFunction
 from kvis_cli.engines.saliency.settings import SaliencySettings
+
+if TYPE_CHECKING:
+    from kvis_cli.engines.saliency.score import ScoreFunction
 
 MASKS = 1000
 _STREAM = 3
@@ -114,8 +116,10 @@ def random_mask(
     "rise",
     "Petsiuk et al. 2018, arXiv:1806.07421",
     "1000 forward (--samples)",
+    "The mean score under random masks that show a pixel.",
     modifier="none",
     gradient=False,
+    deterministic=False,
 )
 def rise(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     """`Rise`: positive where showing raises the score."""

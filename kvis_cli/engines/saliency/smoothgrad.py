@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
+from kvis_cli.engines.lazy import tf
 from kvis_cli.engines.saliency.baselines import along_channels
 from kvis_cli.engines.saliency.batch import Attribution, Batch, chunks
 from kvis_cli.engines.saliency.methods import Explain, Make, register
-from kvis_cli.engines.saliency.score import ScoreFunction
 from kvis_cli.engines.saliency.settings import SaliencySettings
+
+if TYPE_CHECKING:
+    from kvis_cli.engines.saliency.score import ScoreFunction
 
 SAMPLES = 50
 _COST = "50 forward, 50 backward (--samples)"
@@ -109,7 +111,9 @@ class NoisyGradients:
         return np.stack(drawn) * sigma
 
 
-def _method(name: str, paper: str, of: Callable[[Moments], Any], unsigned: bool, doc: str) -> Make:
+def _method(
+    name: str, paper: str, about: str, of: Callable[[Moments], Any], *, unsigned: bool = False
+) -> Make:
     def make(score: ScoreFunction, settings: SaliencySettings) -> Explain:
         noisy = NoisyGradients(score, settings)
 
@@ -119,28 +123,26 @@ def _method(name: str, paper: str, of: Callable[[Moments], Any], unsigned: bool,
 
         return explain
 
-    make.__doc__ = doc
-    return register(name, paper, _COST, unsigned=unsigned)(make)
+    return register(name, paper, _COST, about, unsigned=unsigned, deterministic=False)(make)
 
 
 smoothgrad = _method(
     "smoothgrad",
     "Smilkov et al. 2017, arXiv:1706.03825",
+    "The mean gradient at noisy copies of the input.",
     lambda m: m.mean,
-    False,
-    "Mean of the gradients at ``x + N(0, σ²)``.",
 )
 smoothgrad_squared = _method(
     "smoothgrad_squared",
     "Hooker et al. 2018, arXiv:1806.10758",
+    "The mean squared gradient at noisy copies of the input.",
     lambda m: m.variance + tf.square(m.mean),
-    True,
-    "Mean of the squared gradients at ``x + N(0, σ²)``.",
+    unsigned=True,
 )
 vargrad = _method(
     "vargrad",
     "Adebayo et al. 2018, arXiv:1810.03307",
+    "The variance of the gradient at noisy copies of the input.",
     lambda m: m.variance,
-    True,
-    "Variance of the gradients at ``x + N(0, σ²)``.",
+    unsigned=True,
 )

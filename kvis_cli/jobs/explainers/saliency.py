@@ -1,0 +1,232 @@
+"""The ``saliency`` task on batches of inputs."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from kvis_cli.engines.gradient_modifiers import GRADIENT_MODIFIERS
+from kvis_cli.engines.saliency.engine import SaliencyBatch, SaliencyEngine, SaliencyMap
+from kvis_cli.engines.saliency.settings import SaliencySettings
+from kvis_cli.engines.saliency.smoothing import smooth
+from kvis_cli.explanation import Explanation, Target
+from kvis_cli.jobs.explainers.base import Explained, map_warnings, probability, resolved_units
+from kvis_cli.jobs.explainers.cam_objective import filter_targets
+from kvis_cli.models import autolayer
+from kvis_cli.models.fingerprint import guess_preprocessing
+from kvis_cli.models.opening import OpenModel
+from kvis_cli.models.reading import Tap
+from kvis_cli.models.targets import Request, encode, parse_classes
+from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.saliency import SaliencySpec
+
+# A probability this close to 0 or 1 has next to no gradient.
+SATURATED = 1e-3
+# Inputs may leave the range that a model was trained on by this share of it.
+RANGE_MARGIN = 0.1
+# Integrated gradients that miss the change of the score by more are not trusted.
+COMPLETENESS = 0.05
+
+
+class SaliencyExplainer:
+    """`kvis saliency`: every class × method × modifier of one task."""
+
+    def __init__(self, opened: OpenModel, task: SaliencySpec, job: JobSpec) -> None:
+        self.opened = opened
+        self.task = task
+        self.head = opened.head
+        self.notes: list[str] = []
+        self.filters = filter_targets(opened, [f"{task.explained_layer}:{unit}" for unit in task.unit])
+        layer, first = None, False
+        if self.filters:
+            self.units = self.filters.channels
+            self.requests = [Request(((index, 1.0),)) for index in self.filters.indices]
+            call = self.filters.layer
+            layer, first = Tap(call.layer_path, call.call), call.channels_first
+            self.notes.append(f"explaining units of layer {call.path}: their mean over its map")
+        else:
+            self.units = self.head.units
+            self.requests = parse_classes(task.class_, self.head, task.contrast)
+        low, high = opened.preprocessing.input_range()
+        self.channel_axis: int = 1 if opened.image_input.channels_first else -1
+        self.engine = SaliencyEngine(
+            opened.reader,
+            task.method,
+            modifiers=task.modifiers(),
+            channels=task.channels,
+            backprop=task.backprop,
+            settings=SaliencySettings(
+                low=low,
+                high=high,
+                channel_axis=self.channel_axis,
+                samples=task.samples,
+                noise=task.noise,
+                steps=task.steps,
+                baseline=task.baseline,
+                patch=task.patch,
+                stride=task.stride,
+                seed=job.seed,
+                batch_size=job.batch_size,
+            ),
+            score=task.score,
+            output=opened.card.output_index(),
+            layer=layer,
+            channels_first=first,
+            wrt=self._wrt(),
+        )
+        self.activation = opened.card.final_activation()
+        if not self.filters:
+            self._say_what_is_explained()
+        self._told = False
+
+    def __call__(self, inputs: np.ndarray) -> Explained:
+        count = len(inputs)
+        weights, ranks = encode(self.requests, count, self.units)
+        batch = self.engine(inputs, weights, ranks)
+        if not self._told:
+            self.notes.extend(counts.describe() for counts in self.engine.rectifiers)
+            self._told = True
+        about_input = [self._input_warnings(inputs[i]) for i in range(count)]
+        found = [
+            [
+                self._explanation(batch, shown, i, t, about_input[i])
+                for t in range(len(self.requests))
+                for shown in batch.maps
+            ]
+            for i in range(count)
+        ]
+        return Explained(batch.outputs, found)
+
+    def _explanation(
+        self, batch: SaliencyBatch, shown: SaliencyMap, i: int, t: int, about_input: list[str]
+    ) -> Explanation:
+        request = self.requests[t]
+        units = request.units if request.rank is None else resolved_units(batch.weights[i, t])
+        raw = shown.values[i, t]
+        if raw.ndim == 3 and self.channel_axis == 1:
+            raw = np.moveaxis(raw, 0, -1)
+        if self.task.smooth:
+            raw = smooth(raw, self.task.smooth, (0, 1))
+        kind: Literal["signed", "heatmap"] = "signed" if shown.signed else "heatmap"
+        extras: dict[str, Any] = {name: float(v[i, t]) for name, v in shown.extras.items()}
+        extras["modifier"] = shown.modifier
+        extras["channels"] = self.task.channels
+        caution = "; ".join(self._cautions(shown))
+        if caution:
+            extras["caution"] = caution
+        warnings = [
+            *map_warnings(raw, kind),
+            *_constant(raw),
+            *self._saturation(batch, units, i, t),
+            *about_input,
+            *_incomplete(extras),
+        ]
+        return Explanation(
+            raw,
+            kind,
+            shown.method.name,
+            self._target(units),
+            float(batch.scores[i, t]),
+            None if self.filters else probability(self.opened, batch.outputs[i], units),
+            self.filters.layer.path if self.filters else "",
+            extras={name: value for name, value in extras.items() if value == value},
+            warnings=tuple(warnings),
+            variant=self._variant(shown),
+        )
+
+    def _target(self, units: tuple[tuple[int, float], ...]) -> Target:
+        if self.filters:
+            return self.filters.target(units)
+        if self.head.units == 1 and not self.head.binary and not self.head.labels.names:
+            return Target("output", "output", units)
+        return self.head.target(units)
+
+    def _variant(self, shown: SaliencyMap) -> str:
+        """What tells this map from the method's plain one, for the file's name."""
+        parts: list[str] = [self.task.backprop or ""] if shown.method.gradient else []
+        if shown.method.backprop:
+            parts = []
+        if self.task.direction:
+            parts.append(self.task.direction)
+        elif shown.modifier != shown.method.modifier:
+            parts.append(shown.modifier)
+        return "-".join(part for part in parts if part)
+
+    def _cautions(self, shown: SaliencyMap) -> list[str]:
+        found = [shown.method.caution, GRADIENT_MODIFIERS[shown.modifier].caution]
+        for counts in self.engine.rectifiers:
+            rule = shown.method.backprop or (self.task.backprop if shown.method.gradient else None)
+            if counts.name == rule and counts.kept:
+                found.append(counts.describe())
+        return [text for text in found if text]
+
+    def _say_what_is_explained(self) -> None:
+        score = self.task.score
+        if self.activation == "tanh" and score == "logit":
+            self.notes.append("the output is read before its tanh, where it cannot saturate")
+        if self.head.units == 1 and not self.head.binary:
+            self.notes.append(
+                "regression: the output itself is explained; --direction increase, decrease or "
+                "maintain chooses what to show"
+            )
+
+    def _saturation(
+        self, batch: SaliencyBatch, units: tuple[tuple[int, float], ...], i: int, t: int
+    ) -> list[str]:
+        if self.filters or self.task.score == "logit":
+            return []
+        if self.activation in ("softmax", "sigmoid"):
+            values = [float(batch.outputs[i, index]) for index, _ in units]
+            edges = [min(p, 1 - p) for p in values]
+            if self.task.score == "probability" and max(edges) < SATURATED:
+                shown = ", ".join(f"{p:.6f}" for p in values)
+                return [
+                    f"the probability is saturated ({shown}) and hardly moves; --score logit "
+                    "explains the value before it"
+                ]
+        if self.activation == "tanh":
+            value = float(batch.outputs[i, units[0][0]])
+            if 1 - abs(value) < 10 * SATURATED:
+                return [
+                    f"the tanh is saturated ({value:.4f}) and hardly moves; --score logit "
+                    "explains the value before it"
+                ]
+        return []
+
+    def _input_warnings(self, values: np.ndarray) -> list[str]:
+        """Whether an input leaves the range that the model is known to expect."""
+        calls = self.opened.card.architecture.calls
+        known = guess_preprocessing([(c.class_name, c.name) for c in calls])
+        if not known.certain or known.preprocessing == self.opened.preprocessing:
+            return []
+        edges = known.preprocessing.input_range()
+        low, high = float(np.min(edges[0])), float(np.max(edges[1]))
+        margin = RANGE_MARGIN * (high - low)
+        least, most = float(values.min()), float(values.max())
+        if low - margin <= least and most <= high + margin:
+            return []
+        return [
+            f"the input spans {least:g} to {most:g}, and the model expects {low:g} to {high:g} "
+            f"({known.preprocessing.name}, {known.reason})"
+        ]
+
+    def _wrt(self) -> Tap | None:
+        if not self.task.wrt:
+            return None
+        card = self.opened.card
+        call = autolayer.resolve(card.architecture, self.task.wrt, model=card.reference)
+        return Tap(call.layer_path, call.call)
+
+
+def _constant(raw: np.ndarray) -> list[str]:
+    if raw.size > 1 and raw.any() and np.isfinite(raw).all() and np.ptp(raw) == 0:
+        return ["the map is the same everywhere"]
+    return []
+
+
+def _incomplete(extras: dict[str, Any]) -> list[str]:
+    gap = extras.get("completeness_gap", 0.0)
+    if gap == gap and gap <= COMPLETENESS:
+        return []
+    return [f"the values miss the change of the score by {gap:.0%}; more --steps bring them closer"]

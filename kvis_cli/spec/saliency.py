@@ -1,0 +1,190 @@
+"""The ``saliency`` task."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import field_validator, model_validator
+
+from kvis_cli.engines.gradient_modifiers import GRADIENT_MODIFIERS, find_modifier
+from kvis_cli.engines.saliency import SALIENCY_METHODS
+from kvis_cli.engines.saliency.baselines import BASELINES
+from kvis_cli.engines.saliency.channels import CHANNELS
+from kvis_cli.engines.saliency.methods import find_method
+from kvis_cli.errors import UnknownNameError
+from kvis_cli.spec.fields import PICTURE, TARGET, Texts, option
+from kvis_cli.spec.pictures import ExplainSpec
+
+METHOD = "Method"
+DIRECTIONS = {"increase": "relu", "decrease": "relu_negative", "maintain": "small_values"}
+
+
+class SaliencySpec(ExplainSpec):
+    """Saliency: which pixels move the score?"""
+
+    kind: Literal["saliency"] = "saliency"
+    method: Texts = option(
+        lambda: ["gradient"],
+        f"Several give one picture each: {', '.join(SALIENCY_METHODS)}. See `kvis methods`.",
+        short="-m",
+        panel=METHOD,
+        metavar="NAME",
+        min_length=1,
+    )
+    modifier: Texts = option(
+        list,
+        "What is made of the gradient; several give one picture each: "
+        + "; ".join(f"{m.name}: {m.says}" for m in GRADIENT_MODIFIERS.values())
+        + ". Default: absolute; none for occlusion and rise.",
+        panel=METHOD,
+        metavar="NAME",
+    )
+    backprop: Literal["guided", "relu", "rectified", "deconv"] | None = option(
+        None,
+        "Change the backward rule of every rectifier; for all methods made of gradients.",
+        panel=METHOD,
+    )
+    channels: Literal["max", "mean", "sum", "norm", "keep"] = option(
+        "max",
+        "From channels to one map. " + "; ".join(f"{k}: {v}" for k, v in CHANNELS.items()) + ".",
+        panel=METHOD,
+    )
+    samples: int | None = option(
+        None,
+        "Noisy copies of each photo (default: 50), or masks of rise (default: 1000).",
+        panel=METHOD,
+        metavar="N",
+        ge=1,
+        le=1_000_000,
+    )
+    noise: float = option(
+        0.15,
+        "Standard deviation of the noise, as a share of the input's range.",
+        panel=METHOD,
+        gt=0,
+        le=10,
+    )
+    steps: int = option(
+        64, "Points on the path of integrated_gradients.", panel=METHOD, ge=1, le=100_000
+    )
+    baseline: str = option(
+        "auto",
+        "What stands for nothing, in integrated_gradients (auto: black), occlusion and rise "
+        "(auto: grey): " + "; ".join(f"{k}: {v}" for k, v in BASELINES.items()) + ".",
+        panel=METHOD,
+        metavar="NAME",
+    )
+    patch: int | None = option(
+        None,
+        "Side of the occluding patch in input pixels (default: an eighth of the shorter side).",
+        panel=METHOD,
+        metavar="PIXELS",
+        ge=1,
+    )
+    stride: int | None = option(
+        None,
+        "Step of the occluding patch (default: half of it).",
+        panel=METHOD,
+        metavar="PIXELS",
+        ge=1,
+    )
+    explained_layer: str | None = option(
+        None,
+        "Explain units of this layer instead of an output: what in the photo moves them?",
+        key="layer",
+        short="-l",
+        panel=TARGET,
+        metavar="LAYER",
+    )
+    unit: Texts = option(
+        list,
+        "Filters or units of --layer; 3,5 means each.",
+        short="-u",
+        panel=TARGET,
+        metavar="N",
+    )
+    wrt: str | None = option(
+        None,
+        "Take the gradient with respect to this layer's output instead of the input.",
+        panel=TARGET,
+        metavar="LAYER",
+    )
+    direction: Literal["increase", "decrease", "maintain"] | None = option(
+        None,
+        "For regression: where more of a pixel increases or decreases the output, or where the "
+        "output hardly reacts (maintain). Short for --modifier "
+        + ", ".join(DIRECTIONS.values())
+        + ".",
+        panel=TARGET,
+    )
+    view: Literal["glow", "overlay", "heatmap", "contour", "mask", "side-by-side"] = option(
+        "glow",
+        "How map and photo meet: glow (over a dimmed grey photo), overlay, heatmap (alone), "
+        "contour, mask, side-by-side.",
+        panel=PICTURE,
+    )
+    percentile: float = option(
+        99.0,
+        "The palette ends at this percentile of the values above zero; 100 is the largest.",
+        panel=PICTURE,
+        gt=0,
+        le=100,
+    )
+    smooth: float = option(
+        0.0,
+        "Smooth maps by a Gaussian of this many input pixels.",
+        panel=PICTURE,
+        metavar="SIGMA",
+        ge=0,
+        le=1000,
+    )
+
+    @field_validator("method")
+    @classmethod
+    def _methods_known(cls, value: list[str]) -> list[str]:
+        for name in value:
+            _known(find_method, name)
+        return list(dict.fromkeys(value))
+
+    @field_validator("modifier")
+    @classmethod
+    def _modifiers_known(cls, value: list[str]) -> list[str]:
+        for name in value:
+            _known(find_modifier, name)
+        return list(dict.fromkeys(value))
+
+    @field_validator("baseline")
+    @classmethod
+    def _baseline_known(cls, value: str) -> str:
+        if value != "auto" and value not in BASELINES:
+            raise ValueError(str(UnknownNameError.of("baseline", value, ["auto", *BASELINES])))
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> SaliencySpec:
+        if self.direction and self.modifier:
+            raise ValueError("--direction chooses the modifier: give one of the two")
+        if self.direction:
+            for name in self.method:
+                if SALIENCY_METHODS[name].unsigned:
+                    raise ValueError(f"--direction needs a sign, and '{name}' has none")
+        if self.unit and not self.explained_layer:
+            raise ValueError("--unit needs the --layer that it is a unit of")
+        if self.explained_layer and not self.unit:
+            raise ValueError("--layer needs a --unit, such as --unit 12")
+        if self.explained_layer and self.contrast:
+            raise ValueError("--contrast is between classes, and --layer explains none")
+        return self
+
+    def modifiers(self) -> list[str]:
+        """The modifiers asked for; empty for each method's own."""
+        return [DIRECTIONS[self.direction]] if self.direction else list(self.modifier)
+
+
+def _known(find: object, name: str) -> None:
+    assert callable(find)
+    try:
+        find(name)
+    except UnknownNameError as error:
+        # Pydantic collects plain value errors into one message.
+        raise ValueError(str(error)) from None
