@@ -71,12 +71,11 @@ class SheetMaker:
         limit = None
         if self.shared:
             limit = max(cell.limit for row in self._rows.values() for cell in row)
-        rows = list(self._rows.values())
+        rows, blocks = side_by_side(list(self._rows.values()), 1 + len(self.columns))
         sheet = Sheet(
             rows=[[cell.picture for cell in row] for row in rows],
             captions=[[cell.caption for cell in row] for row in rows],
-            row_labels=list(self._rows),
-            column_labels=["photo", *self.columns],
+            column_labels=["photo", *self.columns] * blocks,
             title=self.title,
             bar=ColorBar(self.style, limit),
         )
@@ -85,3 +84,26 @@ class SheetMaker:
         self.store.write_picture(path, render_sheet(sheet), about or {})
         self.written.append(path)
         self._rows = {}
+
+
+def side_by_side(rows: list[list[Cell]], columns: int) -> tuple[list[list[Cell]], int]:
+    """Rows of few pictures beside each other, so that a sheet is no narrow strip.
+
+    Returns
+    -------
+    rows, blocks
+        The joined rows, filled block by block from top to bottom, and how many blocks there are.
+    """
+    blocks = 1
+    while len(rows) / blocks > 1.5 * columns * blocks and blocks < len(rows):
+        blocks += 1
+    height = -(-len(rows) // blocks)
+    joined = [
+        [cell for block in range(blocks) for cell in _row(rows, block * height + y)]
+        for y in range(height)
+    ]
+    return joined, -(-len(rows) // height)
+
+
+def _row(rows: list[list[Cell]], index: int) -> list[Cell]:
+    return rows[index] if index < len(rows) else []
