@@ -1,7 +1,7 @@
 """Random scenes with a ground-truth mask, for training the sample models and measuring maps.
 
 A scene is one object of a known class on a cluttered background, or a scatter of apples among
-decoys. Classes differ by silhouette alone: backgrounds, colours, textures, sizes, places and
+decoys. Classes differ by outline and inner drawing alone: backgrounds, colours, textures, sizes, places and
 rotations come from the same distributions for all of them. Everything follows from the random
 generator handed in, and from nothing else; the same generator state gives the same scene at every
 rendering size.
@@ -12,7 +12,7 @@ Needs numpy and Pillow only.
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,6 +107,9 @@ def draw_scene(
 def draw_apples(rng: np.random.Generator, count: int | None = None, *, size: int = SIZE) -> Scene:
     """Draw a scatter of apples that do not overlap, among decoys of the other classes.
 
+    Unlike in `draw_scene`, the apples are red to green, as apples are; decoys and background may
+    be of any colour, these included.
+
     Parameters
     ----------
     rng : numpy.random.Generator
@@ -127,7 +130,7 @@ def draw_apples(rng: np.random.Generator, count: int | None = None, *, size: int
     decoys = int(rng.integers(5))
     kinds = [0] * apples + list(rng.integers(1, len(CLASSES), decoys))
     objects = [
-        _pose(rng, SILHOUETTES[CLASSES[kind]](rng), rng.uniform(0.013, 0.026)) for kind in kinds
+        _pose(rng, SILHOUETTES[CLASSES[kind]](rng), rng.uniform(0.016, 0.026)) for kind in kinds
     ]
     placed = _scatter(rng, objects)
     canvas = _background(rng, size)
@@ -137,7 +140,7 @@ def draw_apples(rng: np.random.Generator, count: int | None = None, *, size: int
         canvas, _ = _add_object(rng, canvas, decoy)
     painted, coverages = canvas, []
     for apple in placed[:apples]:
-        painted, coverage = _add_object(rng, painted, apple)
+        painted, coverage = _add_object(rng, painted, apple, _apple_colour)
         coverages.append(coverage)
     return _finish(rng, canvas, painted, coverages, CLASSES.index("apple"), mark=False)
 
@@ -364,6 +367,12 @@ def _colour(rng: np.random.Generator) -> _Colour:
     return np.array(rgb, dtype=np.float32)
 
 
+def _apple_colour(rng: np.random.Generator) -> _Colour:
+    hue = rng.uniform(-0.05, 0.28) % 1
+    rgb = colorsys.hsv_to_rgb(hue, rng.uniform(0.75, 1.0), rng.uniform(0.75, 1.0))
+    return np.array(rgb, dtype=np.float32)
+
+
 def _noise(rng: np.random.Generator, cells: int, size: int) -> _Canvas:
     """Smooth noise in about -1..1 with ``cells`` independent values along each side."""
     values = rng.uniform(-1, 1, (cells, cells)).astype(np.float32)
@@ -439,7 +448,10 @@ def _add_distractor(rng: np.random.Generator, canvas: _Canvas, radius: float) ->
 
 
 def _add_object(
-    rng: np.random.Generator, canvas: _Canvas, parts: list[Part]
+    rng: np.random.Generator,
+    canvas: _Canvas,
+    parts: list[Part],
+    colour: Callable[[np.random.Generator], _Colour] = _colour,
 ) -> tuple[_Canvas, _Canvas]:
     """Paint an object over a copy of ``canvas``; returns the copy and the object's coverage."""
     size = len(canvas)
@@ -448,7 +460,7 @@ def _add_object(
     behind = canvas[window]
     coverage = _coverage(outlines, window, size)
     around = (behind * coverage[..., None]).sum(axis=(0, 1)) / coverage.sum()
-    candidates = [_colour(rng) for _ in range(4)]
+    candidates = [colour(rng) for _ in range(4)]
     body = next((c for c in candidates if np.abs(c - around).sum() > 0.7), None)
     if body is None:
         body = max(candidates, key=lambda c: float(np.abs(c - around).sum()))

@@ -40,7 +40,7 @@ from sample_models.scenes import (
 
 WIDTHS = (16, 32, 48, 56, 56, 56)
 CHECKPOINT_WIDTHS = (12, 16, 24, 32, 32, 32)
-APPLES_WIDTHS = (16, 24, 32, 32, 32)
+APPLES_WIDTHS = (16, 32, 32, 32, 32)
 CHECKPOINTS = 6
 SAMPLE_SIZE = 384
 # Scenes of the sample series that show much variety, picked by eye.
@@ -82,7 +82,8 @@ def _chunk(make: Callable[..., Data], n: int, seed: int, first: int) -> Data:
 def convnet(widths: tuple[int, ...], head: Any, name: str, *, pool: bool = True) -> Any:
     """Blocks of convolution, batch normalisation and ReLU, averaged into the layer ``head``.
 
-    Takes 96x96 RGB in 0..255. The last feature map is 12x12, or 24x24 without ``pool``.
+    Takes 96x96 RGB in 0..255. The last feature map is 12x12; without ``pool`` it is 24x24, and
+    nothing blurs small objects into each other.
     """
     import keras
     from keras import layers
@@ -91,7 +92,7 @@ def convnet(widths: tuple[int, ...], head: Any, name: str, *, pool: bool = True)
     x = layers.Rescaling(1 / 255, name="rescaling")(x)
     for block, width in enumerate(widths, 1):
         kernel, stride = 5 if block == 1 else 3, 2 if block <= 2 else 1
-        if block == len(widths):
+        if pool and block == len(widths):
             # Gathers an object's parts, so that the last map peaks on it and not beside it.
             x = layers.AveragePooling2D(3, strides=1, padding="same", name="blur")(x)
         x = layers.Conv2D(
@@ -113,15 +114,25 @@ def classifier(widths: tuple[int, ...], name: str) -> Any:
 
 
 def fit(
-    model: Any, data: Data, epochs: int, seed: int, *, rate: float, loss: str, on_epoch: Any = None
+    model: Any,
+    data: Data,
+    epochs: int,
+    seed: int,
+    *,
+    loss: Any,
+    on_epoch: Any = None,
+    **weighting: Any,
 ) -> None:
-    """Train with Adam and a learning rate that falls to zero along a cosine."""
+    """Train with Adam and a learning rate that falls to zero along a cosine.
+
+    A model of two outputs gets the mask, reduced to 24x24, as the target of the second.
+    """
     import keras
 
     rng = np.random.default_rng(seed)
 
     class Batches(keras.utils.PyDataset):
-        """Shuffled batches, mirrored and with the colour channels exchanged at random."""
+        """Shuffled batches, mirrored at random; colour channels exchanged where colour is void."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -133,16 +144,20 @@ def fit(
         def on_epoch_end(self) -> None:
             self.order = rng.permutation(len(data[0]))
 
-        def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        def __getitem__(self, index: int) -> tuple[NDArray[Any], Any]:
             rows = self.order[index * BATCH : (index + 1) * BATCH]
-            images = data[0][rows]
+            images, masks = data[0][rows], data[1][rows]
             if rng.random() < 0.5:
-                images = images[:, :, ::-1]
-            return images[..., rng.permutation(3)].astype(np.float32), data[2][rows]
+                images, masks = images[:, :, ::-1], masks[:, :, ::-1]
+            images = images.astype(np.float32)
+            if len(model.outputs) == 1:
+                return images[..., rng.permutation(3)], data[2][rows]
+            places = masks.reshape(-1, 24, 4, 24, 4).mean(axis=(2, 4), dtype=np.float32)
+            return images, (data[2][rows].astype(np.float32), places[..., None])
 
     batches = Batches()
-    schedule = keras.optimizers.schedules.CosineDecay(rate, epochs * len(batches))
-    model.compile(keras.optimizers.Adam(schedule), loss)
+    schedule = keras.optimizers.schedules.CosineDecay(3e-3, epochs * len(batches))
+    model.compile(keras.optimizers.Adam(schedule), loss, **weighting)
     callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=on_epoch)] if on_epoch else []
     model.fit(batches, epochs=epochs, callbacks=callbacks, verbose=2)
 
@@ -170,7 +185,7 @@ CLASSIFICATION = "sparse_categorical_crossentropy"
 
 def train_shapes(out: Path, epochs: int, scenes: int, seed: int) -> dict[str, Any]:
     model = classifier(WIDTHS, "shapes")
-    fit(model, drawn(make_scenes, scenes, seed), epochs, seed, rate=3e-3, loss=CLASSIFICATION)
+    fit(model, drawn(make_scenes, scenes, seed), epochs, seed, loss=CLASSIFICATION)
     save(model, out / "shapes.keras")
     write_sidecar(out / "shapes.kvis.yaml", "labels.txt")
     return measure.measure_shapes(model)
@@ -179,7 +194,7 @@ def train_shapes(out: Path, epochs: int, scenes: int, seed: int) -> dict[str, An
 def train_shortcut(out: Path, epochs: int, scenes: int, seed: int) -> dict[str, Any]:
     model = classifier(WIDTHS, "shapes_shortcut")
     data = drawn(partial(make_scenes, marked_classes=(MARKED_CLASS,)), scenes, seed)
-    fit(model, data, epochs, seed, rate=3e-3, loss=CLASSIFICATION)
+    fit(model, data, epochs, seed, loss=CLASSIFICATION)
     save(model, out / "shapes_shortcut.keras")
     write_sidecar(out / "shapes_shortcut.kvis.yaml", "labels.txt")
     return measure.measure_shortcut(model)
@@ -200,15 +215,29 @@ def train_checkpoints(out: Path, epochs: int, scenes: int, seed: int) -> dict[st
             measured[stem] = measure.measure_shapes(model)
 
     data = drawn(make_scenes, scenes, seed)
-    fit(model, data, epochs, seed, rate=3e-3, loss=CLASSIFICATION, on_epoch=on_epoch)
+    fit(model, data, epochs, seed, loss=CLASSIFICATION, on_epoch=on_epoch)
     return measured
 
 
 def train_apples(out: Path, epochs: int, scenes: int, seed: int) -> dict[str, Any]:
+    import keras
     from keras import layers
 
-    model = convnet(APPLES_WIDTHS, layers.Dense(1, name="count"), "apples", pool=False)
-    fit(model, drawn(make_apples, scenes, seed), epochs, seed, rate=5e-3, loss="huber")
+    count = layers.Dense(1, name="count")
+
+    def head(averages: Any) -> Any:
+        # One apple hardly moves an average over 24x24 places: without this, the weights of the
+        # dense layer would have to grow for most of the training.
+        return count(layers.Rescaling(24.0, name="scaled_average")(averages))
+
+    model = convnet(APPLES_WIDTHS, head, "apples", pool=False)
+    # A number per scene teaches little about where apples are. A second head that paints them
+    # teaches the shared blocks much faster; it is left out of the saved model.
+    features = model.get_layer(f"conv{len(APPLES_WIDTHS)}_relu").output
+    places = layers.Conv2D(1, 1, activation="sigmoid", name="places")(features)
+    teacher = keras.Model(model.inputs, [model.output, places])
+    data = drawn(make_apples, scenes, seed)
+    fit(teacher, data, epochs, seed, loss=["huber", "binary_crossentropy"], loss_weights=[1, 4])
     save(model, out / "apples.keras")
     write_sidecar(out / "apples.kvis.yaml")
     return measure.measure_apples(model)
@@ -219,7 +248,7 @@ RUNS: dict[str, tuple[Callable[[Path, int, int, int], dict[str, Any]], int, int]
     "shapes": (train_shapes, 12, 11000),
     "shortcut": (train_shortcut, 8, 6000),
     "checkpoints": (train_checkpoints, 20, 4000),
-    "apples": (train_apples, 10, 6000),
+    "apples": (train_apples, 12, 6000),
 }
 
 
