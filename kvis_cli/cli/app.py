@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "saliency",
         "Which pixels move the score? Gradients, and the methods built on them.",
     ),
+    "filters": ("filters", "What does each filter of a layer want to see? An atlas of pictures."),
+    "maximize": ("maximize", "What does a class or a unit look like to the model?"),
     "layers": (
         "layers",
         "What is inside a model: its layers, shapes and parameters, without starting TensorFlow.",

@@ -106,7 +106,7 @@ class ConsoleListener(Listener):
         if self._predictions == MAX_PREDICTIONS:
             self.console.print("(the predictions of further images are in the manifest)")
 
-    def progress(self, done: int, total: int) -> None:
+    def progress(self, done: int, total: int, unit: str = "images") -> None:
         if self.quiet or total < 2:
             return
         if self.console.is_terminal:
@@ -119,14 +119,14 @@ class ConsoleListener(Listener):
                     console=self.console,
                     transient=True,
                 )
-                self._task = self._progress.add_task("images", total=total)
+                self._task = self._progress.add_task(unit, total=total)
                 self._progress.start()
             self._progress.update(self._task, completed=done)
             if done >= total:
                 self._end_progress()
         elif done == total or done - self._reported >= max(50, total // 20):
             self._reported = done
-            self.console.print(f"{done} of {total} images")
+            self.console.print(f"{done} of {total} {unit}")
 
     def wrote(self, path: Path) -> None:
         if not self.as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
@@ -16,11 +16,12 @@ from kvis_cli.spec.fields import Spec, flag_of, key_of
 
 
 def with_options(
-    *specs: type[Spec], job: bool = False
+    *specs: type[Spec], job: bool = False, without: Sequence[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add an option for every field of `specs` to a command.
 
-    Options that only a whole job has are left out unless `job` is set.
+    Options that only a whole job has are left out unless `job` is set; so are those named in
+    `without`, which mean nothing to the command, or which its first spec says itself.
 
     The command gets them as ``given``: one dict per spec, holding only what the user typed, keys
     as in a job file. What is left out gets its default from the spec itself.
@@ -34,7 +35,9 @@ def with_options(
             (spec, name, field)
             for spec in specs
             for name, field in spec.model_fields.items()
-            if (flag := flag_of(name, field)) is not None and (job or not flag.job_only)
+            if (flag := flag_of(name, field)) is not None
+            and (job or not flag.job_only)
+            and (key_of(name, field) not in without or spec is specs[0])
         ]
         extra = [_parameter(spec, name, field) for spec, name, field in fields]
 

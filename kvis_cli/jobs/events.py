@@ -26,8 +26,8 @@ class Listener:
     def predicted(self, image: str, top: list[tuple[str, float]], head: Head) -> None:
         """The model's first classes for an image, with its own outputs."""
 
-    def progress(self, done: int, total: int) -> None:
-        """`done` of `total` images are finished."""
+    def progress(self, done: int, total: int, unit: str = "images") -> None:
+        """`done` of `total` images (or steps …) are finished."""
 
     def wrote(self, path: Path) -> None:
         """A file is on disk."""

@@ -10,14 +10,21 @@ from pydantic_core import PydanticCustomError
 from kvis_cli.errors import close_matches
 from kvis_cli.spec.cam import CamSpec
 from kvis_cli.spec.fields import RUN, Spec, as_list, option
+from kvis_cli.spec.filters import FiltersSpec
 from kvis_cli.spec.images import ImageEntry
+from kvis_cli.spec.maximize import MaximizeSpec
 from kvis_cli.spec.model import ModelSpec
 from kvis_cli.spec.pictures import PictureSpec
 from kvis_cli.spec.saliency import SaliencySpec
 
 # A new task joins the union and the table; nothing else needs to know its fields.
-TaskSpec = CamSpec | SaliencySpec
-TASK_KINDS: dict[str, type[PictureSpec]] = {"cam": CamSpec, "saliency": SaliencySpec}
+TaskSpec = CamSpec | SaliencySpec | FiltersSpec | MaximizeSpec
+TASK_KINDS: dict[str, type[PictureSpec]] = {
+    "cam": CamSpec,
+    "saliency": SaliencySpec,
+    "filters": FiltersSpec,
+    "maximize": MaximizeSpec,
+}
 
 ReportFormat = Literal["html", "json", "junit", "markdown"]
 

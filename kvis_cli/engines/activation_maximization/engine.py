@@ -15,11 +15,12 @@ from kvis_cli.engines.activation_maximization.losses import Loss, View, Weighted
 from kvis_cli.engines.activation_maximization.optimizers import Adam, Optimizer
 from kvis_cli.engines.activation_maximization.parametrizations import Parametrization, Pixel
 from kvis_cli.engines.activation_maximization.space import InputSpace
+from kvis_cli.engines.backprop_modifiers import backprop_modifier
 from kvis_cli.errors import ResultError, UsageError
 from kvis_cli.models.reading import ModelReader
 
 Progress = Callable[[int, int], None]
-Frames = Callable[[int, np.ndarray], None]
+Frames = Callable[[list[int], int, np.ndarray], None]
 GradientModifier = Callable[[Any], Any]
 
 # How often the loop looks whether every picture has come to rest: looking waits for the device.
@@ -95,8 +96,13 @@ class ActivationMaximizer:
         activation; ``last``: the last.
     patience
         Steps without a better total after which a picture comes to rest; 0 for never.
-    context
-        Entered while the step is traced: backprop modifiers.
+    backprop_modifier
+        Backward rule of rectifiers, a name of `kvis_cli.engines.backprop_modifiers`.
+
+    Attributes
+    ----------
+    notes
+        What the backprop modifier reached, once a step was compiled.
     """
 
     def __init__(
@@ -112,7 +118,7 @@ class ActivationMaximizer:
         gradient_modifier: GradientModifier | None = None,
         keep: Literal["best", "last"] = "best",
         patience: int = 0,
-        context: Callable[[], Any] | None = None,
+        backprop_modifier: str | None = None,
     ) -> None:
         self.reader = reader
         self.losses = weighted(losses)
@@ -124,7 +130,8 @@ class ActivationMaximizer:
         self.gradient_modifier = gradient_modifier
         self.keep = keep
         self.patience = patience
-        self.context = context
+        self.backprop_modifier = backprop_modifier
+        self.notes: list[str] = []
         self.taps = tuple(dict.fromkeys(t for w in self.losses for t in w.loss.taps))
         self.stop = bool(self.taps) and not any(w.loss.needs_outputs for w in self.losses)
         self._compiled = tf.function(self._step, autograph=False)
@@ -161,8 +168,8 @@ class ActivationMaximizer:
         progress
             Called with the number of batch-steps done and of all.
         frames
-            Called with the step and the pictures as they are, before the first step, every
-            `frames_every` steps and after the last; one batch only.
+            Called with the numbers of the pictures, the step and the pictures as they are: before
+            the first step, every `frames_every` steps and after the last.
 
         Raises
         ------
@@ -223,7 +230,7 @@ class ActivationMaximizer:
         history, taken = [], 0
         for step in range(steps):
             if frames is not None and step % frames_every == 0:
-                frames(step, self._images(state.parameters)[: len(rows)])
+                frames(rows, step, self._images(state.parameters)[: len(rows)])
             state_list, seen = self._compiled(
                 _as_list(state), numbers, arguments, tf.constant(step, tf.int32)
             )
@@ -233,9 +240,10 @@ class ActivationMaximizer:
             tell(taken)
             if (self.patience and taken % _LOOK_EVERY == 0) and not np.any(state.active):
                 break
-        tell(steps)
+        if taken < steps:
+            tell(steps)
         if frames is not None:
-            frames(taken, self._images(state.parameters)[: len(rows)])
+            frames(rows, taken, self._images(state.parameters)[: len(rows)])
         return self._finish(state, np.stack([h.numpy() for h in history]), rows, arguments)
 
     def _start(self, parameters: Any) -> _State:
@@ -342,12 +350,16 @@ class ActivationMaximizer:
         self, state_list: list[Any], draws: list[Any], arguments: list[dict[str, Any]], step: Any
     ) -> tuple[list[Any], Any]:
         state = _as_state(state_list)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(state.parameters)
-            images = self.parametrization.decode(state.parameters)
-            terms, total = self._terms(images, [d[step] for d in draws], arguments)
-            objective = tf.reduce_sum(total)
-        gradient = tape.gradient(objective, state.parameters)
+        with backprop_modifier(self.backprop_modifier) as rectifiers:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(state.parameters)
+                images = self.parametrization.decode(state.parameters)
+                terms, total = self._terms(images, [d[step] for d in draws], arguments)
+                objective = tf.reduce_sum(total)
+            gradient = tape.gradient(objective, state.parameters)
+        if self.backprop_modifier is not None:
+            rectifiers.finish(objective)
+            self.notes = [rectifiers.describe()]
         if gradient is None:
             raise UsageError(
                 "What is to be maximised does not depend on the picture.",
@@ -415,8 +427,6 @@ class ActivationMaximizer:
         if not any(w.loss.taps or w.loss.needs_outputs for w in self.losses):
             return View(images, inputs, [], {})
         with ExitStack() as stack:
-            if self.context is not None:
-                stack.enter_context(self.context())
             if self.stop and sum(bool(w.loss.taps) for w in self.losses) == 1:
                 for w, a in zip(self.losses, arguments, strict=True):
                     stack.enter_context(w.loss.reading(self.reader, a))

@@ -1,0 +1,211 @@
+"""Presets: everything that makes a picture, as one value. Importing this needs no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer
+    from kvis_cli.engines.activation_maximization.input_modifiers import InputModifier
+    from kvis_cli.engines.activation_maximization.losses import Loss
+    from kvis_cli.engines.activation_maximization.optimizers import Optimizer
+    from kvis_cli.engines.activation_maximization.space import InputSpace
+    from kvis_cli.models.reading import ModelReader
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How pictures are optimised.
+
+    Attributes
+    ----------
+    steps
+        How many.
+    optimizer, rate
+        Name and learning rate, relative to the range of the parameters.
+    parametrization
+        ``pixel`` or ``fourier``.
+    decay
+        Of the fourier parametrization.
+    bound
+        What keeps pixels in their range.
+    start
+        A kind of `kvis_cli.engines.activation_maximization.seeds.seed_image`.
+    act, tv, lp
+        Weights of the activation, of total variation and of the Lp norm.
+    sure
+        For classes: weight of the log-probability beside the logit, so that a class wins against
+        its neighbours, too.
+    tv_beta, lp_p
+        Exponents.
+    jitter, pad, rotate, rescale, flip, blur
+        Input modifiers; None or False for without.
+    keep
+        ``best`` or ``last`` picture.
+    patience
+        Steps without progress before a picture comes to rest; 0 for never.
+    as_coded
+        Work on model inputs, with the losses of the library that the preset is named after.
+    stretch
+        Show pictures with mean 0.5 and deviation 0.1.
+    """
+
+    steps: int = 128
+    optimizer: str = "adam"
+    rate: float = 0.05
+    parametrization: Literal["pixel", "fourier"] = "fourier"
+    decay: float = 1.0
+    bound: Literal["clip", "sigmoid", "none"] = "clip"
+    start: str = "noise"
+    act: float = 1.0
+    sure: float = 0.0
+    tv: float = 0.0
+    lp: float = 0.0
+    tv_beta: float = 2.0
+    lp_p: float = 6.0
+    jitter: str | None = None
+    pad: str | None = None
+    rotate: float | None = None
+    rescale: tuple[float, float] | None = None
+    flip: bool = False
+    blur: float | None = None
+    keep: Literal["best", "last"] = "best"
+    patience: int = 0
+    as_coded: bool = False
+    stretch: bool = False
+
+
+PRESETS: dict[str, Recipe] = {
+    "quality": Recipe(
+        steps=256,
+        rate=0.03,
+        decay=1.2,
+        sure=5.0,
+        jitter="7%",
+        rescale=(0.9, 1.1),
+        rotate=10.0,
+        patience=96,
+    ),
+    "atlas": Recipe(steps=40, rate=0.05, jitter="3%"),
+    "chollet": Recipe(
+        steps=40,
+        optimizer="sgd",
+        rate=1.0,
+        parametrization="pixel",
+        bound="none",
+        start="book",
+        keep="last",
+        as_coded=True,
+        stretch=True,
+    ),
+    "keras-vis": Recipe(
+        steps=200,
+        optimizer="keras-vis",
+        rate=1.0,
+        parametrization="pixel",
+        bound="none",
+        start="keras-vis",
+        tv=10.0,
+        lp=10.0,
+        as_coded=True,
+    ),
+}
+"""By the values of ``--preset``."""
+
+
+def make_maximizer(
+    recipe: Recipe,
+    reader: ModelReader,
+    aims: list[tuple[Loss, float]],
+    shape: tuple[int, ...],
+    space: InputSpace,
+    *,
+    bgr: bool = False,
+    gradient_modifier: Any = None,
+    backprop_modifier: str | None = None,
+) -> ActivationMaximizer:
+    """Put the parts of a recipe together.
+
+    Parameters
+    ----------
+    recipe
+        What to do.
+    reader
+        The model.
+    aims
+        What pictures are for, with weights; the recipe's `act` multiplies them.
+    shape
+        ``(…, C)`` of a picture, channels last.
+    space
+        From the unit range to model inputs. Recipes that work on model inputs ignore its range.
+    bgr
+        Whether the channels are blue, green, red.
+    gradient_modifier
+        See `ActivationMaximizer`.
+    backprop_modifier
+        Name of a rule of `kvis_cli.engines.backprop_modifiers`.
+    """
+    import numpy as np
+
+    from kvis_cli.engines.activation_maximization import classic, regularizers
+    from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer
+    from kvis_cli.engines.activation_maximization.parametrizations import Fourier, Pixel
+    from kvis_cli.engines.activation_maximization.space import InputSpace
+
+    if recipe.as_coded:
+        space = InputSpace(channels_first=space.channels_first)
+    tv: Loss
+    lp: Loss
+    if recipe.as_coded:
+        tv = classic.KerasVisTotalVariation(recipe.tv_beta)
+        lp = classic.KerasVisLPNorm(recipe.lp_p)
+    else:
+        tv = regularizers.TotalVariation(recipe.tv_beta)
+        lp = regularizers.LPNorm(recipe.lp_p)
+    if recipe.parametrization == "fourier":
+        parametrization: Any = Fourier(tuple(shape), bgr=bgr, decay=recipe.decay)
+    else:
+        parametrization = Pixel(recipe.bound)
+    assert np.ndim(space.low) <= 1
+    return ActivationMaximizer(
+        reader,
+        [(loss, weight * recipe.act) for loss, weight in aims] + [(tv, recipe.tv), (lp, recipe.lp)],
+        shape,
+        space=space,
+        parametrization=parametrization,
+        optimizer=_optimizer(recipe),
+        modifiers=modifiers(recipe),
+        gradient_modifier=gradient_modifier,
+        keep=recipe.keep,
+        patience=recipe.patience,
+        backprop_modifier=backprop_modifier,
+    )
+
+
+def modifiers(recipe: Recipe) -> list[InputModifier]:
+    """The recipe's input modifiers, in the order in which they are applied."""
+    from kvis_cli.engines.activation_maximization import input_modifiers as known
+
+    found: list[InputModifier] = []
+    if recipe.pad is not None:
+        found.append(known.Pad(recipe.pad))
+    if recipe.jitter is not None:
+        found.append(known.Jitter(recipe.jitter))
+    if recipe.rescale is not None:
+        found.append(known.Scale(*recipe.rescale))
+    if recipe.rotate is not None:
+        found.append(known.Rotate(recipe.rotate))
+    if recipe.flip:
+        found.append(known.Flip())
+    if recipe.blur is not None:
+        found.append(known.BlurInput(recipe.blur))
+    return found
+
+
+def _optimizer(recipe: Recipe) -> Optimizer:
+    from kvis_cli.engines.activation_maximization.optimizers import RmsProp, make_optimizer
+
+    if recipe.optimizer == "keras-vis":
+        return RmsProp(recipe.rate, correct=False, unit_gradient=True, epsilon=1e-7)
+    return make_optimizer(recipe.optimizer, recipe.rate)

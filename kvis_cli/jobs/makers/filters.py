@@ -1,0 +1,271 @@
+"""The ``filters`` task: an atlas per layer."""
+
+from __future__ import annotations
+
+import gc
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kvis_cli.engines.activation_maximization.engine import Maximized
+from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization
+from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer
+from kvis_cli.engines.activation_maximization.seeds import generator
+from kvis_cli.errors import ResultError, UsageError
+from kvis_cli.jobs.events import Listener
+from kvis_cli.jobs.makers.base import Made
+from kvis_cli.jobs.makers.kernels import kernel_pictures
+from kvis_cli.jobs.makers.optimizing import (
+    Canvas,
+    about_recipe,
+    check_modifiers,
+    layer_shape,
+    parse_units,
+    recipe_of,
+)
+from kvis_cli.jobs.makers.showing import as_picture
+from kvis_cli.jobs.store import ResultStore
+from kvis_cli.models import autolayer
+from kvis_cli.models.opening import OpenModel
+from kvis_cli.models.reading import Tap
+from kvis_cli.render.grid import atlas
+from kvis_cli.render.png import write_bytes_atomic
+from kvis_cli.spec.filters import FiltersSpec, parse_grid
+from kvis_cli.spec.job import JobSpec
+
+# A filter that moves from none of these start pictures is dead.
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer and what is wanted of it."""
+
+    path: str
+    tap: Tap
+    filters: list[int]
+    objective: ActivationMaximization
+
+
+class FiltersMaker:
+    """`kvis filters`: every layer of one task, one after the other."""
+
+    def __init__(self, opened: OpenModel, task: FiltersSpec, job: JobSpec) -> None:
+        self.opened, self.task, self.job = opened, task, job
+        self.notes: list[str] = []
+        self.rows, self.columns = parse_grid(task.grid)
+        self.canvas = Canvas.of(opened)
+        self.shape = self.canvas.sized([task.size])
+        self.recipe = recipe_of(task, self.canvas, {})
+        self.modify, self.backprop = check_modifiers(task)
+        self.layers: list[_Layer] = []
+        for address in dict.fromkeys(task.layer):
+            call = autolayer.resolve(opened.card.architecture, address, model=opened.card.reference)
+            tap = Tap(call.layer_path, call.call)
+            if task.weights:
+                kernels = kernel_pictures(opened, call.layer_path)
+                count = len(kernels)
+                shape: tuple[int | None, ...] = (None, 1, 1, count)
+                channels_first = False
+            else:
+                shape = layer_shape(self.canvas, tap, self.shape)
+                channels_first = call.channels_first
+                count = shape[1 if channels_first else -1] or 0 if len(shape) > 1 else 0
+            filters = self._filters(call.path, count)
+            objective = ActivationMaximization(tap, filters, channels_first=channels_first)
+            objective.bind(shape)
+            self.layers.append(_Layer(call.path, tap, filters, objective))
+
+    def _filters(self, path: str, count: int) -> list[int]:
+        places = self.rows * self.columns
+        if self.task.filters is None:
+            filters = list(range(min(places, count)))
+        else:
+            texts = self.task.filters.split(",")
+            chosen = parse_units(texts, count, generator(self.job.seed, 9))
+            if any(len(units) > 1 for units in chosen):
+                raise UsageError(
+                    "An atlas has one filter per picture.", "", "`kvis maximize` takes 5+6."
+                )
+            filters = [units[0] for units in chosen]
+        if len(filters) > places:
+            side = int(np.ceil(np.sqrt(len(filters))))
+            raise UsageError(
+                f"{len(filters)} filters of '{path}' do not fit into {self.task.grid} places.",
+                "",
+                f"Use --grid {side}x{-(-len(filters) // side)}.",
+            )
+        if not filters:
+            raise UsageError(f"Layer '{path}' has no filters.", "", "Choose another layer.")
+        return filters
+
+    def __call__(self, store: ResultStore, listener: Listener, folder: str) -> Iterator[Made]:
+        dead_layers = []
+        for number, layer in enumerate(self.layers):
+            if self.task.weights:
+                yield self._kernels(store, layer, folder)
+                continue
+            found = self._optimise(layer, number, listener)
+            if found.dead.all():
+                dead_layers.append(layer.path)
+            yield self._write(store, layer, found, folder)
+            # Compiled steps hold tensors of their layer's size until they are collected.
+            del found
+            gc.collect()
+        if dead_layers:
+            raise ResultError(
+                f"Every filter of {', '.join(dead_layers)} is dead.",
+                f"Nothing in {_TRIES} different start pictures changes one of them.",
+                "Are the weights all zero, or the biases far below zero?",
+            )
+
+    def _optimise(self, layer: _Layer, number: int, listener: Listener) -> _Found:
+        maximizer = make_maximizer(
+            self.recipe,
+            self.opened.reader,
+            [(layer.objective, 1.0)],
+            self.shape,
+            self.canvas.space,
+            bgr=self.canvas.bgr,
+            gradient_modifier=self.modify,
+            backprop_modifier=self.backprop,
+        )
+        listener.stage(f"layer {layer.path}: {len(layer.filters)} filters")
+        layers = len(self.layers)
+
+        def progress(done: int, total: int) -> None:
+            listener.progress(number * total + done, layers * total, "steps")
+
+        def run(rows: list[int], recipe: Recipe, attempt: int) -> Maximized:
+            layer.objective.goals = [goals[i] for i in rows]
+            keys = [(attempt, layer.filters[i]) for i in rows]
+            return maximizer(
+                self.canvas.start(recipe, self.shape, keys, self.job.seed),
+                [generator(self.job.seed, 1, *key) for key in keys],
+                recipe.steps,
+                batch_size=self.job.batch_size,
+                progress=progress if attempt == 0 else None,
+            )
+
+        goals = list(layer.objective.goals)
+        every = list(range(len(goals)))
+        result = run(every, self.recipe, 0)
+        images, dead = result.images.copy(), result.unmoved.copy()
+        scores = result.scores.copy()
+        warnings = [w for entry in result.warnings for w in entry]
+        for attempt in range(1, _TRIES):
+            again = [i for i in every if dead[i]]
+            if not again:
+                break
+            recipe = self.recipe
+            if not recipe.as_coded:
+                recipe = replace(recipe, start="spectrum")
+            # Filled up to the compiled batch size by repetition.
+            retried = run(again, recipe, attempt)
+            images[again], dead[again] = retried.images, retried.unmoved
+            scores[again] = retried.scores
+        pixels = self.canvas.to_pixels(images, self.recipe)
+        layer.objective.goals = goals
+        saved = maximizer.measure(self.canvas.from_pixels(pixels, self.recipe), self.job.batch_size)
+        for note in maximizer.notes:
+            listener.note(note)
+        return _Found(images, pixels, scores, saved, dead, warnings)
+
+    def _order(self, scores: np.ndarray, dead: np.ndarray) -> list[int]:
+        if self.task.sort == "index":
+            return list(range(len(scores)))
+        return [int(i) for i in np.lexsort((-scores, dead))]
+
+    def _write(self, store: ResultStore, layer: _Layer, found: _Found, folder: str) -> Made:
+        order = self._order(found.saved, found.dead)
+        filters = [layer.filters[i] for i in order]
+        cells = [None if found.dead[i] else as_picture(found.pixels[i]) for i in order]
+        sheet = atlas(
+            cells,
+            (self.rows, self.columns),
+            self.task.size,
+            self.task.margin,
+            captions=[str(f) for f in filters] if self.task.captions else (),
+        )
+        dead = [f for f, i in zip(filters, order, strict=True) if found.dead[i]]
+        about: dict[str, Any] = {
+            "layer": layer.path,
+            "target": f"{layer.path}: {len(filters)} filters",
+            "filters": filters,
+            "scores": [_number(found.scores[i]) for i in order],
+            "scores_saved": [_number(found.saved[i]) for i in order],
+            "dead": dead,
+            "preset": self.task.preset,
+            "recipe": about_recipe(self.recipe),
+        }
+        path = store.path("filters", layer.path, folder=folder)
+        if self.task.raw:
+            about["raw"] = self._write_raw(path, layer, found, order)
+        store.write_picture(path, sheet, about)
+        warnings = list(dict.fromkeys(found.warnings))
+        if dead:
+            shown = ", ".join(map(str, dead[:12])) + (" …" if len(dead) > 12 else "")
+            warnings.append(f"{len(dead)} of {len(filters)} filters are dead: {shown}")
+        return Made(path, about, tuple(warnings))
+
+    def _write_raw(self, path: Any, layer: _Layer, found: _Found, order: list[int]) -> str:
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            inputs=self.canvas.to_inputs(found.images[order], self.recipe),
+            filters=np.array([layer.filters[i] for i in order], np.int32),
+            scores=found.scores[order],
+            layer=np.str_(layer.path),
+        )
+        raw = path.with_suffix(".npz")
+        write_bytes_atomic(raw, buffer.getvalue())
+        return str(raw.name)
+
+    def _kernels(self, store: ResultStore, layer: _Layer, folder: str) -> Made:
+        pictures = kernel_pictures(self.opened, layer.tap.path)
+        sheet = atlas(
+            [_enlarged(pictures[f], self.task.size) for f in layer.filters],
+            (self.rows, self.columns),
+            self.task.size,
+            self.task.margin,
+            captions=[str(f) for f in layer.filters] if self.task.captions else (),
+        )
+        about: dict[str, Any] = {
+            "layer": layer.path,
+            "target": f"{layer.path}: kernels",
+            "filters": layer.filters,
+        }
+        path = store.path("filters", layer.path, "weights", folder=folder)
+        store.write_picture(path, sheet, about)
+        return Made(path, about)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The pictures of a layer, in the order in which filters were asked for."""
+
+    images: np.ndarray
+    pixels: np.ndarray
+    scores: np.ndarray
+    saved: np.ndarray
+    dead: np.ndarray
+    warnings: list[str]
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _enlarged(picture: np.ndarray, size: int) -> np.ndarray:
+    """Square pixels, as large as fit `size`, on mid grey."""
+    factor = max(1, size // max(picture.shape[:2]))
+    large = picture.repeat(factor, 0).repeat(factor, 1)
+    if max(large.shape[:2]) > size:
+        return large
+    canvas = np.full((size, size, 3), 128, np.uint8)
+    top, left = (size - large.shape[0]) // 2, (size - large.shape[1]) // 2
+    canvas[top : top + large.shape[0], left : left + large.shape[1]] = large
+    return canvas

@@ -1,0 +1,414 @@
+"""The ``maximize`` task: a picture per class or unit."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer, Maximized
+from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization, Goal
+from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer
+from kvis_cli.engines.activation_maximization.seeds import generator
+from kvis_cli.errors import InputError, UsageError
+from kvis_cli.explanation import Target
+from kvis_cli.jobs.events import Listener
+from kvis_cli.jobs.makers.base import Made
+from kvis_cli.jobs.makers.optimizing import (
+    Canvas,
+    about_recipe,
+    check_modifiers,
+    layer_shape,
+    parse_units,
+    recipe_of,
+)
+from kvis_cli.jobs.makers.showing import as_picture, is_plain
+from kvis_cli.jobs.photos import read_photo
+from kvis_cli.jobs.store import ResultStore, safe_name
+from kvis_cli.models import autolayer
+from kvis_cli.models.fitting import fit_photo
+from kvis_cli.models.opening import OpenModel
+from kvis_cli.models.reading import Tap
+from kvis_cli.models.targets import parse_classes
+from kvis_cli.render.animation import SUFFIXES, write_animation
+from kvis_cli.render.grid import Sheet, render_sheet
+from kvis_cli.render.png import write_bytes_atomic
+from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.maximize import MaximizeSpec, parse_stages
+from kvis_cli.spec.model import parse_size
+
+# The saved picture has 8 bits and the picture itself has not; more than this is a mistake.
+_KEPT = 0.9
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One picture: what it is for, and which run it is."""
+
+    target: Target
+    goal: Goal
+    run: int
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        return (self.run, *(index for index, _ in self.goal.units))
+
+
+class MaximizeMaker:
+    """`kvis maximize`: all targets of one task in one batch."""
+
+    def __init__(self, opened: OpenModel, task: MaximizeSpec, job: JobSpec) -> None:
+        self.opened, self.task, self.job = opened, task, job
+        self.notes: list[str] = []
+        self.wanted: list[_Wanted] = []
+        self.bound: tuple[int | None, ...] = ()
+        self.canvas = Canvas.of(opened)
+        self.modify, self.backprop = check_modifiers(task)
+        stages = parse_stages(task.stages) if task.stages else [{}]
+        self.recipes = [recipe_of(task, self.canvas, _typed(stage)) for stage in stages]
+        self.tap: Tap | None = None
+        self.layer = ""
+        if task.layer is not None:
+            self._layer_targets(task)
+        else:
+            self._class_targets(task)
+        if task.gif is not None and Path(task.gif).suffix.lower() not in SUFFIXES:
+            raise UsageError(
+                f"An animation cannot be written as '{task.gif}'.",
+                f"Its suffix is one of {', '.join(SUFFIXES)}.",
+            )
+        self.seed = self._seed_image() if task.seed_image else None
+
+    def _class_targets(self, task: MaximizeSpec) -> None:
+        if task.unit or task.at or task.size:
+            option = "--unit" if task.unit else "--at" if task.at else "--size"
+            raise UsageError(f"{option} is about a layer.", "No --layer was given.", "Add --layer.")
+        if not task.class_:
+            raise UsageError(
+                "There is nothing to maximize.", "", "Name a --class, or a --layer and a --unit."
+            )
+        head = self.opened.head
+        texts: list[str] = []
+        for text in task.class_:
+            if text.lower().startswith("random:"):
+                rng = generator(self.job.seed, 8)
+                texts += [str(u[0]) for u in parse_units([text], head.classes, rng)]
+            else:
+                texts.append(text)
+        self.shape = self.canvas.sized()
+        for request in parse_classes(texts, head):
+            if request.rank is not None:
+                raise UsageError(
+                    "top1 is the class that a model sees in a photo.",
+                    "Here there is no photo.",
+                    "Name the class by its index or label.",
+                )
+            self._want(head.target(request.units), request.units)
+        self.output = self.opened.card.output_index()
+        self.bound = (None, head.units)
+
+    def _layer_targets(self, task: MaximizeSpec) -> None:
+        if task.class_:
+            raise UsageError("A picture is for a class or for a layer.", "Both were given.")
+        assert task.layer is not None
+        card = self.opened.card
+        call = autolayer.resolve(card.architecture, task.layer, model=card.reference)
+        self.tap, self.layer = Tap(call.layer_path, call.call), call.path
+        size = parse_size(task.size) if task.size else None
+        axes = len(self.canvas.shape) - 1
+        self.shape = self.canvas.sized(size if size is None or axes == 2 else size[:1])
+        self.bound = layer_shape(self.canvas, self.tap, self.shape)
+        self.channels_first = call.channels_first
+        count = self.bound[1 if call.channels_first and len(self.bound) > 2 else -1] or 0
+        if not task.unit:
+            raise UsageError(
+                f"Which units of layer '{self.layer}'?",
+                f"It has {count}.",
+                "Name them with --unit 3, 0-7, 5+6, random:4 or all.",
+            )
+        position = _position(task.at) if task.at else ()
+        for units in parse_units(task.unit, count, generator(self.job.seed, 8)):
+            name = "+".join(map(str, units))
+            label = f"{self.layer} · {name}" + (f" at {task.at}" if task.at else "")
+            pairs = tuple((i, 1.0) for i in units)
+            self._want(Target(label, safe_name(name), pairs), pairs, position)
+
+    def _want(
+        self, target: Target, units: tuple[tuple[int, float], ...], position: tuple[int, ...] = ()
+    ) -> None:
+        sign = -1.0 if self.task.direction == "decrease" else 1.0
+        goal = Goal(tuple((i, w * sign) for i, w in units), position)
+        self.wanted += [_Wanted(target, goal, run) for run in range(self.task.runs)]
+
+    def _aims(self, recipe: Recipe) -> list[tuple[Any, float]]:
+        goals = [w.goal for w in self.wanted]
+        if self.tap is not None:
+            objective = ActivationMaximization(self.tap, goals, channels_first=self.channels_first)
+            objective.bind(self.bound)
+            return [(objective, 1.0)]
+        objective = ActivationMaximization(None, goals, score=self.task.score, output=self.output)
+        objective.bind(self.bound)
+        aims: list[tuple[Any, float]] = [(objective, 1.0)]
+        probable = self.opened.card.final_activation() in ("softmax", "sigmoid")
+        plain = all(w > 0 for goal in goals for _, w in goal.units) or self.opened.head.binary
+        if recipe.sure and probable and plain and self.task.score == "logit":
+            sure = ActivationMaximization(None, goals, score="log-probability", output=self.output)
+            sure.bind(self.bound)
+            sure.name, sure.is_objective = "log-probability", False
+            aims.append((sure, recipe.sure))
+        return aims
+
+    def __call__(self, store: ResultStore, listener: Listener, folder: str) -> Iterator[Made]:
+        keys = [w.key for w in self.wanted]
+        first = self.recipes[0]
+        images = self.canvas.start(first, self.shape, keys, self.job.seed)
+        if self.seed is not None:
+            images = np.repeat(self.canvas.to_unit(self.seed[np.newaxis], first), len(keys), 0)
+        frames: dict[int, list[np.ndarray]] = {}
+        results = []
+        total = sum(recipe.steps for recipe in self.recipes)
+        listener.stage(f"{len(keys)} picture{'s' * (len(keys) > 1)}, {total} steps")
+        before = 0
+        for number, recipe in enumerate(self.recipes):
+            maximizer = self._maximizer(recipe)
+
+            def progress(
+                done: int, all_: int, before: int = before, steps: int = recipe.steps
+            ) -> None:
+                batches = max(1, all_ // steps)
+                listener.progress(before * batches + done, total * batches, "steps")
+
+            def frame(
+                rows: list[int], step: int, shown: np.ndarray, recipe: Recipe = recipe
+            ) -> None:
+                for row, pixels in zip(rows, self.canvas.to_pixels(shown, recipe), strict=True):
+                    frames.setdefault(row, []).append(as_picture(pixels))
+
+            result = maximizer(
+                images,
+                [generator(self.job.seed, 1 + number, *key) for key in keys],
+                recipe.steps,
+                batch_size=self.job.batch_size,
+                progress=progress,
+                frames=frame if self.task.gif else None,
+                frames_every=self.task.gif_every,
+            )
+            before += recipe.steps
+            results.append(result)
+            images = result.images
+            for note in maximizer.notes:
+                listener.note(note)
+            if self.task.verbose:
+                self._tell_terms(listener, result, number)
+        yield from self._write(store, listener, folder, maximizer, results, frames)
+
+    def _maximizer(self, recipe: Recipe) -> ActivationMaximizer:
+        return make_maximizer(
+            recipe,
+            self.opened.reader,
+            self._aims(recipe),
+            self.shape,
+            self.canvas.space,
+            bgr=self.canvas.bgr,
+            gradient_modifier=self.modify,
+            backprop_modifier=self.backprop,
+        )
+
+    def _tell_terms(self, listener: Listener, result: Maximized, stage: int) -> None:
+        terms = {k: v for k, v in result.history.items() if k != "unmoved"}
+        for i, wanted in enumerate(self.wanted):
+            count = int(result.steps[i])
+            name = wanted.target.label + (f", run {wanted.run + 1}" if self.task.runs > 1 else "")
+            head = f"{name}, stage {stage + 1}" if len(self.recipes) > 1 else name
+            for step in sorted({0, *range(0, count, max(1, count // 10)), max(0, count - 1)}):
+                values = ", ".join(f"{k} {v[step, i]:.4g}" for k, v in terms.items())
+                listener.note(f"{head}: step {step + 1}: {values}")
+
+    def _write(
+        self,
+        store: ResultStore,
+        listener: Listener,
+        folder: str,
+        maximizer: ActivationMaximizer,
+        results: list[Maximized],
+        frames: dict[int, list[np.ndarray]],
+    ) -> Iterator[Made]:
+        result, recipe = results[-1], self.recipes[-1]
+        pixels = self.canvas.to_pixels(result.images, recipe)
+        paths = [self._path(store, folder, w) for w in self.wanted]
+        abouts = []
+        # Scores are those of the files, so the files come first; their provenance holds the rest.
+        for i, wanted in enumerate(self.wanted):
+            about: dict[str, Any] = {
+                "layer": self.layer,
+                "target": wanted.target.label,
+                "units": [list(unit) for unit in wanted.goal.units],
+                "run": wanted.run,
+                "score": _number(result.scores[i]),
+                "steps": [int(r.steps[i]) for r in results],
+                "preset": self.task.preset,
+                "recipe": about_recipe(recipe),
+            }
+            store.write_picture(paths[i], as_picture(pixels[i]), about)
+            abouts.append(about)
+        saved = self._read_back(paths, pixels)
+        scores = maximizer.measure(self.canvas.from_pixels(saved, recipe), self.job.batch_size)
+        probabilities = self._probabilities(saved)
+        captions = []
+        for i, wanted in enumerate(self.wanted):
+            about, warnings = abouts[i], list(result.warnings[i])
+            about["score_saved"] = _number(scores[i])
+            about["loss"] = {
+                k: _number(v[max(0, int(result.steps[i]) - 1), i])
+                for k, v in result.history.items()
+                if k != "unmoved"
+            }
+            text = f"{wanted.target.label}: score {result.scores[i]:.4g}, saved {scores[i]:.4g}"
+            short = f"{wanted.target.label} {scores[i]:.3g}"
+            if probabilities is not None:
+                found = [float(probabilities[i, index]) for index, _ in wanted.target.units]
+                about["probabilities_saved"] = found
+                shown = " + ".join(f"{p:.3f}" for p in found)
+                text += f", probability {shown}"
+                short = f"{wanted.target.label} {shown}"
+            listener.note(text)
+            captions.append(short)
+            if result.unmoved[i]:
+                warnings.append("nothing in the picture changes the activation: the unit is dead")
+            elif scores[i] < result.scores[i] - (1 - _KEPT) * abs(result.scores[i]):
+                stretched = " (it is shown stretched)" if recipe.stretch else ""
+                warnings.append(
+                    f"the saved picture scores {scores[i]:.4g}, the optimised one "
+                    f"{result.scores[i]:.4g}{stretched}"
+                )
+            if self.task.raw:
+                about["raw"] = self._write_raw(paths[i], result, i, recipe)
+            yield Made(paths[i], about, tuple(warnings))
+            if self.task.gif:
+                path = paths[i].with_suffix(Path(self.task.gif).suffix.lower())
+                stem = safe_name(Path(self.task.gif).stem)
+                stem = stem if len(self.wanted) == 1 else f"{stem}_{paths[i].stem}"
+                path = paths[i].with_name(stem + path.suffix)
+                write_animation(path, frames[i])
+                yield Made(path, {"target": wanted.target.label, "frames": len(frames[i])})
+        if self.task.grid:
+            yield self._sheet(store, folder, pixels, captions)
+
+    def _path(self, store: ResultStore, folder: str, wanted: _Wanted) -> Path:
+        run = f"run{wanted.run + 1}" if self.task.runs > 1 else ""
+        at = f"at-{self.task.at.replace(',', '-')}" if self.task.at else ""
+        return store.path("maximize", self.layer, wanted.target.name, at, run, folder=folder)
+
+    def _read_back(self, paths: list[Path], pixels: np.ndarray) -> np.ndarray:
+        if not is_plain(self.shape):
+            return pixels
+        read = []
+        for path in paths:
+            with Image.open(path) as image:
+                read.append(np.asarray(image).reshape(self.shape))
+        return np.stack(read)
+
+    def _probabilities(self, pixels: np.ndarray) -> np.ndarray | None:
+        """The model's own outputs for the saved pictures, where they are probabilities."""
+        card = self.opened.card
+        if self.tap is not None or card.final_activation() not in ("softmax", "sigmoid"):
+            return None
+        run = tf.function(
+            lambda x: self.opened.reader.forward(x).outputs[self.output], autograph=False
+        )
+        inputs = self.opened.to_inputs(pixels)
+        size = self.job.batch_size
+        found = [np.asarray(run(inputs[i : i + size])) for i in range(0, len(inputs), size)]
+        outputs = np.concatenate(found)
+        if self.opened.head.binary:
+            # The weight of class 0 is -1, its probability the rest.
+            sign = np.array([w.target.units[0][1] for w in self.wanted])[:, np.newaxis]
+            outputs = np.where(sign > 0, outputs, 1 - outputs)
+        return outputs.reshape(len(outputs), -1, outputs.shape[-1]).mean(axis=1)
+
+    def _write_raw(self, path: Path, result: Maximized, row: int, recipe: Recipe) -> str:
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {
+            "inputs": self.canvas.to_inputs(result.images[row], recipe),
+            "score": np.float32(result.scores[row]),
+        }
+        for name, values in result.history.items():
+            if name != "unmoved":
+                arrays[f"loss {name}"] = values[:, row]
+        np.savez_compressed(buffer, **arrays)
+        raw = path.with_suffix(".npz")
+        write_bytes_atomic(raw, buffer.getvalue())
+        return raw.name
+
+    def _sheet(
+        self, store: ResultStore, folder: str, pixels: np.ndarray, captions: list[str]
+    ) -> Made:
+        pictures = [as_picture(p) for p in pixels]
+        columns = self.task.runs if self.task.runs > 1 else int(np.ceil(np.sqrt(len(pictures))))
+        rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
+        notes = [captions[i : i + columns] for i in range(0, len(captions), columns)]
+        sheet = render_sheet(Sheet(rows, notes, title=self.opened.card.name))
+        path = store.path("maximize", self.layer, "grid", folder=folder)
+        about = {"target": f"{len(pictures)} pictures", "layer": self.layer}
+        store.write_picture(path, sheet, about)
+        return Made(path, about)
+
+    def _seed_image(self) -> np.ndarray:
+        """The start picture as channels-last model inputs."""
+        assert self.task.seed_image is not None
+        path = Path(self.task.seed_image).expanduser()
+        if path.suffix.lower() not in (".npy", ".npz"):
+            if not is_plain(self.shape):
+                raise UsageError(
+                    f"'{path.name}' cannot be a start picture.",
+                    f"The model's input has the shape {self.shape}.",
+                    "Give an array: .npz or .npy.",
+                )
+            height, width, channels = self.shape
+            photo = read_photo(path).pixels
+            pixels, _ = fit_photo(photo, height, width, channels, self.opened.card.spec.fit)
+            return self.opened.preprocessing.apply(pixels)
+        try:
+            loaded = np.load(path, allow_pickle=False)
+            array = loaded["inputs"] if path.suffix.lower() == ".npz" else loaded
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"The array '{path}' cannot be read.",
+                f"{error}.",
+                "Give a .npz that kvis wrote with --raw, or a .npy of model inputs.",
+            ) from None
+        array = np.asarray(array, np.float32)
+        if array.shape == (1, *self.shape):
+            array = array[0]
+        if array.shape != self.shape:
+            raise UsageError(
+                f"The array '{path.name}' does not fit.",
+                f"Its shape is {array.shape}; the picture's is {self.shape}.",
+                "Use the --size of the run that wrote it.",
+            )
+        return array
+
+
+def _typed(stage: dict[str, str]) -> dict[str, Any]:
+    """The texts of a stage as values of the spec's own types."""
+    checked = MaximizeSpec.model_validate(stage)
+    return {name: getattr(checked, name) for name in stage}
+
+
+def _position(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        raise UsageError(
+            f"'{text}' is not a position.", "", "Write row,column: --at 3,4."
+        ) from None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,319 @@
+"""What `filters` and `maximize` share: from a task to a recipe, from arrays to pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvis_cli.engines.activation_maximization.classic import stretch
+from kvis_cli.engines.activation_maximization.recipes import PRESETS, Recipe
+from kvis_cli.engines.activation_maximization.seeds import generator, seed_image
+from kvis_cli.engines.activation_maximization.space import InputSpace
+from kvis_cli.engines.backprop_modifiers import find_rule
+from kvis_cli.engines.gradient_modifiers import find_modifier
+from kvis_cli.errors import KvisError, UsageError
+from kvis_cli.models.opening import OpenModel
+from kvis_cli.models.reading import Tap
+from kvis_cli.spec.maximize import OptimizationSpec, parse_rescale
+
+
+@dataclass
+class Canvas:
+    """The input that pictures are made for.
+
+    Attributes
+    ----------
+    opened
+        The model.
+    shape
+        ``(…, C)``, channels last, as the model's own size has it; None where it is open.
+    channels_first
+        Whether the model takes ``(B, C, …)``.
+    """
+
+    opened: OpenModel
+    shape: tuple[int | None, ...]
+    channels_first: bool = False
+
+    @classmethod
+    def of(cls, opened: OpenModel) -> Canvas:
+        """The canvas of a model with one input.
+
+        Raises
+        ------
+        UsageError
+            For a model with several inputs, or one that is not numbers of a known shape.
+        """
+        inputs = opened.card.architecture.inputs
+        if len(inputs) > 1:
+            raise UsageError(
+                f"{opened.card.reference} has {len(inputs)} inputs.",
+                "Activation maximization makes one picture for one input.",
+                "Give a model with a single input.",
+            )
+        if inputs and inputs[0].shape is not None and len(inputs[0].shape) != 4:
+            shape = tuple(inputs[0].shape[1:])
+            if not shape or shape[-1] is None:
+                raise UsageError(
+                    f"The input of {opened.card.reference} has no known number of channels.",
+                    f"Its shape is {inputs[0].shape}.",
+                )
+            return cls(opened, shape)
+        image = opened.image_input
+        size = (None, None) if image.free else (image.height, image.width)
+        return cls(opened, (*size, image.channels), image.channels_first)
+
+    def sized(self, size: Sequence[int] | None = None) -> tuple[int, ...]:
+        """The shape of a picture: of `size` (one value, or one per axis), else the model's own."""
+        axes = self.shape[:-1]
+        channels = self.shape[-1]
+        assert channels is not None
+        if size is not None:
+            each = list(size) * len(axes) if len(size) == 1 else list(size)
+            if len(each) != len(axes):
+                raise UsageError(
+                    f"A size of {len(each)} numbers does not fit an input with {len(axes)} axes."
+                )
+            return (*each, channels)
+        if len(axes) == 2 and None in axes:
+            image = self.opened.image_input
+            return (image.height, image.width, channels)
+        if None in axes:
+            raise UsageError(
+                f"{self.opened.card.reference} leaves the size of its input open.",
+                f"Its shape is {self.shape}.",
+                "Give one with --size.",
+            )
+        return tuple(n for n in self.shape if n is not None)
+
+    @cached_property
+    def space(self) -> InputSpace:
+        low, high = self.opened.preprocessing.input_range()
+        return InputSpace(low, high, self.channels_first)
+
+    @property
+    def bgr(self) -> bool:
+        return self.opened.preprocessing.color == "bgr" and self.shape[-1] == 3
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Lowest and highest model input."""
+        return float(np.min(self.space.low)), float(np.max(self.space.high))
+
+    def to_unit(self, inputs: np.ndarray, recipe: Recipe) -> np.ndarray:
+        """Channels-last model inputs as what a recipe optimises."""
+        inputs = np.asarray(inputs, np.float32)
+        return inputs if recipe.as_coded else self.space.to_unit(inputs)
+
+    def to_inputs(self, images: np.ndarray, recipe: Recipe) -> np.ndarray:
+        """What a recipe optimised, as channels-last model inputs."""
+        if recipe.as_coded:
+            return np.asarray(images, np.float32)
+        return np.asarray(images * (self.space.high - self.space.low) + self.space.low, np.float32)
+
+    def to_pixels(self, images: np.ndarray, recipe: Recipe) -> np.ndarray:
+        """Optimised pictures ``(N, …, C)`` as uint8: the exact inverse of the preprocessing.
+
+        With `Recipe.stretch` each is given mean 0.5 and deviation 0.1 first; where the recipe
+        works on model inputs, they are then shown as they are, as in the book.
+        """
+        if recipe.stretch and recipe.as_coded:
+            pixels = np.stack([stretch(image) for image in images]) * 255
+        else:
+            pixels = self.opened.preprocessing.invert(self.to_inputs(images, recipe))
+            if recipe.stretch:
+                pixels = np.stack([stretch(image / 255) for image in pixels]) * 255
+        return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+    def from_pixels(self, pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
+        """Pictures of a file, ``(N, …, C)`` in 0..255, as what a recipe optimises."""
+        return self.to_unit(self.opened.preprocessing.apply(pixels), recipe)
+
+    def start(
+        self, recipe: Recipe, shape: tuple[int, ...], keys: Sequence[tuple[int, ...]], seed: int
+    ) -> np.ndarray:
+        """Start pictures, one per key; each has its own random numbers."""
+        kind: Any = recipe.start
+        made = [seed_image(kind, shape, generator(seed, 0, *key), self.value_range) for key in keys]
+        images = np.stack(made)
+        if recipe.as_coded and kind in ("noise", "grey", "spectrum"):
+            images = self.space.to_inputs(images) if not self.channels_first else images
+        return images
+
+
+def recipe_of(task: OptimizationSpec, canvas: Canvas, settings: dict[str, Any]) -> Recipe:
+    """The task's preset with the options that were given, then `settings` of a stage, changed.
+
+    Raises
+    ------
+    UsageError
+        For options that do not go together.
+    """
+    base = PRESETS[task.preset]  # type: ignore[attr-defined]
+    names = (
+        "steps", "optimizer", "parametrization", "start", "tv", "lp", "jitter", "pad", "rotate",
+        "flip", "blur", "patience", "stretch", "act",
+    )  # fmt: skip
+    given: dict[str, Any] = {n: getattr(task, n, None) for n in (*names, "lr", "rescale")}
+    given = {k: v for k, v in {**given, **settings}.items() if v is not None}
+    changes: dict[str, Any] = {k: v for k, v in given.items() if k in names}
+    if "rescale" in given:
+        low, high = parse_rescale(given["rescale"])
+        changes["rescale"] = None if low == high == 1 else (low, high)
+    for name in ("jitter", "pad"):
+        if re.fullmatch(r"0*\.?0*(px|%)?", changes.get(name, "-")):
+            changes[name] = None
+    for name in ("rotate", "blur"):
+        if changes.get(name) == 0:
+            changes[name] = None
+    if "lr" in given:
+        low, high = canvas.value_range
+        changes["rate"] = given["lr"] * (high - low if base.as_coded else 1)
+    recipe = replace(base, **changes)
+    if recipe.as_coded and recipe.parametrization == "fourier":
+        raise UsageError(
+            "The fourier parametrization does not go with this preset.",
+            "The preset optimises model inputs as they are.",
+            "Use --preset quality.",
+        )
+    if recipe.parametrization == "fourier" and len(canvas.shape) == 1:
+        recipe = replace(recipe, parametrization="pixel", jitter=None, pad=None, tv=0.0)
+    if len(canvas.shape) != 3:
+        recipe = replace(recipe, rotate=None)
+    return recipe
+
+
+def about_recipe(recipe: Recipe) -> dict[str, Any]:
+    """A recipe for the manifest: what is set."""
+    return {k: v for k, v in asdict(recipe).items() if v not in (None, False)}
+
+
+def check_modifiers(task: OptimizationSpec) -> tuple[Any, str | None]:
+    """The gradient modifier as a function, and the name of the backprop modifier.
+
+    Raises
+    ------
+    UnknownNameError
+        For names that are not registered.
+    """
+    if task.backprop is not None:
+        find_rule(task.backprop)
+    modify = find_modifier(task.grad_modifier).modify if task.grad_modifier else None
+    return modify, task.backprop
+
+
+def layer_shape(canvas: Canvas, tap: Tap, shape: tuple[int, ...]) -> tuple[int | None, ...]:
+    """The shape of a layer's tensor for pictures of `shape`, batch included; nothing is computed.
+
+    Raises
+    ------
+    UsageError
+        When the layer cannot be computed for that size.
+    """
+    try:
+        found = _traced_shape(canvas, tap, shape)
+    except KvisError:
+        raise
+    except Exception as error:
+        reason = _short(" ".join(str(error).split()))
+    else:
+        reason = f"Its map would have the shape {found[1:]}."
+        if all(n is None or n > 0 for n in found):
+            return found
+    larger = _size_that_works(canvas, tap, shape)
+    own = "×".join(map(str, shape[:-1]))
+    raise UsageError(
+        f"Layer '{tap}' cannot be computed for a picture of {own}.",
+        reason,
+        f"Use --size {larger}." if larger else "Use the model's own size.",
+    )
+
+
+def _traced_shape(canvas: Canvas, tap: Tap, shape: tuple[int, ...]) -> tuple[int | None, ...]:
+    found: list[tuple[int | None, ...]] = []
+
+    def trace(images: Any) -> Any:
+        inputs = canvas.space.to_inputs(images)
+        tensor = canvas.opened.reader.forward(inputs, [tap], stop=True).taps[0]
+        found.append(tuple(tensor.shape))
+        return tensor
+
+    function = tf.function(trace, autograph=False)
+    function.get_concrete_function(tf.TensorSpec((2, *shape), tf.float32))
+    return found[0]
+
+
+def _size_that_works(canvas: Canvas, tap: Tap, shape: tuple[int, ...]) -> int | None:
+    own = [n for n in canvas.shape[:-1] if n is not None]
+    for size in (*(max(shape[:-1], default=1) * 2**k for k in range(1, 6)), *own[:1]):
+        if size > 1024:
+            continue
+        try:
+            found = _traced_shape(canvas, tap, canvas.sized([size]))
+        except Exception:
+            continue
+        if all(n is None or n > 0 for n in found):
+            return size
+    return None
+
+
+def _short(reason: str) -> str:
+    """The first sentence of a message of Keras or TensorFlow."""
+    text = re.split(r"Arguments received by|Call arguments", reason)[0]
+    match = re.search(
+        r"(Computed output size would be negative[^.]*|Negative dimension[^.]*)", text
+    )
+    return (match[0] if match else text[:200].strip()) + "."
+
+
+def parse_units(texts: Sequence[str], count: int, rng: np.random.Generator) -> list[list[int]]:
+    """Unit options as lists of indices, each for one picture.
+
+    Parameters
+    ----------
+    texts
+        ``3``, ``0-7``, ``5+6`` (both at once), ``random:4``, ``all``.
+    count
+        How many units there are. Indices beyond it are left for the engine to refuse.
+    rng
+        For ``random``.
+
+    Raises
+    ------
+    UsageError
+        For anything else.
+    """
+    found: list[list[int]] = []
+    for text in texts:
+        text = text.strip().lower()
+        if text == "all":
+            found += [[i] for i in range(count)]
+        elif match := re.fullmatch(r"random:(\d+)", text):
+            wanted = int(match[1])
+            if not 1 <= wanted <= count:
+                raise UsageError(f"'{text}' asks for {wanted} of {count}.")
+            found += [[int(i)] for i in sorted(rng.choice(count, wanted, replace=False))]
+        elif match := re.fullmatch(r"(\d+)-(\d+)", text):
+            first, last = int(match[1]), int(match[2])
+            if last < first:
+                raise UsageError(f"'{text}' is an empty range.", "", f"Write {last}-{first}.")
+            if last >= count:
+                raise UsageError(
+                    f"'{text}' goes beyond the layer.",
+                    f"It has {count}, counted from 0.",
+                    f"Use 0 to {count - 1}.",
+                )
+            found += [[i] for i in range(first, last + 1)]
+        elif re.fullmatch(r"\d+(\+\d+)*", text):
+            found.append([int(part) for part in text.split("+")])
+        else:
+            raise UsageError(
+                f"'{text}' names no units.", "", "Write 3, 0-63, 3,7,12, random:16 or all."
+            )
+    return found
