@@ -23,6 +23,7 @@ from kvis_cli.jobs.sheets import SheetMaker
 from kvis_cli.jobs.store import ResultStore, safe_name, unique_names
 from kvis_cli.jobs.tensorflow import Device, check_device, start
 from kvis_cli.models.card import ModelCard, read_card
+from kvis_cli.models.files import check_safe
 from kvis_cli.models.fitting import Placement, fit_photo
 from kvis_cli.spec.job import JobSpec, TaskSpec
 from kvis_cli.spec.pictures import ExplainSpec
@@ -136,7 +137,11 @@ class Runner:
     def _cards(self) -> Iterator[ModelCard]:
         for spec in self.plan.models:
             try:
-                yield read_card(spec)
+                card = read_card(spec)
+                if card.file is not None:
+                    # Again on opening, at no cost; the first time is cheaper without TensorFlow.
+                    check_safe(card.file.path)
+                yield card
             except UsageError:
                 raise
             except KvisError as error:
