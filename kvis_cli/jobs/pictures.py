@@ -16,7 +16,7 @@ from kvis_cli.jobs.photos import Photo, read_photo
 from kvis_cli.jobs.store import ResultStore
 from kvis_cli.models.fitting import Placement
 from kvis_cli.render.caption import with_note
-from kvis_cli.render.overlay import Style, render_view
+from kvis_cli.render.overlay import Style, in_view, render_view
 from kvis_cli.render.resize import fit_size, resize_photo
 from kvis_cli.render.scale import MapKind, shared_limit
 from kvis_cli.spec.pictures import PictureSpec
@@ -84,6 +84,7 @@ class PictureWriter:
     def __init__(self, store: ResultStore, spec: PictureSpec, done: Done, threads: int = 2) -> None:
         self.store = store
         self.spec = spec
+        self.view: str = getattr(spec, "view", "overlay")
         self.done = done
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="kvis-picture")
         self._pending: deque[tuple[Item, Future[tuple[Path, Cell | None]]]] = deque()
@@ -135,7 +136,7 @@ class PictureWriter:
         style = self.style(explanation, limit)
         height, width = pixels.shape[:2]
         raw = item.placement.to_photo(without_channels(explanation), height, width)
-        picture = render_view(getattr(self.spec, "view", "overlay"), pixels, raw, style)
+        picture = render_view(self.view, pixels, raw, style)
         if explanation.warnings:
             picture = with_note(picture, explanation.warnings[0])
         path = self.store.write_picture(item.path(self.store), picture, item.about)
@@ -150,13 +151,14 @@ class PictureWriter:
     def style(self, explanation: Explanation, limit: float | None = None) -> Style:
         """The look of an explanation's map."""
         kind: MapKind = "signed" if explanation.kind == "signed" else "heatmap"
-        return Style(
+        style = Style(
             alpha=self.spec.overlay,
             colormap=self.spec.colormap,
             kind=kind,
             limit=limit,
             percentile=getattr(self.spec, "percentile", None),
         )
+        return in_view(style, self.view)
 
 
 def without_channels(explanation: Explanation) -> np.ndarray:

@@ -143,7 +143,6 @@ def glow_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
         dim = grey * _PALE
         mask = Image.fromarray(index)
     base = Image.fromarray(dim.astype(np.uint8)).convert("RGB")
-    style = style if style.colormap else replace(style, colormap="inferno")
     return np.asarray(Image.composite(_image(style.paint(index)), base, mask))
 
 
@@ -197,6 +196,16 @@ VIEWS: dict[str, View] = {
 }
 
 
+# Palettes of views that have one of their own.
+_VIEW_COLORMAPS = {"glow": "inferno"}
+
+
+def in_view(style: Style, name: str) -> Style:
+    """`style` with the palette of the view called `name`, unless it names one."""
+    own = _VIEW_COLORMAPS.get(name)
+    return style if style.colormap or own is None else replace(style, colormap=own)
+
+
 def render_view(
     name: str, photo: np.ndarray, raw: np.ndarray, style: Style | None = None
 ) -> np.ndarray:
@@ -217,7 +226,7 @@ def render_view(
     """
     if name not in VIEWS:
         raise UnknownNameError.of("view", name, VIEWS)
-    style = style or Style()
+    style = in_view(style or Style(), name)
     picture = VIEWS[name](photo, raw, style)
     blank = style.scaled(raw).blank
     return with_note(picture, f"blank map: {blank}") if blank else picture

@@ -37,7 +37,9 @@ class SaliencyExplainer:
         self.task = task
         self.head = opened.head
         self.notes: list[str] = []
-        self.filters = filter_targets(opened, [f"{task.explained_layer}:{unit}" for unit in task.unit])
+        self.filters = filter_targets(
+            opened, [f"{task.explained_layer}:{unit}" for unit in task.unit]
+        )
         layer, first = None, False
         if self.filters:
             self.units = self.filters.channels
