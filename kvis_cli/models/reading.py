@@ -151,8 +151,11 @@ def _hook(
 
 
 @contextmanager
-def wrapped_call(operation: Any, hook: Callable[[int, Any], None]) -> Iterator[None]:
-    """While open, `hook` gets ``(number of the call, output)`` of every call of `operation`."""
+def wrapped_call(operation: Any, hook: Callable[[int, Any], Any]) -> Iterator[None]:
+    """While open, `hook` gets ``(number of the call, output)`` of every call of `operation`.
+
+    What it returns takes the output's place, unless it is None.
+    """
     calls = 0
     attribute = "quantized_call" if getattr(operation, "quantization_mode", None) else "call"
     original = getattr(operation, attribute)
@@ -161,8 +164,8 @@ def wrapped_call(operation: Any, hook: Callable[[int, Any], None]) -> Iterator[N
         nonlocal calls
         output = original(*args, **kwargs)
         number, calls = calls, calls + 1
-        hook(number, output)
-        return output
+        changed = hook(number, output)
+        return output if changed is None else changed
 
     before = operation.__dict__.get(attribute)
     object.__setattr__(operation, attribute, call)

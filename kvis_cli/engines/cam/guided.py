@@ -1,0 +1,73 @@
+"""Guided Grad-CAM: the lines of guided backpropagation, where Grad-CAM is warm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvis_cli.engines.backprop_modifiers import Rectifiers, backprop_modifier
+from kvis_cli.engines.cam.engine import CamEngine
+from kvis_cli.engines.cam.scorecam import enlarged
+from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
+from kvis_cli.errors import UsageError
+from kvis_cli.models.reading import ModelReader
+
+
+class GuidedGradCam:
+    """Selvaraju et al. 2016, section 3.4; see `kvis_cli.engines.cam.methods.guided_gradcam`.
+
+    Attributes
+    ----------
+    rectifiers
+        What the guided rule reached, once a batch was explained.
+    """
+
+    def __init__(
+        self, reader: ModelReader, layers: Sequence[CamLayer], settings: CamSettings
+    ) -> None:
+        self.reader = reader
+        self.settings = settings
+        self.layers = list(layers)
+        self.rectifiers: Rectifiers | None = None
+        self._gradcam = CamEngine(reader, layers, ["gradcam"], settings)
+        self._compiled = tf.function(self._guided, reduce_retracing=True, autograph=False)
+
+    @property
+    def traces(self) -> int:
+        return int(self._compiled.experimental_get_tracing_count())
+
+    def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
+        """Explain a batch; arguments as for `kvis_cli.engines.cam.engine.CamEngine`."""
+        cams = self._gradcam(inputs, weights, ranks)
+        lines = self._compiled(tf.constant(inputs), tf.constant(cams.weights))
+        maps = {}
+        for layer in self.layers:
+            raw = cams.maps[str(layer), "gradcam"]
+            flat = tf.constant(raw.reshape(-1, *raw.shape[2:]))
+            heat = enlarged(flat, tf.shape(lines)[2:]).numpy().reshape(lines.shape)
+            maps[str(layer), "guided_gradcam"] = lines.numpy() * heat
+        return CamBatch(maps, cams.scores, cams.weights, cams.outputs)
+
+    def _guided(self, inputs: Any, weights: Any) -> Any:
+        """``(B, T, *space)``: the largest magnitude of the guided gradient over the channels."""
+        objective = self.settings.objective
+        with backprop_modifier("guided") as rectifiers:
+            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+                tape.watch(inputs)
+                forward = self.reader.forward(inputs, objective.taps)
+                scored = objective(forward, weights, tf.fill(tf.shape(weights)[:2], -1))
+                targets = tf.unstack(self.settings.sign * scored.scores, axis=1)
+            gradients = [tape.gradient(target, inputs) for target in targets]
+        if any(gradient is None for gradient in gradients):
+            raise UsageError(
+                "There is no gradient with respect to the input.",
+                "The score does not depend on it, or only through whole numbers.",
+                "Use a method that stops at a layer: --method gradcam.",
+            )
+        rectifiers.finish(targets[0])
+        self.rectifiers = rectifiers
+        axis = 2 if self.settings.channel_axis == 1 else -1
+        return tf.reduce_max(tf.abs(tf.stack(gradients, axis=1)), axis=axis)
