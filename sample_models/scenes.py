@@ -1,10 +1,10 @@
 """Random scenes with a ground-truth mask, for training the sample models and measuring maps.
 
 A scene is one object of a known class on a cluttered background, or a scatter of apples among
-decoys. Classes differ by outline and inner drawing alone: backgrounds, colours, textures, sizes, places and
-rotations come from the same distributions for all of them. Everything follows from the random
-generator handed in, and from nothing else; the same generator state gives the same scene at every
-rendering size.
+decoys. Classes differ by outline and inner drawing alone: backgrounds, colours, textures, sizes,
+places and rotations come from the same distributions for all of them. Everything follows from the
+random generator handed in, and from nothing else; the same generator state gives the same scene at
+every rendering size.
 
 Needs numpy and Pillow only.
 """
