@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import Annotated
 
@@ -20,6 +22,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "filters": ("filters", "What does each filter of a layer want to see? An atlas of pictures."),
     "maximize": ("maximize", "What does a class or a unit look like to the model?"),
+    "methods": (
+        "methods",
+        "What --method can name: what each method shows, its paper and its cost.",
+    ),
     "layers": (
         "layers",
         "What is inside a model: its layers, shapes and parameters, without starting TensorFlow.",
@@ -63,4 +69,13 @@ def root(
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(app())
+    try:
+        app()
+    except SystemExit as leaving:
+        if "tensorflow" not in sys.modules or not isinstance(leaving.code, int):
+            raise
+        # Taking TensorFlow apart object by object costs nearly a second, and all files are closed.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(leaving.code)
