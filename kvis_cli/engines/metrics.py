@@ -97,9 +97,9 @@ def insertion(
 
 def _curve(start: np.ndarray, end: np.ndarray, raw: np.ndarray, score: Score, steps: int) -> Curve:
     order = np.argsort(-raw.ravel(), kind="stable")
-    place = np.empty(order.size, np.int64)
-    place[order] = np.arange(order.size)
-    place = place.reshape(raw.shape)
+    ranks = np.empty(order.size, np.int64)
+    ranks[order] = np.arange(order.size)
+    place = ranks.reshape(raw.shape)
     counts = np.rint(np.linspace(0, order.size, steps + 1)).astype(int)
     frames = [np.where((place < count)[..., np.newaxis], end, start) for count in counts]
     return Curve(counts / order.size, np.asarray(score(np.stack(frames)), np.float64))

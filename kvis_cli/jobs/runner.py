@@ -258,7 +258,7 @@ class Runner:
                     _columns(explanations, task),
                     opened.card.name,
                     writer.style(explanations[0]),
-                    shared=task.scale == "shared",
+                    shared=task.scale == "shared" and len({e.method for e in explanations}) == 1,
                     folder=folder,
                 )
             self._sheet.add_photo(name, prepared.photo.pixels, prepared.photo.path.name)
@@ -422,13 +422,13 @@ def _finite(value: float | None) -> float | None:
 def _columns(explanations: list[Explanation], task: ExplainSpec) -> list[str]:
     """What tells the columns apart: the method, the layer, the class, whichever vary."""
     methods = len({e.method for e in explanations}) > 1
-    layers = len({e.layer for e in explanations}) > 1
+    layers = len({e.layer for e in explanations if e.layer}) > 1
     ranked = [c for c in task.class_ if c.lower().startswith("top")]
     columns = []
     for e in explanations:
         parts = [e.method] if methods else []
         parts += [e.variant] if e.variant else []
-        parts += [e.layer] if layers else []
+        parts += [e.layer] if layers and e.layer else []
         if not ranked and len({x.target.name for x in explanations}) > 1:
             parts.append(e.target.label)
         columns.append(" · ".join(parts) or e.method)

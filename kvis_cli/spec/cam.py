@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from kvis_cli.engines.cam.methods import CAM_METHODS
-from kvis_cli.spec.fields import TARGET, Texts, option
+from kvis_cli.spec.fields import PICTURE, TARGET, Texts, option
 from kvis_cli.spec.pictures import ExplainSpec
 
 METHOD = "Method"
@@ -86,4 +86,10 @@ class CamSpec(ExplainSpec):
         panel=METHOD,
         metavar="N",
         ge=1,
+    )
+    view: Literal["overlay", "heatmap", "contour", "mask", "side-by-side"] = option(
+        "overlay",
+        "How map and photo meet: overlay, heatmap (alone), contour (a line at --level), mask (the "
+        "photo where the map reaches it), side-by-side.",
+        panel=PICTURE,
     )

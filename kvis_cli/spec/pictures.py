@@ -73,3 +73,15 @@ class ExplainSpec(PictureSpec):
         metavar="CLASS",
         max_length=2,
     )
+    level: float = option(
+        0.5,
+        "Share of the map's limit where contour, mask and --box draw the line.",
+        panel=PICTURE,
+        gt=0,
+        lt=1,
+    )
+    box: bool = option(
+        False,
+        "Draw a box around the hottest region, with its pixels in the manifest.",
+        panel=PICTURE,
+    )

@@ -87,6 +87,8 @@ class CamMethod:
         Whether it is a map of a chosen layer.
     needs_linear_head
         Whether it is defined only where global average pooling and one Dense layer follow.
+    percentile
+        Where the palette ends: maps of fine lines have a few extreme pixels.
     """
 
     name: str
@@ -103,6 +105,7 @@ class CamMethod:
     at_input: bool = False
     reads_layer: bool = True
     needs_linear_head: bool = False
+    percentile: float | None = None
 
     @property
     def signed(self) -> bool:
@@ -323,7 +326,7 @@ def fullgrad(*arguments: Any) -> CamEngineLike:
 
 @engine(
     "guided_gradcam", "Selvaraju et al. 2016, arXiv:1610.02391",
-    "1 forward + 1 guided backward to the input", at_input=True,
+    "1 forward + 1 guided backward to the input", at_input=True, percentile=99.0,
 )  # fmt: skip
 def guided_gradcam(*arguments: Any) -> CamEngineLike:
     """Guided backpropagation where Grad-CAM is warm: fine lines, only on the class.

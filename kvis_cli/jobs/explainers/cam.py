@@ -82,7 +82,7 @@ class CamExplainer:
                     layers[str(layer)] = layer
                     addresses.append(str(layer))
                     self.notes.append(f"layer {call.path} {_grid(call.spatial_shape)}: {reason}")
-                    if "cam" in self.task.method:
+                    if any(CAM_METHODS[m].needs_linear_head for m in self.task.method):
                         check_linear_head(card.architecture, card.output_index(), call)
                 name = "+".join(addresses)
                 columns = [
@@ -156,8 +156,8 @@ class CamExplainer:
             for key in column.keys
             for name, values in extras.get(key, {}).items()
         }
-        if self.task.direction == "decrease":
-            numbers = {"direction": "decrease", **numbers}
+        if CAM_METHODS[column.method].percentile:
+            numbers["percentile"] = CAM_METHODS[column.method].percentile
         return Explanation(
             raw,
             kind,
@@ -168,6 +168,7 @@ class CamExplainer:
             column.layer,
             extras=numbers,
             warnings=map_warnings(raw, kind),
+            variant="" if self.task.direction == "increase" else self.task.direction,
         )
 
     def _target(self, units: tuple[tuple[int, float], ...]) -> Target:
