@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from kvis_cli.models.architecture import Architecture, LayerCall
 from kvis_cli.models.files import ModelFile, read_model_file
 from kvis_cli.models.fingerprint import Choice, guess_preprocessing
 from kvis_cli.models.labels import Labels, imagenet, read_labels
+from kvis_cli.models.replacing import apply_replacements
 from kvis_cli.models.sidecar import Sidecar, read_sidecar
 from kvis_cli.models.targets import Head
-from kvis_cli.models.upgrade import upgrade
-from kvis_cli.spec.model import ModelSpec, parse_size
+from kvis_cli.models.upgrade import Upgraded, lambda_layers, upgrade, with_input_layer
+from kvis_cli.spec.model import ModelSpec, parse_shape, parse_size
 
 DEFAULT_SIZE = 224
 # Layers that may stand between the last activation and the output.
@@ -78,11 +79,26 @@ class ModelCard:
     architecture: Architecture = field(default_factory=lambda: Architecture("", ""), repr=False)
     sidecar: Sidecar = field(default_factory=Sidecar)
     sidecar_file: Path | None = None
+    upgraded: Upgraded | None = field(default=None, repr=False)
+    replacements: list[str] = field(default_factory=list)
 
     @property
     def reference(self) -> str:
         """What the user typed."""
         return self.spec.path
+
+    @property
+    def native(self) -> bool:
+        """Whether Keras 3 wrote the file, and nothing in it was changed."""
+        found = self.upgraded
+        return found is not None and found.generation >= 3 and not self.changes
+
+    def stated_shape(self) -> tuple[int | None, ...] | None:
+        """The input shape that the user gives, without the batch; None when there is none."""
+        if self.spec.input_shape:
+            return parse_shape(self.spec.input_shape)
+        size = self.spec.size or self.sidecar.size
+        return (*parse_size(str(size)), 3) if size else None
 
     # What follows is derived from the architecture, so it also serves a live model.
 
@@ -236,19 +252,46 @@ def read_card(spec: ModelSpec) -> ModelCard:
             return ModelCard(spec, reference.name, application=reference)
         if not path.suffix and path.parent == Path() and ":" not in path.name:
             raise applications.unknown(spec.path)
-    file = read_model_file(path)
+    file = read_model_file(path, allow_weights_only=spec.arch is not None)
     upgraded = upgrade(file.config, keras_version=file.keras_version)
     found = read_sidecar(path)
-    return ModelCard(
+    sidecar, sidecar_file = found or (Sidecar(), None)
+    # The user's own words come last: they may replace what the sidecar says.
+    replacements = _by_name([*sidecar.replace_layer, *spec.replace_layer])
+    config, replaced = apply_replacements(upgraded.config, replacements)
+    if replaced:
+        upgraded = replace(upgraded, lambdas=lambda_layers(config), config=config)
+        names = {text.partition("=")[0].strip().rpartition("/")[2] for text in replacements}
+        still = [u for u in upgraded.unsupported if u.partition(" ")[0] not in names]
+        upgraded = replace(upgraded, unsupported=still)
+    card = ModelCard(
         spec,
         path.stem,
         file=file,
-        config=upgraded.config,
-        changes=list(upgraded.changes),
-        architecture=Architecture.from_config(upgraded.config),
-        sidecar=found[0] if found else Sidecar(),
-        sidecar_file=found[1] if found else None,
+        config=config,
+        changes=[*upgraded.changes, *replaced],
+        sidecar=sidecar,
+        sidecar_file=sidecar_file,
+        upgraded=upgraded,
+        replacements=replacements,
     )
+    card.architecture = Architecture.from_config(config)
+    shape = card.stated_shape()
+    if shape is not None and _is_open_sequential(card.architecture):
+        card.config = with_input_layer(config, (None, *shape))
+        card.changes.append(f"Added an input layer of the shape {shape}, as asked.")
+        card.architecture = Architecture.from_config(card.config)
+    return card
+
+
+def _by_name(assignments: list[str]) -> list[str]:
+    return list({text.partition("=")[0].strip(): text for text in assignments}.values())
+
+
+def _is_open_sequential(architecture: Architecture) -> bool:
+    """Whether it is a Sequential whose file does not say the shape of its input."""
+    inputs = architecture.inputs
+    return architecture.class_name == "Sequential" and bool(inputs) and inputs[0].shape is None
 
 
 def _channels_first(architecture: Architecture, shape: tuple[int | None, ...]) -> bool:

@@ -6,17 +6,15 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
-from typing import Any
 
 import keras
 import numpy as np
 
-from kvis_cli.errors import ModelError, UntrustedError, UsageError, WeightsError
+from kvis_cli.errors import WeightsError
 from kvis_cli.models import applications
 from kvis_cli.models.architecture import Architecture
+from kvis_cli.models.building import build_model
 from kvis_cli.models.card import ImageInput, ModelCard
-from kvis_cli.models.files import check_safe
 from kvis_cli.models.fingerprint import Choice
 from kvis_cli.models.preprocessing import Preprocessing
 from kvis_cli.models.reading import ModelReader
@@ -98,7 +96,7 @@ def open_model(card: ModelCard, *, top: bool = True, seed: int = 0) -> OpenModel
     if card.application is not None:
         model = applications.build(card.application, top=top, seed=seed)
     else:
-        model = _load(card)
+        model = build_model(card)
     if not card.architecture.calls:
         card.architecture = live_architecture(model)
     check_weights(card.reference, model)
@@ -136,56 +134,3 @@ def architecture_of_application(card: ModelCard) -> Architecture:
 def live_architecture(model: keras.Model) -> Architecture:
     """The graph of a model that is already open."""
     return Architecture.from_config(json.loads(model.to_json()))
-
-
-def _load(card: ModelCard) -> keras.Model:
-    assert card.file is not None
-    check_safe(card.file.path)
-    objects = custom_objects(card.spec.custom_objects)
-    try:
-        return keras.saving.load_model(
-            card.file.path, custom_objects=objects, compile=False, safe_mode=not card.spec.trust
-        )
-    except Exception as error:
-        raise _explained(card, error) from error
-
-
-def _explained(card: ModelCard, error: Exception) -> ModelError:
-    text = " ".join(str(error).split())
-    if "safe_mode" in text or "unsafe" in text.lower() or "arbitrary code" in text:
-        return UntrustedError(
-            f"{card.reference} holds code that would run on opening.",
-            f"{text[:240]}.",
-            "If you trust the file, add --trust.",
-        )
-    if "Could not locate class" in text or "Unknown layer" in text or "is not registered" in text:
-        return ModelError(
-            f"{card.reference} needs a class that is not part of Keras.",
-            text[:240],
-            "Give it with --custom-objects package.module:Name.",
-        )
-    return ModelError(
-        f"Keras cannot open {card.reference}.", f"{type(error).__name__}: {text[:400]}"
-    )
-
-
-def custom_objects(references: list[str]) -> dict[str, Any]:
-    """``package.module:Name`` references as the mapping that Keras takes.
-
-    Raises
-    ------
-    UsageError
-        For a reference that cannot be imported.
-    """
-    found: dict[str, Any] = {}
-    for reference in references:
-        module, _, name = reference.partition(":")
-        try:
-            found[name] = getattr(import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise UsageError(
-                f"The custom object '{reference}' cannot be imported.",
-                f"{error}.",
-                "Write package.module:Name, and run kvis where the package can be imported.",
-            ) from None
-    return found

@@ -59,6 +59,11 @@ def is_known(class_name: str) -> bool:
     return class_name in _RULES or class_name in _MULTI_RULES
 
 
+def known_classes() -> set[str]:
+    """The names of Keras' layers that there are rules for."""
+    return {*_RULES, *_MULTI_RULES}
+
+
 def spatial_axes(config: Config, rank: int) -> tuple[int, ...]:
     """The axes between batch and channels of a tensor that this layer puts out."""
     if config.get("data_format") == "channels_first":

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from kvis_cli.errors import SpecError
 from kvis_cli.spec.fields import Spec
+from kvis_cli.spec.model import Assignments
 from kvis_cli.spec.yaml import load_yaml
 
 MAX_SIDECAR = 1024 * 1024
@@ -27,13 +28,15 @@ class Sidecar(Spec):
         The layer that ``--layer auto`` means.
     size
         Input size where the model leaves it open.
+    replace_layer
+        Layers to put in the place of others: name → ``rescaling:scale=…``.
     """
 
     preprocess: str | dict[str, Any] | None = None
     labels: str | list[str] | None = None
     layer: str | None = None
     size: str | int | None = None
-    replace_layer: dict[str, str] = Field(default_factory=dict)
+    replace_layer: Assignments = Field(default_factory=list)
 
 
 def sidecar_path(model: Path) -> Path:

@@ -228,6 +228,24 @@ def replace_layer(config: Config, name: str, new_layer: Config) -> Config:
     return new
 
 
+def with_input_layer(config: Config, shape: tuple[int | None, ...]) -> Config:
+    """A Sequential's config with an input layer of `shape` (batch included) in front."""
+    new = copy.deepcopy(config)
+    if isinstance(new["config"], list):
+        new["config"] = {"name": "sequential", "layers": new["config"]}
+    entry = {"batch_shape": list(shape), "dtype": "float32", "name": "input"}
+    new["config"]["layers"].insert(
+        0,
+        {
+            "module": "keras.layers",
+            "class_name": "InputLayer",
+            "config": entry,
+            "registered_name": None,
+        },
+    )
+    return new
+
+
 # --- applying it -------------------------------------------------------------------------------
 
 

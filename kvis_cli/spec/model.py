@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from kvis_cli.spec.fields import MODEL, Spec, Texts, option
+
+
+def _as_assignments(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return [f"{name}={entry}" for name, entry in value.items()]
+    return [value] if isinstance(value, str) else value
+
+
+Assignments = Annotated[list[str], BeforeValidator(_as_assignments)]
+"""``NAME=VALUE`` texts; in YAML also a mapping. Commas belong to the value."""
 
 
 class ModelSpec(Spec):
@@ -52,6 +63,26 @@ class ModelSpec(Spec):
         panel=MODEL,
         metavar="MODULE:NAME",
     )
+    replace_layer: Assignments = option(
+        list,
+        "Put another layer in the place of one, without running its code: "
+        "lambda_1=rescaling:scale=1/127.5,offset=-1, x=activation:relu, y=identity.",
+        panel=MODEL,
+        metavar="NAME=LAYER",
+    )
+    arch: str | None = option(
+        None,
+        "What a file of weights alone belongs to: a function that builds the model, "
+        "package.module:function, or a keras.applications model, app:mobilenet_v2.",
+        panel=MODEL,
+        metavar="ARCH",
+    )
+    input_shape: str | None = option(
+        None,
+        "Shape of the input where the file leaves it open, without the batch: 224,224,3.",
+        panel=MODEL,
+        metavar="SHAPE",
+    )
     trust: bool = option(
         False,
         "Let code that is stored in the model file run. Only for files that you trust.",
@@ -69,6 +100,21 @@ class ModelSpec(Spec):
         if value is not None:
             parse_size(value)
         return value
+
+    @field_validator("input_shape")
+    @classmethod
+    def _shape_valid(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_shape(value)
+        return value
+
+
+def parse_shape(text: str) -> tuple[int | None, ...]:
+    """``"224,224,3"`` or ``"?,3"`` as a shape without the batch; ``?`` is an open size."""
+    parts = [p.strip() for p in text.lower().replace("x", ",").replace("×", ",").split(",")]
+    if not all(p == "?" or (p.isdigit() and 0 < int(p) <= 1 << 24) for p in parts):
+        raise ValueError(f"'{text}' is not a shape such as 224,224,3")
+    return tuple(None if p == "?" else int(p) for p in parts)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -1,0 +1,69 @@
+"""Whether the bytecode of a Lambda layer is of this Python, without running it."""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+import dis
+import marshal
+import subprocess
+import sys
+from types import CodeType
+from typing import Any
+
+from kvis_cli.errors import UntrustedError
+
+
+def check_bytecode(reference: str, layer: str, function: Any, replace: str) -> None:
+    """Refuse bytecode that another Python wrote: running it can end the process.
+
+    Raises
+    ------
+    UntrustedError
+        Naming the layer and the way out.
+    """
+    code = function.get("config", {}).get("code") if isinstance(function, dict) else None
+    if not isinstance(code, str):
+        return
+    raw = _decoded(code)
+    # marshal reads a foreign code object's fields in the wrong order, and may crash on them.
+    child = subprocess.run(
+        [sys.executable, "-c", "from kvis_cli.models.bytecode import run; run()"],
+        input=raw,
+        capture_output=True,
+        check=False,
+    )
+    if child.returncode == 0:
+        return
+    version = ".".join(str(n) for n in sys.version_info[:2])
+    raise UntrustedError(
+        f"The Lambda layer '{layer}' of {reference} cannot run on Python {version}.",
+        "It is stored as the bytecode of another Python version, which even --trust cannot run.",
+        f"Say what the layer does: {replace}; or open the file with the Python that saved it.",
+    )
+
+
+def run() -> None:
+    """The child's side: leaves with 0 when the bytecode on stdin is this Python's."""
+    found = marshal.loads(sys.stdin.buffer.read())
+    sys.exit(0 if isinstance(found, CodeType) and is_current(found) else 1)
+
+
+def is_current(code: CodeType) -> bool:
+    """Whether every instruction of `code` is one that this Python has, from its own first one."""
+    opcodes = [instruction.opname for instruction in dis.get_instructions(code)]
+    starts = [name for name in opcodes[:4] if name == "RESUME"]
+    inner = [value for value in code.co_consts if isinstance(value, CodeType)]
+    return (
+        bool(starts)
+        and all(not name.startswith("<") for name in opcodes)
+        and all(is_current(value) for value in inner)
+    )
+
+
+def _decoded(code: str) -> bytes:
+    # As Keras itself decodes it: base64, or the raw bytes of Keras 1 as text.
+    try:
+        return codecs.decode(code.encode("ascii"), "base64")
+    except (UnicodeEncodeError, binascii.Error, ValueError):
+        return code.encode("raw_unicode_escape")
