@@ -25,6 +25,7 @@ from kvis_cli.jobs.tensorflow import Device, check_device, start
 from kvis_cli.models.card import ModelCard, read_card
 from kvis_cli.models.files import check_safe
 from kvis_cli.models.fitting import Placement, fit_photo
+from kvis_cli.models.trust import check_code
 from kvis_cli.spec.job import JobSpec, TaskSpec
 from kvis_cli.spec.pictures import ExplainSpec
 
@@ -141,6 +142,7 @@ class Runner:
                 if card.file is not None:
                     # Again on opening, at no cost; the first time is cheaper without TensorFlow.
                     check_safe(card.file.path)
+                check_code(card)
                 yield card
             except UsageError:
                 raise
