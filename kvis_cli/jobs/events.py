@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kvis_cli.errors import KvisError
-
-if TYPE_CHECKING:
-    from kvis_cli.models.targets import Head
 
 
 class Listener:
     """Hears of everything that happens in a run; every method may be overridden."""
+
+    def planned(self, left: Mapping[str, int], finished: int) -> None:
+        """Work begins: how many tasks each model has left, how many were done before."""
 
     def stage(self, text: str) -> None:
         """A step that takes a while has begun: starting TensorFlow, opening a model."""
@@ -23,14 +24,17 @@ class Listener:
     def warn(self, text: str) -> None:
         """Something to know before believing the result."""
 
-    def predicted(self, image: str, top: list[tuple[str, float]], head: Head) -> None:
-        """The model's first classes for an image, with its own outputs."""
+    def predicted(self, image: str, top: list[tuple[str, float]], head: Any) -> None:
+        """The model's first classes for an image, with its own outputs; `head` is its `Head`."""
 
     def progress(self, done: int, total: int, unit: str = "images") -> None:
-        """`done` of `total` images (or steps …) are finished."""
+        """`done` of `total` images (or steps …) of the task at hand are finished."""
 
     def wrote(self, path: Path) -> None:
         """A file is on disk."""
+
+    def task(self, row: dict[str, Any], ok: bool) -> None:
+        """A task is done or has failed; `row` says which, see `Plan.describe`."""
 
     def failed(self, what: str, error: KvisError) -> None:
         """A model or an image could not be done; the rest goes on."""

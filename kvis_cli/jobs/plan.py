@@ -1,19 +1,89 @@
-"""What a job asks for, worked out without TensorFlow: which models, which pictures."""
+"""What a job asks for, worked out without TensorFlow: models × tasks × images × methods."""
 
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from kvis_cli.errors import UsageError
-from kvis_cli.jobs.photos import expand_glob, find_images
+from kvis_cli.jobs.identity import file_digest, hash_of, model_digest, model_settings
+from kvis_cli.jobs.photos import expand_glob
+from kvis_cli.jobs.sources import Source, find_sources
+from kvis_cli.jobs.store import safe_name, unique_names
 from kvis_cli.models.applications import parse_reference
-from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.job import JobSpec, TaskSpec
 from kvis_cli.spec.model import ModelSpec
+
+# Fields that say which pictures a task has, or how they are collected, but not what one shows.
+_NOT_CONTENT = {"method", "grid", "metadata"}
 
 
 @dataclass(frozen=True)
+class PlannedModel:
+    """A model of the job.
+
+    Attributes
+    ----------
+    spec
+        The request.
+    name
+        Unique within the job; the folder of its results when there are several models.
+    sha256
+        Hash of its content; empty where it cannot be read.
+    """
+
+    spec: ModelSpec
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PlannedImage:
+    """An image of the job; `name` is unique within the job and begins its file names."""
+
+    source: Source
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """The smallest thing that is done or not done: a model, an image, a method.
+
+    Attributes
+    ----------
+    id
+        Hash of the model's content, the image's content, the settings and the method's version.
+    model, entry, image
+        Indices into the plan's models, the job's tasks, the plan's images; the last is None for a
+        task without images.
+    method
+        One of the entry's methods; empty where it has no list of them.
+    """
+
+    id: str
+    model: int
+    entry: int
+    image: int | None
+    method: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The part `index` of `count` parts of a job."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+@dataclass
 class Plan:
     """A job, expanded.
 
@@ -21,30 +91,150 @@ class Plan:
     ----------
     job
         The spec.
-    models
-        One spec per model: globs resolved, in natural order.
-    images
-        Picture files in the order of the spec.
+    models, images
+        Globs resolved, in natural order.
+    tasks
+        Everything there is to do, grouped by model.
     """
 
     job: JobSpec
-    models: list[ModelSpec]
-    images: list[Path]
+    models: list[PlannedModel]
+    images: list[PlannedImage]
+    tasks: list[Task] = field(default_factory=list)
+    shard: Shard | None = None
+
+    def folder(self, model: int, entry: int) -> str:
+        """Subfolder of the results of one model and one entry of the job's tasks."""
+        parts = [self.models[model].name] if len(self.models) > 1 else []
+        label = self.labels[entry]
+        if self._shares_names[entry]:
+            parts.append(label)
+        return "/".join(parts)
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """What an entry of the job's tasks is called: its kind, numbered where it is not alone."""
+        kinds = [task.kind for task in self.job.tasks]
+        return [
+            kind if kinds.count(kind) == 1 else f"{kind}-{kinds[: i + 1].count(kind)}"
+            for i, kind in enumerate(kinds)
+        ]
+
+    @cached_property
+    def _shares_names(self) -> list[bool]:
+        """Whether an entry's file names could be those of another entry."""
+        names = [
+            set(methods_of(t)) if t.needs_images and methods_of(t) != [""] else {t.kind}
+            for t in self.job.tasks
+        ]
+        return [
+            any(mine & other for j, other in enumerate(names) if j != i)
+            for i, mine in enumerate(names)
+        ]
+
+    def prefix(self, task: Task) -> str:
+        """What the file names of a task's pictures begin with, below the result folder."""
+        folder = self.folder(task.model, task.entry)
+        parts = [] if task.image is None else [self.images[task.image].name]
+        parts += [safe_name(task.method)] if task.method else []
+        return f"{folder}/{'_'.join(parts)}" if folder else "_".join(parts)
+
+    def describe(self, task: Task) -> dict[str, Any]:
+        """What a task is, for a row of the manifest."""
+        row = {
+            "task": task.id,
+            "kind": self.job.tasks[task.entry].kind,
+            "entry": self.labels[task.entry],
+            "model": self.models[task.model].spec.path,
+            "model_name": self.models[task.model].name,
+            "model_sha256": self.models[task.model].sha256,
+        }
+        if task.method:
+            row["method"] = task.method
+        if task.image is not None:
+            image = self.images[task.image]
+            row |= {
+                "image": str(image.source.path),
+                "image_name": image.name,
+                "image_sha256": image.sha256,
+            }
+        return row
 
 
-def make_plan(job: JobSpec) -> Plan:
-    """Expand globs and folders.
+def methods_of(task: TaskSpec) -> list[str]:
+    """The methods that a task spec lists; one empty name where it has no such list."""
+    methods = getattr(task, "method", None)
+    return list(dict.fromkeys(methods)) if isinstance(methods, list) and methods else [""]
+
+
+def make_plan(job: JobSpec, *, shard: Shard | None = None) -> Plan:
+    """Expand globs, folders and tables, and give every task its identity.
 
     Raises
     ------
     UsageError
-        For a glob or a folder that gives nothing.
+        For a glob or a folder that gives nothing; for tasks that need images when there are none.
     """
-    models: dict[str, ModelSpec] = {}
+    specs: dict[str, ModelSpec] = {}
     for spec in job.models:
         for path in _expand(spec.path):
-            models.setdefault(path, spec.model_copy(update={"path": path}))
-    return Plan(job, list(models.values()), find_images(job.images))
+            specs.setdefault(path, spec.model_copy(update={"path": path}))
+    model_names = unique_names([Path(_named(path)) for path in specs])
+    models = [
+        PlannedModel(spec, model_names[Path(_named(path))], model_digest(spec, job.seed))
+        for path, spec in specs.items()
+    ]
+    sources = find_sources(job.images)
+    if not sources and any(task.needs_images for task in job.tasks):
+        raise UsageError("There is no image to explain.", "", "Give files, folders or globs.")
+    names = unique_names([source.path for source in sources])
+    images = [PlannedImage(s, names[s.path], file_digest(s.path)) for s in sources]
+    plan = Plan(job, models, images, shard=shard)
+    plan.tasks = [task for task in _tasks(plan) if shard is None or _in_shard(plan, task, shard)]
+    return plan
+
+
+def _tasks(plan: Plan) -> Iterator[Task]:
+    job = plan.job
+    regions = [
+        (i.source.box, file_digest(i.source.mask) if i.source.mask else "") for i in plan.images
+    ]
+    everything = hash_of([(i.sha256, i.source.classes) for i in plan.images])
+    settings = [
+        spec.model_dump(mode="json", by_alias=True, exclude=_NOT_CONTENT) for spec in job.tasks
+    ]
+    for m, model in enumerate(plan.models):
+        about_model = hash_of(model.sha256, model_settings(model.spec), job.seed)
+        for e, spec in enumerate(job.tasks):
+            folder = plan.folder(m, e)
+            # With a shared scale every picture depends on all the others.
+            others = everything if spec.scale == "shared" and spec.needs_images else ""
+            for method in methods_of(spec):
+                common = hash_of(about_model, settings[e], method, spec.results_version, others)
+                if not spec.needs_images:
+                    yield Task(hash_of(common, folder), m, e, None, method)
+                    continue
+                for i, image in enumerate(plan.images):
+                    identity = (common, image.sha256, image.source.classes, regions[i])
+                    yield Task(hash_of(*identity, folder, image.name), m, e, i, method)
+
+
+def _in_shard(plan: Plan, task: Task, shard: Shard) -> bool:
+    """All methods of a picture are of one shard: they cost one pass together."""
+    spec = plan.job.tasks[task.entry]
+    whole = task.image is None or spec.scale == "shared"
+    image = "" if whole or task.image is None else plan.images[task.image].name
+    key = hash_of(plan.models[task.model].name, task.entry, image)
+    return int(key[:12], 16) % shard.count == shard.index
+
+
+def _named(path: str) -> str:
+    """A model's path, or an application's name in a form that is a file name."""
+    reference = None if Path(path).exists() else parse_reference(path)
+    if reference is None:
+        return path
+    weights = "" if reference.weights == "imagenet" else "-" + Path(reference.weights).stem
+    return reference.name + weights
 
 
 def _expand(text: str) -> list[str]:
@@ -56,3 +246,97 @@ def _expand(text: str) -> list[str]:
     if not files:
         raise UsageError(f"No model matches '{text}'.", "", "Check the path and the glob.")
     return files
+
+
+@dataclass(frozen=True)
+class ChunkImage:
+    """An image of a chunk, and which of its methods are wanted under which task id."""
+
+    image: PlannedImage
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Work for one worker: one model, one entry of the tasks, some images.
+
+    Attributes
+    ----------
+    model
+        The model.
+    entry
+        Index of the task spec in the job.
+    spec
+        The task, with only the methods (and classes) that are wanted of these images.
+    folder
+        Subfolder of the results.
+    images
+        Empty for a task without images.
+    tasks
+        All tasks that are done when the chunk is.
+    batch
+        Inputs computed at once. All batches are filled up to it, so that neither the number of
+        workers nor an interruption changes the shape of anything, and so no result.
+    limit
+        At most so many of them are different images; less than `batch` after a crash.
+    attempt
+        How often it was tried before.
+    """
+
+    model: PlannedModel
+    entry: int
+    spec: TaskSpec
+    folder: str
+    images: tuple[ChunkImage, ...]
+    tasks: tuple[Task, ...]
+    batch: int
+    limit: int
+    attempt: int = 0
+
+    def only(self, images: tuple[ChunkImage, ...], limit: int, attempt: int) -> Chunk:
+        """The same chunk for some of its images."""
+        return replace(
+            self,
+            images=images,
+            tasks=tuple(task for image in images for task in image.tasks),
+            limit=limit,
+            attempt=attempt,
+        )
+
+
+def make_chunks(plan: Plan, todo: Collection[str], size: int | None) -> list[Chunk]:
+    """Cut what is to do into chunks of at most `size` images (None: uncut)."""
+    job = plan.job
+    wanted: dict[tuple[int, int], dict[int | None, list[Task]]] = {}
+    for task in plan.tasks:
+        if task.id in todo:
+            by_image = wanted.setdefault((task.model, task.entry), {})
+            by_image.setdefault(task.image, []).append(task)
+    # Batches of equal size: one compiled shape, and no mostly empty last one.
+    count = max(1, len(plan.images))
+    batch = -(-count // -(-count // job.batch_size))
+    chunks = []
+    for (m, e), by_image in wanted.items():
+        model, spec, folder = plan.models[m], job.tasks[e], plan.folder(m, e)
+        groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[ChunkImage]] = {}
+        for index, tasks in by_image.items():
+            if index is None:
+                tasks_of_model = tuple(tasks)
+                chunks.append(Chunk(model, e, spec, folder, (), tasks_of_model, batch, batch))
+                continue
+            image = plan.images[index]
+            key = (tuple(task.method for task in tasks), image.source.classes)
+            groups.setdefault(key, []).append(ChunkImage(image, tuple(tasks)))
+        for (methods, classes), images in groups.items():
+            update: dict[str, Any] = {}
+            if methods != ("",) and list(methods) != methods_of(spec):
+                update["method"] = list(methods)
+            if classes and hasattr(spec, "class_"):
+                update["class_"] = list(classes)
+            reduced = spec.model_copy(update=update) if update else spec
+            step = len(images) if size is None or spec.scale == "shared" else size
+            for start in range(0, len(images), step):
+                part = tuple(images[start : start + step])
+                tasks_of_part = tuple(task for image in part for task in image.tasks)
+                chunks.append(Chunk(model, e, reduced, folder, part, tasks_of_part, batch, batch))
+    return chunks

@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from kvis_cli import __version__
-from kvis_cli.errors import ExitCode, KvisError, UsageError
+from kvis_cli.errors import ExitCode, KvisError, OutputError, UsageError
 from kvis_cli.jobs.events import Listener
-from kvis_cli.jobs.photos import Photo, read_photo
-from kvis_cli.jobs.pictures import Cell, Item, PictureWriter
-from kvis_cli.jobs.plan import Plan, make_plan
-from kvis_cli.jobs.sheets import SheetMaker
-from kvis_cli.jobs.store import ResultStore, safe_name, unique_names
-from kvis_cli.jobs.tensorflow import Device, check_device, start
+from kvis_cli.jobs.plan import Plan, Shard, Task, make_chunks, make_plan
+from kvis_cli.jobs.sheets import write_sheets
+from kvis_cli.jobs.store import MANIFEST, RUN, Journal, ResultStore, Row, read_rows
+from kvis_cli.jobs.tensorflow import check_device, start
 from kvis_cli.models.card import ModelCard, read_card
 from kvis_cli.models.files import check_safe
-from kvis_cli.models.fitting import Placement, fit_photo
-from kvis_cli.models.trust import check_code
-from kvis_cli.spec.job import JobSpec, TaskSpec
-from kvis_cli.spec.pictures import ExplainSpec
+from kvis_cli.spec.job import JobSpec
 
-if TYPE_CHECKING:
-    from kvis_cli.explanation import Explanation
-    from kvis_cli.jobs.explainers import Explainer
-    from kvis_cli.jobs.makers import Maker
-    from kvis_cli.models.opening import OpenModel
+PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
+# Images that a worker gets at once: few enough to share out, many enough to overlap well.
+CHUNK_BATCHES = 8
+# How a run is carried out does not belong into its pictures.
+_NOT_ORIGIN = {
+    "images", "output", "device", "workers", "retries", "timeout", "fail_fast", "report", "gif"
+}  # fmt: skip
 
-TOP = 5
+
+@dataclass(frozen=True)
+class Options:
+    """How a job is carried out, as opposed to what it is.
+
+    Attributes
+    ----------
+    processes
+        Compute in worker processes, with which a crash of native code ends; never import
+        TensorFlow here.
+    resume
+        Leave out what is done already.
+    clean_stale
+        Remove results in the folder that the job does not ask for.
+    shard
+        Do only this part.
+    """
+
+    processes: bool = False
+    resume: bool = False
+    clean_stale: bool = False
+    shard: Shard | None = None
 
 
 @dataclass
@@ -48,13 +63,18 @@ class Outcome:
         Result files, in the order of writing; the manifest is not among them.
     failures
         What could not be done: what it was, and the error.
+    rows
+        What was done: rows of the manifest.
+    skipped
+        How many tasks had been done before.
     distrusted
         Results with a warning, of tasks that are strict about it.
     """
 
     written: list[Path] = field(default_factory=list)
     failures: list[tuple[str, KvisError]] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    skipped: int = 0
     distrusted: int = 0
 
     @property
@@ -63,19 +83,13 @@ class Outcome:
         if not self.failures:
             return ExitCode.FAILED if self.distrusted else ExitCode.OK
         codes = {error.exit_code for _, error in self.failures}
-        return codes.pop() if len(codes) == 1 and not self.written else ExitCode.FAILED
+        nothing = not self.written and not self.skipped
+        return codes.pop() if len(codes) == 1 and nothing else ExitCode.FAILED
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A photo at the model's input size."""
-
-    photo: Photo
-    input: np.ndarray
-    placement: Placement
-
-
-def run_job(job: JobSpec, listener: Listener | None = None) -> Outcome:
+def run_job(
+    job: JobSpec, listener: Listener | None = None, options: Options | None = None
+) -> Outcome:
     """Do everything that a job asks for.
 
     Parameters
@@ -84,354 +98,253 @@ def run_job(job: JobSpec, listener: Listener | None = None) -> Outcome:
         The validated spec.
     listener
         Hears what happens.
+    options
+        Without them: everything, in this process.
 
     Raises
     ------
     UsageError
-        When the request itself is wrong: an unknown layer, a class beyond the outputs.
+        When the request itself is wrong: no image, an unknown device; in this process also an
+        unknown layer or class.
     KvisError
         When nothing at all could be begun: no device, no writable folder.
     """
-    return Runner(make_plan(job), listener or Listener()).run()
+    check_device(job.device)
+    options = options or Options()
+    return Run(make_plan(job, shard=options.shard), listener or Listener(), options).run()
 
 
-class Runner:
-    """The state of one run."""
+def result_folder(job: JobSpec, shard: Shard | None) -> Path:
+    """Where a job, or a shard of it, puts its results."""
+    folder = Path(job.output).expanduser()
+    return folder / f"shard-{shard.index}-of-{shard.count}" if shard else folder
 
-    def __init__(self, plan: Plan, listener: Listener) -> None:
+
+class Run:
+    """The state of one run. It is the sink of its workers."""
+
+    def __init__(self, plan: Plan, listener: Listener, options: Options) -> None:
         self.plan = plan
         self.job = plan.job
         self.listener = listener
+        self.options = options
         self.outcome = Outcome()
-        self.names = unique_names(plan.images)
-        self._done = 0
+        self.ids = {task.id: task for task in plan.tasks}
+        self.done_rows: dict[str, list[Row]] = {}
+        self.failed_rows: dict[str, Row] = {}
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.device = ""
+        self._said: set[tuple[str, str]] = set()
+        self._disk_error: KvisError | None = None
 
     def run(self) -> Outcome:
         """Run, and write the manifest whatever happens."""
         began = time.monotonic()
-        check_device(self.job.device)
-        if not self.plan.images and any(task.needs_images for task in self.job.tasks):
-            raise UsageError("There is no image to explain.", "", "Give files, folders or globs.")
-        cards = list(self._cards())
-        if not cards:
-            return self.outcome
+        cards = {} if self.options.processes else self._cards()
+        keep = all(task.metadata for task in self.job.tasks)
         # The folder is tried before TensorFlow is: nobody waits 10 s to hear that it is read-only.
-        origin = self._origin()
-        metadata = all(task.metadata for task in self.job.tasks)
-        self.store = ResultStore(Path(self.job.output).expanduser(), origin, metadata=metadata)
-        self.listener.stage("starting TensorFlow")
-        self.device = start(self.job.device)
-        origin.update(self._platform(self.device))
+        folder = result_folder(self.job, self.options.shard)
+        self.store = ResultStore(folder, self._origin(), metadata=keep)
+        self.journal = Journal(folder)
+        unfinished = self.journal.path.exists()
+        others, todo = self._resume()
+        changed = bool(todo) or unfinished or self.options.clean_stale
+        left = Counter(self.plan.models[self.ids[i].model].spec.path for i in todo)
+        self.outcome.skipped = len(self.ids) - len(todo)
+        self.listener.planned(left, self.outcome.skipped)
         try:
-            for card in cards:
-                try:
-                    self._run_model(card, len(cards) > 1)
-                except UsageError:
-                    raise
-                except KvisError as error:
-                    self._fail(card.reference, error)
+            if todo:
+                self._compute(todo, cards)
         finally:
-            if self.outcome.rows or self.outcome.failures:
-                self.store.finish(self._summary(time.monotonic() - began))
+            if changed and (self.done_rows or self.failed_rows or others):
+                self._finish(others, todo, time.monotonic() - began)
+        if self._disk_error is not None:
+            raise self._disk_error
         return self.outcome
 
-    def _cards(self) -> Iterator[ModelCard]:
-        for spec in self.plan.models:
+    def _cards(self) -> dict[str, ModelCard]:
+        """The models' files, read before TensorFlow starts; the only model has to be good."""
+        cards = {}
+        for model in self.plan.models:
             try:
-                card = read_card(spec)
+                card = cards[model.spec.path] = read_card(model.spec)
                 if card.file is not None:
                     # Again on opening, at no cost; the first time is cheaper without TensorFlow.
                     check_safe(card.file.path)
-                check_code(card)
-                yield card
-            except UsageError:
-                raise
             except KvisError as error:
-                if len(self.plan.models) == 1:
+                if isinstance(error, UsageError) or len(self.plan.models) == 1:
                     raise
-                self._fail(spec.path, error)
+        return cards
 
-    def _run_model(self, card: ModelCard, several: bool) -> None:
-        import tensorflow as tf
-
-        from kvis_cli.jobs.explainers import EXPLAINERS
-        from kvis_cli.jobs.makers import MAKERS
-        from kvis_cli.models.opening import open_model
-
-        self.listener.stage(f"opening {card.reference}")
-        with tf.device(self.device.name):
-            top = any(task.needs_head for task in self.job.tasks)
-            opened = open_model(card, top=top, seed=self.job.seed)
-            self._tell(opened, top)
-            folder = safe_name(card.name) if several else ""
-            for task in self.job.tasks:
-                if task.needs_images:
-                    explainer = EXPLAINERS[task.kind](opened, task, self.job)
-                    self._notes(explainer.notes)
-                    self._run_task(opened, task, explainer, folder)
-                else:
-                    maker = MAKERS[task.kind](opened, task, self.job)
-                    self._notes(maker.notes)
-                    self._make(maker, task, opened, folder)
-
-    def _notes(self, notes: list[str]) -> None:
-        for note in notes:
-            self.listener.note(note)
-
-    def _make(self, maker: Maker, task: TaskSpec, opened: OpenModel, folder: str) -> None:
-        for made in maker(self.store, self.listener, folder):
-            row = {
-                "model": opened.card.reference,
-                "model_sha256": opened.digest,
-                "method": task.kind,
-                **made.about,
-                "file": made.path.relative_to(self.store.folder).as_posix(),
-                "warnings": list(made.warnings),
-            }
-            for warning in made.warnings:
-                self.listener.warn(f"{made.path.name}: {warning}")
-            self.outcome.distrusted += bool(task.strict and made.warnings)
-            self.store.add(row)
-            self.outcome.rows.append(row)
-            self.listener.row(row)
-            self._wrote(made.path)
-
-    def _tell(self, opened: OpenModel, top: bool) -> None:
-        card, architecture = opened.card, opened.card.architecture
-        params = architecture.params
-        size = opened.image_input
-        facts = [f"{architecture.class_name} '{architecture.name}'"]
-        if params:
-            facts.append(f"{params:,} parameters")
-        facts.append(f"input {size.width}×{size.height}×{size.channels}")
-        if top:
-            facts.append(f"{opened.head.classes} classes, labels: {opened.head.labels.source}")
-        self.listener.note(f"model {card.reference}: {', '.join(facts)}")
-        for change in card.changes:
-            self.listener.note(f"upgraded: {change}")
-        choice = opened.preprocessing_choice
-        tell = self.listener.note if choice.certain else self.listener.warn
-        tell(f"preprocessing {choice.preprocessing.describe()} ({choice.reason})")
-
-    def _run_task(
-        self, opened: OpenModel, task: ExplainSpec, explainer: Explainer, folder: str
-    ) -> None:
-        writer = PictureWriter(self.store, task, self._picture_done)
-        self._sheet: SheetMaker | None = None
-        total, self._done = len(self.plan.images), 0
-        told, self._cautioned = len(explainer.notes), set[tuple[str, str]]()
-        try:
-            for batch in self._batches(opened):
-                count = len(batch)
-                inputs = np.stack([p.input for p in batch])
-                padded = _padded(inputs, self._batch_size())
-                explained = explainer(opened.to_inputs(padded))
-                # Some things are known only once the model has run.
-                self._notes(explainer.notes[told:])
-                told = len(explainer.notes)
-                for i, prepared in enumerate(batch):
-                    self._predicted(opened, prepared.photo, explained.outputs[i])
-                    self._take(opened, task, writer, prepared, explained.explanations[i], folder)
-                    self._done += 1
-                    self.listener.progress(self._done, total)
-                del count
-            writer.flush()
-            if self._sheet:
-                self._sheet.write()
-                for path in self._sheet.written:
-                    self._wrote(path)
-        finally:
-            writer.close()
-
-    def _take(
-        self,
-        opened: OpenModel,
-        task: ExplainSpec,
-        writer: PictureWriter,
-        prepared: Prepared,
-        explanations: list[Explanation],
-        folder: str,
-    ) -> None:
-        name = self.names[prepared.photo.path]
-        if task.grid:
-            if self._sheet is None:
-                self._sheet = SheetMaker(
-                    self.store,
-                    _columns(explanations, task),
-                    opened.card.name,
-                    writer.style(explanations[0]),
-                    shared=task.scale == "shared" and len({e.method for e in explanations}) == 1,
-                    folder=folder,
-                )
-            self._sheet.add_photo(name, prepared.photo.pixels, prepared.photo.path.name)
-        for explanation in explanations:
-            for warning in explanation.warnings:
-                self.listener.warn(
-                    f"{prepared.photo.path.name}: {explanation.method} of "
-                    f"{explanation.target.label}: {warning}"
-                )
-            caution = explanation.extras.get("caution", "")
-            if caution and (explanation.method, caution) not in self._cautioned:
-                # It holds for every picture of the method: said once, stored with each.
-                self._cautioned.add((explanation.method, caution))
-                self.listener.warn(f"{explanation.method}: {caution}")
-            self.outcome.distrusted += bool(task.strict and (explanation.warnings or caution))
-            about = self._about(opened, prepared.photo, explanation)
-            item = Item(
-                explanation,
-                prepared.photo.path,
-                prepared.placement,
-                name,
-                folder,
-                len(getattr(task, "layer", ())) > 1,
-                about,
-            )
-            writer.add(item, prepared.photo.pixels)
-
-    def _picture_done(self, item: Item, path: Path, cell: Cell | None) -> None:
-        row = {
-            **item.about,
-            "file": path.relative_to(self.store.folder).as_posix(),
-            "warnings": list(item.explanation.warnings),
+    def _resume(self) -> tuple[list[Row], list[str]]:
+        """What stays of earlier runs, and the ids of what is to do."""
+        manifest = read_rows(self.store.folder / MANIFEST)
+        journal, begun = self.journal.read()
+        fresh = {row.get("file") for rows in journal.values() for row in rows}
+        found: dict[str, list[Row]] = {}
+        for row in manifest:
+            # A run that was cut short may have replaced pictures without a word in its journal.
+            doubtful = str(row.get("file")).startswith(begun) if begun else False
+            if row.get("status") != "failed" and not doubtful and row.get("file") not in fresh:
+                found.setdefault(str(row.get("task")), []).append(row)
+        found |= journal
+        whole = {
+            i: rows
+            for i, rows in found.items()
+            if rows and len(rows) == rows[0].get("of") and all(map(self.store.exists, rows))
         }
-        raw = item.path(self.store, ".npz")
-        if raw.is_file():
-            row["raw"] = raw.relative_to(self.store.folder).as_posix()
-        self.store.add(row)
-        self.outcome.rows.append(row)
-        self.listener.row(row)
-        self._wrote(path)
-        if cell is not None and self._sheet is not None:
-            self._sheet.add(item.name, cell)
+        if self.options.resume:
+            self.done_rows = {i: whole.pop(i) for i in self.ids if i in whole}
+        todo = self._with_shared_scales([i for i in self.ids if i not in self.done_rows])
+        for i in todo:
+            self.done_rows.pop(i, None)
+            whole.pop(i, None)
+        others = [row for rows in whole.values() for row in rows]
+        if self.options.clean_stale:
+            self._clean(others)
+            others = []
+        if todo:
+            self.journal.begin({self.plan.prefix(self.ids[i]) for i in todo})
+        return others, todo
 
-    def _wrote(self, path: Path) -> None:
-        self.outcome.written.append(path)
-        self.listener.wrote(path)
+    def _with_shared_scales(self, todo: list[str]) -> list[str]:
+        """With a shared scale, all pictures of an entry are made anew or none."""
+        entries = {(self.ids[i].model, self.ids[i].entry) for i in todo}
+        shared = {(m, e) for m, e in entries if self.job.tasks[e].scale == "shared"}
+        if not shared:
+            return todo
+        wanted = set(todo)
+        return [i for i, t in self.ids.items() if i in wanted or (t.model, t.entry) in shared]
 
-    def _fail(self, what: str, error: KvisError) -> None:
-        self.outcome.failures.append((what, error))
-        self.listener.failed(what, error)
+    def _clean(self, stale: Sequence[Row]) -> None:
+        kept = {row.get("file") for rows in self.done_rows.values() for row in rows}
+        for row in stale:
+            for key in ("file", "raw"):
+                if row.get(key) and row.get(key) not in kept:
+                    (self.store.folder / str(row[key])).unlink(missing_ok=True)
 
-    def _batch_size(self) -> int:
-        # Batches of equal size: one compiled shape, and no mostly empty last one.
-        count = max(1, len(self.plan.images))
-        batches = -(-count // self.job.batch_size)
-        return -(-count // batches)
+    def _compute(self, todo: list[str], cards: dict[str, ModelCard]) -> None:
+        if self.options.processes:
+            from kvis_cli.jobs.pool import Pool
 
-    def _batches(self, opened: OpenModel) -> Iterator[list[Prepared]]:
-        """Decoded photos in batches; decoding runs ahead on threads."""
-        size = opened.image_input
-        fit = opened.card.spec.fit
-
-        def prepare(path: Path) -> Prepared:
-            photo = read_photo(path)
-            array, placement = fit_photo(photo.pixels, size.height, size.width, size.channels, fit)
-            return Prepared(photo, array, placement)
-
-        batch_size = self._batch_size()
-        paths = iter(self.plan.images)
-        with ThreadPoolExecutor(2, thread_name_prefix="kvis-photo") as pool:
-            ahead: list[tuple[Path, Future[Prepared]]] = [
-                (path, pool.submit(prepare, path)) for path in islice(paths, 2 * batch_size)
-            ]
-            batch: list[Prepared] = []
+            batches = CHUNK_BATCHES if self.job.workers == 1 else max(2, CHUNK_BATCHES // 2)
+            chunks = make_chunks(self.plan, todo, batches * self.job.batch_size)
+            pool = Pool(self.job, self.store, self.listener, self, self._stopped)
             try:
-                while ahead:
-                    path, future = ahead.pop(0)
-                    try:
-                        batch.append(future.result())
-                    except KvisError as error:
-                        self._fail(str(path), error)
-                    ahead.extend((p, pool.submit(prepare, p)) for p in islice(paths, 1))
-                    if len(batch) == batch_size:
-                        yield batch
-                        batch = []
-                if batch:
-                    yield batch
+                pool.run(chunks)
             finally:
-                pool.shutdown(cancel_futures=True)
+                self.device, self.seconds = pool.device, pool.seconds
+            return
+        from kvis_cli.jobs.worker import Worker
 
-    def _predicted(self, opened: OpenModel, photo: Photo, output: np.ndarray) -> None:
-        head = opened.head
-        if head.binary:
-            p = float(output[0])
-            rows = [(head.class_name(1), p), (head.class_name(0), 1 - p)]
-            rows.sort(key=lambda row: -row[1])
-        else:
-            best = np.argsort(-output, kind="stable")[:TOP]
-            rows = [(head.class_name(int(i)), float(output[i])) for i in best]
-        self.listener.predicted(photo.path.name, rows, head)
+        self.listener.stage("starting TensorFlow")
+        device = start(self.job.device)
+        self.device = self.store.origin["device"] = device.label
+        worker = Worker(
+            self.job, self.store, device, self.listener, self, isolate=False, cards=cards
+        )
+        for chunk in make_chunks(self.plan, todo, None):
+            began = time.monotonic()
+            worker.run(chunk)
+            self.seconds[chunk.model.spec.path] += time.monotonic() - began
+            if self._stopped():
+                return
 
-    def _about(self, opened: OpenModel, photo: Photo, explanation: Explanation) -> dict[str, Any]:
-        return {
-            "model": opened.card.reference,
-            "model_sha256": opened.digest,
-            "image": str(photo.path),
-            "method": explanation.method,
-            "layer": explanation.layer,
-            "target": explanation.target.label,
-            "units": [list(unit) for unit in explanation.target.units],
-            "score": _finite(explanation.score),
-            "probability": _finite(explanation.probability),
-            "preprocess": opened.preprocessing.to_spec(),
-            "max": _finite(float(np.max(explanation.map))),
-            **({"variant": explanation.variant} if explanation.variant else {}),
-            **({"warnings": list(explanation.warnings)} if explanation.warnings else {}),
-            **explanation.extras,
-        }
+    def _stopped(self) -> bool:
+        if self._disk_error is not None:
+            return True
+        return self.job.fail_fast and bool(self.outcome.failures)
 
-    def _origin(self) -> dict[str, Any]:
-        return {
-            "kvis": __version__,
-            "spec": self.job.model_dump(mode="json", by_alias=True, exclude_defaults=True),
-        }
+    # What workers say.
 
-    def _platform(self, device: Device) -> dict[str, Any]:
-        import keras
-        import tensorflow as tf
+    def began(self, tasks: Sequence[Task]) -> None:
+        """Nothing to record: a task that never ends is done again."""
 
-        return {
-            "versions": {
-                "python": platform.python_version(),
-                "tensorflow": tf.__version__,
-                "keras": keras.__version__,
-                "numpy": np.__version__,
-            },
-            "device": device.label,
-        }
+    def done(self, task: Task, rows: list[Row]) -> None:
+        if task.id in self.done_rows:
+            return
+        rows = [{**row, "of": len(rows)} for row in rows]
+        try:
+            self.journal.add(task.id, rows)
+        except OutputError as error:
+            self._disk_error = self._disk_error or error
+            return
+        self.failed_rows.pop(task.id, None)
+        self.done_rows[task.id] = rows
+        self.outcome.rows.extend(rows)
+        strict = self.job.tasks[task.entry].strict
+        for row in rows:
+            self.outcome.written.append(self.store.folder / str(row["file"]))
+            self.outcome.distrusted += bool(strict and (row["warnings"] or row.get("caution")))
+            self.listener.row(row)
+        self.listener.task(self.plan.describe(task), True)
+
+    def failed(self, tasks: Sequence[Task], what: str, error: KvisError) -> None:
+        new = [t for t in tasks if t.id not in self.done_rows and t.id not in self.failed_rows]
+        for task in new:
+            about = self.plan.describe(task)
+            self.failed_rows[task.id] = {
+                **about,
+                "status": "failed",
+                "file": None,
+                "warnings": [],
+                "error": {"kind": type(error).__name__, "what": error.what, "why": error.why},
+                "hint": error.hint,
+            }
+            self.listener.task(about, False)
+        said = (what, str(error))
+        if new and said not in self._said:
+            self._said.add(said)
+            self.outcome.failures.append((what, error))
+            self.listener.failed(what, error)
+        if isinstance(error, OutputError) and self.options.processes:
+            # Whatever comes next would fail alike.
+            self._disk_error = self._disk_error or error
+
+    # The end.
+
+    def _finish(self, others: list[Row], todo: list[str], seconds: float) -> None:
+        rows = [row for rows in self.done_rows.values() for row in rows]
+        ours = {row["file"] for row in rows}
+        rows += [row for row in others if row["file"] not in ours]
+        self.store.write_manifest(rows + list(self.failed_rows.values()))
+        self.store.write_json(RUN, self._summary(seconds))
+        self.journal.remove()
+        for path in write_sheets(self.plan, self.store, self.done_rows, set(todo)):
+            self.outcome.written.append(path)
+            self.listener.wrote(path)
+
+    def _origin(self) -> Row:
+        spec = self.job.model_dump(
+            mode="json", by_alias=True, exclude_defaults=True, exclude=_NOT_ORIGIN
+        )
+        for task, entry in zip(self.job.tasks, spec["tasks"], strict=True):
+            entry["kind"] = task.kind
+        versions = {name: metadata.version(name) for name in PACKAGES}
+        return {"kvis": __version__, "spec": spec, "versions": versions}
 
     def _summary(self, seconds: float) -> dict[str, Any]:
+        done = sum(i in self.done_rows for i in self.ids)
+        failed = sum(i in self.failed_rows for i in self.ids)
         return {
+            "kvis": __version__,
+            "versions": self.store.origin["versions"],
+            "device": self.device,
+            "spec": self.job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            | {"tasks": [t.model_dump(mode="json", by_alias=True) for t in self.job.tasks]},
+            "shard": str(self.options.shard) if self.options.shard else None,
+            "models": [
+                {"path": m.spec.path, "name": m.name, "sha256": m.sha256} for m in self.plan.models
+            ],
+            "images": [
+                {"path": str(i.source.path), "name": i.name, "sha256": i.sha256}
+                for i in self.plan.images
+            ],
+            "tasks": {"all": len(self.ids), "done": done, "failed": failed},
             "seconds": round(seconds, 3),
-            "pictures": len(self.outcome.rows),
+            "seconds_by_model": {path: round(s, 3) for path, s in sorted(self.seconds.items())},
             "failures": [
                 {"what": what, "error": str(error), "kind": type(error).__name__}
                 for what, error in self.outcome.failures
             ],
         }
-
-
-def _padded(inputs: np.ndarray, size: int) -> np.ndarray:
-    """The last batch filled up with its last input, so that nothing is compiled anew."""
-    missing = size - len(inputs)
-    return np.concatenate([inputs, np.repeat(inputs[-1:], missing, 0)]) if missing else inputs
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else float(value)
-
-
-def _columns(explanations: list[Explanation], task: ExplainSpec) -> list[str]:
-    """What tells the columns apart: the method, the layer, the class, whichever vary."""
-    methods = len({e.method for e in explanations}) > 1
-    layers = len({e.layer for e in explanations if e.layer}) > 1
-    ranked = [c for c in task.class_ if c.lower().startswith("top")]
-    columns = []
-    for e in explanations:
-        parts = [e.method] if methods else []
-        parts += [e.variant] if e.variant else []
-        parts += [e.layer] if layers and e.layer else []
-        if not ranked and len({x.target.name for x in explanations}) > 1:
-            parts.append(e.target.label)
-        columns.append(" · ".join(parts) or e.method)
-    return columns

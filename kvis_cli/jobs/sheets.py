@@ -1,89 +1,150 @@
-"""The captioned sheets of a run: a row per photo, a column per picture."""
+"""The captioned sheets of a run: a row per photo, a column per picture, from what is on disk."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-from kvis_cli.jobs.pictures import GRID_CELL, Cell
-from kvis_cli.jobs.store import ResultStore
+from kvis_cli.errors import KvisError
+from kvis_cli.jobs.photos import read_photo
+from kvis_cli.jobs.pictures import style_of
+from kvis_cli.jobs.plan import Plan, PlannedImage, Task, methods_of
+from kvis_cli.jobs.store import ResultStore, Row
 from kvis_cli.render.colorbar import ColorBar
 from kvis_cli.render.grid import Sheet, render_sheet
-from kvis_cli.render.overlay import Style
 from kvis_cli.render.resize import fit_size, resize_photo
+from kvis_cli.render.scale import MapKind
+from kvis_cli.spec.job import TaskSpec
 
 # A sheet longer than this is split: nobody scrolls it, and memory stays bounded.
 MAX_ROWS = 40
+CELL = 320
+Cell = TypeVar("Cell")
 
 
-class SheetMaker:
-    """Collects small pictures row by row and writes a sheet whenever one is full.
+def write_sheets(
+    plan: Plan, store: ResultStore, rows: Mapping[str, list[Row]], changed: set[str]
+) -> Iterator[Path]:
+    """Write the sheets of all entries that ask for one and have changed.
 
     Parameters
     ----------
+    plan
+        The job.
     store
-        Where sheets go.
-    columns
-        Column headings, the photo's own column not counted.
-    title
-        Above each sheet.
-    shared
-        Whether all pictures share one scale, which the colour bar then shows.
+        Where its pictures are.
+    rows
+        Task id -> rows of the manifest, for everything that is done.
+    changed
+        The tasks that were done in this run.
     """
+    asking = [e for e, task in enumerate(plan.job.tasks) if task.grid and task.needs_images]
+    for m, model in enumerate(plan.models):
+        for e in asking:
+            tasks = [t for t in plan.tasks if (t.model, t.entry) == (m, e)]
+            if not any(task.id in changed and task.id in rows for task in tasks):
+                continue
+            name = "grid" if len(asking) == 1 else f"grid-{plan.labels[e]}"
+            pictures = _pictures(plan, tasks, rows)
+            images = list(pictures)
+            for number, at in enumerate(range(0, len(images), MAX_ROWS), 1):
+                part = {image: pictures[image] for image in images[at : at + MAX_ROWS]}
+                sheet = _sheet(plan, store, plan.job.tasks[e], model.name, part)
+                file = name if number == 1 else f"{name}-{number}"
+                folder = model.name if len(plan.models) > 1 else ""
+                path = store.path(file, folder=folder)
+                yield store.write_picture(path, render_sheet(sheet), {"model": model.spec.path})
 
-    def __init__(
-        self,
-        store: ResultStore,
-        columns: list[str],
-        title: str,
-        style: Style,
-        *,
-        shared: bool,
-        folder: str = "",
-    ) -> None:
-        self.store = store
-        self.columns = columns
-        self.title = title
-        self.style = style
-        self.shared = shared
-        self.folder = folder
-        self.written: list[Path] = []
-        self._rows: dict[str, list[Cell]] = {}
 
-    def add_photo(self, name: str, pixels: np.ndarray, caption: str) -> None:
-        """Begin the row of a photo."""
-        if len(self._rows) >= MAX_ROWS and name not in self._rows:
-            self.write()
-        size = fit_size(pixels.shape[:2], (GRID_CELL, GRID_CELL))
-        small = resize_photo(pixels, size) if size < pixels.shape[:2] else pixels
-        self._rows[name] = [Cell(small, caption)]
+def _pictures(plan: Plan, tasks: list[Task], rows: Mapping[str, list[Row]]) -> dict[int, list[Row]]:
+    """Per image its rows, in the order of layers, classes, methods."""
+    found: dict[int, list[tuple[tuple[int, int], Row]]] = {}
+    for task in tasks:
+        methods = methods_of(plan.job.tasks[task.entry])
+        for row in rows.get(task.id, []):
+            assert task.image is not None
+            place = int(row.get("place", 0)), methods.index(task.method)
+            found.setdefault(task.image, []).append((place, row))
+    return {
+        image: [row for _, row in sorted(pairs, key=lambda pair: pair[0])]
+        for image, pairs in sorted(found.items())
+    }
 
-    def add(self, name: str, cell: Cell) -> None:
-        """Add a picture to the row of its photo."""
-        self._rows.setdefault(name, []).append(cell)
 
-    def write(self, about: dict[str, Any] | None = None) -> None:
-        """Write the rows collected so far as one sheet."""
-        if not self._rows:
-            return
-        limit = None
-        if self.shared:
-            limit = max(cell.limit for row in self._rows.values() for cell in row)
-        rows, blocks = side_by_side(list(self._rows.values()), 1 + len(self.columns))
-        sheet = Sheet(
-            rows=[[cell.picture for cell in row] for row in rows],
-            captions=[[cell.caption for cell in row] for row in rows],
-            column_labels=["photo", *self.columns] * blocks,
-            title=self.title,
-            bar=ColorBar(self.style, limit),
-        )
-        number = len(self.written) + 1
-        path = self.store.path("grid" if number == 1 else f"grid-{number}", folder=self.folder)
-        self.store.write_picture(path, render_sheet(sheet), about or {})
-        self.written.append(path)
-        self._rows = {}
+def _sheet(
+    plan: Plan, store: ResultStore, spec: TaskSpec, title: str, pictures: dict[int, list[Row]]
+) -> Sheet:
+    everything = [row for rows in pictures.values() for row in rows]
+    limits = [row["limit"] for row in everything if row.get("limit") is not None]
+    shared = spec.scale == "shared" and limits
+    kind: MapKind = "signed" if everything[0].get("map") == "signed" else "heatmap"
+    style = style_of(spec, kind)
+
+    def cells(image: int) -> list[np.ndarray]:
+        first = _photo(plan.images[image])
+        return [first, *(_small(store.folder / str(row["file"])) for row in pictures[image])]
+
+    with ThreadPoolExecutor(2) as pool:
+        rows = list(pool.map(cells, pictures))
+    files = [plan.images[image].source.path.name for image in pictures]
+    captions = [
+        [file, *(caption(row) for row in found)]
+        for file, found in zip(files, pictures.values(), strict=True)
+    ]
+    columns = ["photo", *_columns(next(iter(pictures.values())), spec)]
+    rows, blocks = side_by_side(rows, len(columns))
+    captions, _ = side_by_side(captions, len(columns))
+    return Sheet(
+        rows=rows,
+        captions=captions,
+        column_labels=columns * blocks,
+        title=title,
+        bar=ColorBar(style, max(limits) if shared else None),
+    )
+
+
+def _photo(image: PlannedImage) -> np.ndarray:
+    try:
+        return _fitted(read_photo(image.source.path).pixels)
+    except KvisError:
+        # The photo is gone since it was explained; its explanations are still worth a row.
+        return np.full((CELL // 2, CELL // 2, 3), 128, np.uint8)
+
+
+def _small(path: Path) -> np.ndarray:
+    return _fitted(read_photo(path).pixels)
+
+
+def _fitted(pixels: np.ndarray) -> np.ndarray:
+    size = fit_size(pixels.shape[:2], (CELL, CELL))
+    return resize_photo(pixels, size) if size < pixels.shape[:2] else pixels
+
+
+def caption(row: Row) -> str:
+    """``tabby 0.39`` or ``tabby 14.2``: the probability where there is one, else the score."""
+    value, score = row.get("probability"), row.get("score")
+    number = f"{value:.3f}" if value is not None else "" if score is None else f"{score:.3g}"
+    return f"{row.get('target', '')} {number}".strip()
+
+
+def _columns(rows: list[Row], spec: TaskSpec) -> list[str]:
+    """What tells the columns apart: the method, the layer, the class, whichever vary."""
+    varies = {
+        key: len({row.get(key) for row in rows}) > 1
+        for key in ("method", "variant", "layer", "target")
+    }
+    # The classes behind top3 are other ones in every row.
+    if any(c.lower().startswith("top") for c in getattr(spec, "class_", ())):
+        varies["target"] = False
+    return [
+        " · ".join(str(row[key]) for key in varies if varies[key] and row.get(key))
+        or str(row.get("method"))
+        for row in rows
+    ]
 
 
 def side_by_side(rows: list[list[Cell]], columns: int) -> tuple[list[list[Cell]], int]:

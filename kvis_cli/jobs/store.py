@@ -6,7 +6,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from kvis_cli.explanation import Explanation
 from kvis_cli.render.png import encode_png, provenance, write_bytes_atomic
 
 MANIFEST = "manifest.jsonl"
+JOURNAL = "journal.jsonl"
 RUN = "run.json"
+
+Row = dict[str, Any]
 
 
 def safe_name(text: str) -> str:
@@ -50,15 +53,14 @@ def unique_names(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 class ResultStore:
-    """Writes one run into one folder. Everything is written whole or not at all.
+    """The folder of one run. Everything in it is written whole or not at all.
 
     Parameters
     ----------
     folder
         Created when missing.
     origin
-        What made the results: the resolved spec, versions, device. Goes into ``run.json`` and,
-        unless `metadata` is off, into every picture.
+        What made the results: versions, device. Goes into every picture, unless `metadata` is off.
     metadata
         Whether pictures carry their provenance.
 
@@ -68,11 +70,10 @@ class ResultStore:
         When the folder cannot be written to; said before anything is computed.
     """
 
-    def __init__(self, folder: Path, origin: dict[str, Any], *, metadata: bool = True) -> None:
+    def __init__(self, folder: Path, origin: Row | None = None, *, metadata: bool = True) -> None:
         self.folder = folder
-        self.origin = origin
+        self.origin = {} if origin is None else origin
         self.metadata = metadata
-        self._rows: list[dict[str, Any]] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             probe = folder / f".kvis-{os.getpid()}"
@@ -90,10 +91,14 @@ class ResultStore:
         name = "_".join(safe_name(part) for part in parts if part)
         return (self.folder / folder if folder else self.folder) / (name + suffix)
 
-    def write_picture(self, path: Path, picture: np.ndarray, about: dict[str, Any]) -> Path:
+    def name(self, path: Path) -> str:
+        """The path of a result below the folder, as the manifest has it."""
+        return path.relative_to(self.folder).as_posix()
+
+    def write_picture(self, path: Path, picture: np.ndarray, about: Row) -> Path:
         """Encode and write a picture with its provenance."""
         metadata = provenance({**self.origin, **about}) if self.metadata else None
-        return self._write(path, encode_png(picture, metadata))
+        return write_bytes_atomic(path, encode_png(picture, metadata))
 
     def write_raw(self, path: Path, explanation: Explanation) -> Path:
         """Write a raw map: ``np.load(path)["map"]`` is float32, unscaled."""
@@ -106,45 +111,103 @@ class ResultStore:
             layer=np.str_(explanation.layer),
             target=np.str_(explanation.target.label),
         )
-        return self._write(path, buffer.getvalue())
+        return write_bytes_atomic(path, buffer.getvalue())
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Remember a row for the manifest."""
-        self._rows.append(row)
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write a JSON document of the folder."""
+        text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+        return write_bytes_atomic(self.folder / name, (text + "\n").encode())
 
-    def finish(self, summary: dict[str, Any]) -> None:
-        """Write the manifest and ``run.json``, last of all.
+    def write_manifest(self, rows: Iterable[Row]) -> None:
+        """Write all rows, in an order that does not depend on how they came about."""
+        ordered = sorted(rows, key=lambda row: (str(row.get("file") or ""), str(row.get("task"))))
+        text = "".join(json.dumps(row, sort_keys=True, allow_nan=False) + "\n" for row in ordered)
+        write_bytes_atomic(self.folder / MANIFEST, text.encode())
 
-        Rows of earlier runs into the same folder stay, unless their file was written anew.
+    def exists(self, row: Row) -> bool:
+        """Whether the files of a row are there."""
+        return all(
+            (self.folder / str(row[key])).is_file() for key in ("file", "raw") if row.get(key)
+        )
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a manifest; none where there is no file. A line cut short is left out."""
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    rows = []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows
+
+
+class Journal:
+    """What is finished while a run goes on: a line per task, appended as soon as it is done.
+
+    A process that is killed leaves at worst one half line, which reading leaves out. At the end of
+    the run the journal is folded into the manifest and removed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / JOURNAL
+
+    def read(self) -> tuple[dict[str, list[Row]], tuple[str, ...]]:
+        """What a run that did not come to its end has left.
+
+        Returns
+        -------
+        tasks, begun
+            Task id -> its rows, for what was finished; how the names of all pictures begin that
+            may have been replaced.
         """
-        ours = {row.get("file") for row in self._rows}
-        old = [row for row in self._old_rows() if row.get("file") not in ours]
-        rows = sorted(old + self._rows, key=lambda row: str(row.get("file")))
-        text = "".join(json.dumps(row, sort_keys=True, allow_nan=False) + "\n" for row in rows)
-        self._write(self.folder / MANIFEST, text.encode())
-        run = json.dumps({**self.origin, **summary}, indent=2, sort_keys=True)
-        self._write(self.folder / RUN, (run + "\n").encode())
+        tasks: dict[str, list[Row]] = {}
+        begun: dict[str, None] = {}
+        for entry in read_rows(self.path):
+            if isinstance(entry.get("rows"), list):
+                tasks[str(entry.get("task"))] = entry["rows"]
+            begun.update(dict.fromkeys(map(str, entry.get("begins", ()))))
+        return tasks, tuple(begun)
 
-    def _old_rows(self) -> list[dict[str, Any]]:
-        try:
-            lines = (self.folder / MANIFEST).read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
-            return []
-        rows = []
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict) and (self.folder / str(row.get("file"))).is_file():
-                rows.append(row)
-        return rows
+    def begin(self, prefixes: Iterable[str]) -> None:
+        """Say which pictures are about to be replaced. Raises as `add` does."""
+        self._append({"begins": sorted(prefixes)})
 
-    def _write(self, path: Path, data: bytes) -> Path:
+    def add(self, task: str, rows: list[Row]) -> None:
+        """Record a finished task.
+
+        Raises
+        ------
+        OutputError
+            When it cannot be written: the disk is full, the folder has become read-only.
+        """
+        self._append({"task": task, "rows": rows})
+
+    def _append(self, entry: Row) -> None:
+        line = json.dumps(entry, sort_keys=True, allow_nan=False) + "\n"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as stream:
+                # After a crash the last line may be cut short: it must not swallow this one.
+                if stream.tell() and not _ends_line(self.path):
+                    stream.write(b"\n")
+                stream.write(line.encode())
         except OSError as error:
             raise OutputError(
-                f"Cannot make the folder '{path.parent}'.", f"{error.strerror or error}."
+                f"Cannot write '{self.path}'.", f"{error.strerror or error}."
             ) from None
-        return write_bytes_atomic(path, data)
+
+    def remove(self) -> None:
+        """Forget everything: it is in the manifest now."""
+        self.path.unlink(missing_ok=True)
+
+
+def _ends_line(path: Path) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"

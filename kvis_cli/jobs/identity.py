@@ -1,0 +1,63 @@
+"""What makes two tasks the same: the contents that went in and the settings, never the names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from kvis_cli.models.applications import parse_reference
+from kvis_cli.models.sidecar import sidecar_path
+from kvis_cli.spec.model import ModelSpec
+
+ID_LENGTH = 32
+
+
+def hash_of(*parts: Any) -> str:
+    """A short hash of plain JSON values."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, of all files of a folder; empty where it cannot be read."""
+    try:
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.is_file())
+            return hash_of([(p.relative_to(path).as_posix(), file_digest(p)) for p in files])
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def model_digest(spec: ModelSpec, seed: int) -> str:
+    """A hash of a model's content. Of an application, of its name and its weights' content."""
+    path = Path(spec.path).expanduser()
+    if path.exists():
+        return file_digest(path)
+    reference = parse_reference(spec.path)
+    if reference is None:
+        return ""
+    if reference.weights == "random":
+        return hash_of(reference.name, "random", seed)
+    if reference.weights == "imagenet":
+        return hash_of(reference.name, "imagenet")
+    return hash_of(reference.name, file_digest(Path(reference.weights).expanduser()))
+
+
+def model_settings(spec: ModelSpec) -> dict[str, Any]:
+    """Everything besides the model itself that changes its inputs, outputs or captions."""
+    settings: dict[str, Any] = spec.model_dump(mode="json", by_alias=True, exclude={"path"})
+    path = Path(spec.path).expanduser()
+    beside = [
+        sidecar_path(path),
+        path.with_name("model.kvis.yaml"),
+        path.with_name(f"{path.stem}.labels.txt"),
+        path.with_name("labels.txt"),
+    ]
+    if spec.labels:
+        beside.append(Path(spec.labels).expanduser())
+    settings["files"] = [file_digest(p) for p in beside if p.is_file()]
+    return settings

@@ -1,0 +1,96 @@
+"""A worker process: it imports TensorFlow, so that the process that started it need not."""
+
+from __future__ import annotations
+
+import faulthandler
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from kvis_cli.errors import KvisError
+from kvis_cli.jobs.events import Listener
+from kvis_cli.jobs.plan import Task
+from kvis_cli.jobs.store import ResultStore, Row
+from kvis_cli.spec.job import JobSpec
+
+
+class Link(Listener):
+    """Listener and sink of a worker: passes everything on to the parent process."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.send = connection.send
+
+    def stage(self, text: str) -> None:
+        self.send(("stage", text))
+
+    def note(self, text: str) -> None:
+        self.send(("note", text))
+
+    def warn(self, text: str) -> None:
+        self.send(("warn", text))
+
+    def wrote(self, path: Path) -> None:
+        self.send(("wrote", path))
+
+    def began(self, tasks: Sequence[Task]) -> None:
+        self.send(("began", [task.id for task in tasks]))
+
+    def done(self, task: Task, rows: list[Row]) -> None:
+        self.send(("done", task, rows))
+
+    # The sink's word, with the tasks that have failed; the listener's has none.
+    def failed(self, tasks: Any, what: Any, error: Any = None) -> None:  # type: ignore[override]
+        self.send(("failed", list(tasks), what, error))
+
+
+def main(
+    connection: Connection, job: JobSpec, folder: Path, origin: Row, metadata: bool, log: str
+) -> None:
+    """Do chunks until the parent sends None or is gone.
+
+    Parameters
+    ----------
+    connection
+        Chunks come in, ``(name, …)`` messages go out.
+    job
+        The job without its images.
+    folder, origin, metadata
+        See `ResultStore`.
+    log
+        File for what native code writes to stderr: its last words explain a crash.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    sys.stdout.flush()
+    with Path(log).open("ab") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    faulthandler.enable()
+    try:
+        from kvis_cli.jobs.tensorflow import start
+        from kvis_cli.jobs.worker import Worker
+
+        device = start(job.device)
+    except KvisError as error:
+        connection.send(("fatal", error))
+        return
+    link = Link(connection)
+    store = ResultStore(folder, origin | {"device": device.label}, metadata=metadata)
+    worker = Worker(job, store, device, link, link, isolate=True)
+    connection.send(("ready", device.label))
+    while (chunk := connection.recv()) is not None:
+        worker.run(chunk)
+        connection.send(("idle",))
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,141 @@
+"""The images of a job, with what is known about each: its class, its region of interest."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kvis_cli.errors import SpecError, UnknownNameError
+from kvis_cli.jobs.photos import find_images
+from kvis_cli.spec.fields import as_list
+from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
+
+MAX_CSV = 64 * 1024 * 1024
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image of a job.
+
+    Attributes
+    ----------
+    path
+        Its file.
+    classes
+        What to explain instead of the tasks' own classes; empty for these.
+    box
+        Region of interest in pixels: left, top, right, bottom.
+    mask
+        A picture whose bright half is the region of interest.
+    """
+
+    path: Path
+    classes: tuple[str, ...] = ()
+    box: Box | None = None
+    mask: Path | None = None
+
+
+def find_sources(entries: Sequence[ImageEntry]) -> list[Source]:
+    """All images of a job, each file once, in the order of the entries.
+
+    Raises
+    ------
+    UsageError
+        For a reference that matches nothing.
+    SpecError
+        For a table that cannot be read or misses a column.
+    """
+    found: dict[Path, Source] = {}
+    for entry in entries:
+        for source in _expand(entry):
+            known = found.get(source.path)
+            if known is not None:
+                classes = tuple(dict.fromkeys((*known.classes, *source.classes)))
+                source = replace(
+                    source,
+                    classes=classes,
+                    box=source.box or known.box,
+                    mask=source.mask or known.mask,
+                )
+            found[source.path] = source
+    return list(found.values())
+
+
+def _expand(entry: ImageEntry) -> list[Source]:
+    if isinstance(entry, CsvSpec):
+        return read_table(entry)
+    if isinstance(entry, ImageSpec):
+        return [
+            Source(
+                path,
+                tuple(entry.class_),
+                entry.box,
+                Path(entry.mask.replace("{stem}", path.stem)) if entry.mask else None,
+            )
+            for path in find_images([entry.path])
+        ]
+    return [Source(path) for path in find_images([entry])]
+
+
+def read_table(spec: CsvSpec) -> list[Source]:
+    """The rows of a CSV file; relative paths in it are relative to it.
+
+    Raises
+    ------
+    SpecError
+        For a file that is missing, too large, not UTF-8 or empty, or a broken row.
+    UnknownNameError
+        For a column that is not there.
+    """
+    path = Path(spec.csv)
+    try:
+        if path.stat().st_size > MAX_CSV:
+            raise SpecError(f"'{path}' is larger than {MAX_CSV // 2**20} MiB.")
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        raise SpecError(f"Cannot read '{path}'.", f"{error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise SpecError(f"'{path}' is not UTF-8 text.", "", "Save it as UTF-8.") from None
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    columns = [name for name in reader.fieldnames or [] if name]
+    if not columns:
+        raise SpecError(f"'{path}' is empty.", "", "Its first line names the columns.")
+    for column in (spec.image, spec.class_, spec.box, spec.mask):
+        if column is not None and column not in columns:
+            hint = f"It has the columns {', '.join(columns[:20])}."
+            raise UnknownNameError.of("column", column, columns, where=f"in {path}", hint=hint)
+    try:
+        return [_row(spec, row, path, reader.line_num) for row in reader if row[spec.image]]
+    except csv.Error as error:
+        raise SpecError(f"{path}:{reader.line_num}: {error}.") from None
+
+
+def _row(spec: CsvSpec, row: dict[str, str | None], path: Path, line: int) -> Source:
+    def cell(column: str | None) -> str:
+        return (row.get(column) or "").strip() if column else ""
+
+    mask = cell(spec.mask)
+    return Source(
+        path.parent / Path(cell(spec.image)).expanduser(),
+        tuple(as_list(cell(spec.class_))),
+        _box(cell(spec.box), f"{path}:{line}"),
+        path.parent / Path(mask).expanduser() if mask else None,
+    )
+
+
+def _box(text: str, where: str) -> Box | None:
+    if not text:
+        return None
+    try:
+        left, top, right, bottom = (float(v) for v in text.replace(",", " ").split())
+    except ValueError:
+        raise SpecError(
+            f"{where}: '{text[:60]}' is no box.", "", "Write 'left top right bottom' in pixels."
+        ) from None
+    return left, top, right, bottom
