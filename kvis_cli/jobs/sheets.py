@@ -137,6 +137,8 @@ def _columns(rows: list[Row], spec: TaskSpec) -> list[str]:
         key: len({row.get(key) for row in rows}) > 1
         for key in ("method", "variant", "layer", "target")
     }
+    # A method that reads no layer is no other layer.
+    varies["layer"] = len({row.get("layer") for row in rows} - {"", None}) > 1
     # The classes behind top3 are other ones in every row.
     if any(c.lower().startswith("top") for c in getattr(spec, "class_", ())):
         varies["target"] = False

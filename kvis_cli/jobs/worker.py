@@ -342,7 +342,7 @@ class ChunkRun:
                 prepared.placement,
                 prepared.source.image.name,
                 self.chunk.folder,
-                len(getattr(self.chunk.spec, "layer", ())) > 1,
+                _several_layers(self.chunk.spec),
                 about,
             )
             writer.add(item, prepared.photo.pixels)
@@ -451,6 +451,7 @@ class ChunkRun:
             "max": _finite(float(np.max(explanation.map))),
             "map": explanation.kind,
             **({"variant": explanation.variant} if explanation.variant else {}),
+            **({"warnings": list(explanation.warnings)} if explanation.warnings else {}),
             **{name: _finite(value) for name, value in numbers.items()},
             **explanation.extras,
         }
@@ -464,6 +465,12 @@ def model_row(chunk: Chunk, opened: OpenModel) -> Row:
         "model_sha256": chunk.model.sha256 if opened.card.file else opened.digest,
         "kind": chunk.spec.kind,
     }
+
+
+def _several_layers(spec: Any) -> bool:
+    """Whether file names need the layer; by the spec alone, so that a rerun names them alike."""
+    layers = getattr(spec, "layer", ())
+    return len(layers) > 1 or "all-spatial" in layers
 
 
 def _key(explanation: Explanation) -> tuple[str, ...]:
