@@ -15,6 +15,7 @@ from kvis_cli.explanation import Explanation
 from kvis_cli.jobs.photos import Photo, read_photo
 from kvis_cli.jobs.store import ResultStore
 from kvis_cli.models.fitting import Placement
+from kvis_cli.render.box import draw_box, hot_box
 from kvis_cli.render.caption import with_note
 from kvis_cli.render.overlay import Style, in_view, render_view
 from kvis_cli.render.resize import fit_size, resize_photo
@@ -100,17 +101,17 @@ class PictureWriter:
     def flush(self) -> None:
         """Draw what waits for the shared scale, and wait until everything is on disk."""
         limits: dict[str, float] = {}
-        kinds = {item.explanation.kind for item in self._held}
-        for kind in kinds:
-            maps = [i.explanation.map for i in self._held if i.explanation.kind == kind]
-            if kind != "image":
-                percentile = getattr(self.spec, "percentile", None)
-                limits[kind] = shared_limit(maps, kind, percentile)
+        # Methods measure in different units: they share a scale only among themselves.
+        for method in {item.explanation.method for item in self._held}:
+            same = [i.explanation for i in self._held if i.explanation.method == method]
+            if same[0].kind != "image":
+                percentile = self._percentile(same[0])
+                limits[method] = shared_limit([e.map for e in same], same[0].kind, percentile)
         photo: Photo | None = None
         for item in self._held:
             if photo is None or photo.path != item.photo:
                 photo = read_photo(item.photo)
-            self._submit(item, photo.pixels, limits.get(item.explanation.kind))
+            self._submit(item, photo.pixels, limits.get(item.explanation.method))
         self._held = []
         while self._pending:
             self._collect()
@@ -137,6 +138,10 @@ class PictureWriter:
         height, width = pixels.shape[:2]
         raw = item.placement.to_photo(without_channels(explanation), height, width)
         picture = render_view(self.view, pixels, raw, style)
+        if getattr(self.spec, "box", False):
+            box = hot_box(raw, (height, width), style.level)
+            item.about["box"] = box and list(box)
+            picture = draw_box(picture, box) if box else picture
         if explanation.warnings:
             picture = with_note(picture, explanation.warnings[0])
         path = self.store.write_picture(item.path(self.store), picture, item.about)
@@ -151,17 +156,24 @@ class PictureWriter:
     def style(self, explanation: Explanation, limit: float | None = None) -> Style:
         """The look of an explanation's map."""
         kind: MapKind = "signed" if explanation.kind == "signed" else "heatmap"
-        return style_of(self.spec, kind, limit)
+        return style_of(self.spec, kind, limit, self._percentile(explanation))
+
+    def _percentile(self, explanation: Explanation) -> float | None:
+        own: float | None = explanation.extras.get("percentile")
+        return getattr(self.spec, "percentile", own)
 
 
-def style_of(spec: PictureSpec, kind: MapKind, limit: float | None = None) -> Style:
+def style_of(
+    spec: PictureSpec, kind: MapKind, limit: float | None = None, percentile: float | None = None
+) -> Style:
     """The look that a task gives to maps of a kind."""
     style = Style(
         alpha=spec.overlay,
         colormap=spec.colormap,
         kind=kind,
         limit=limit,
-        percentile=getattr(spec, "percentile", None),
+        percentile=getattr(spec, "percentile", percentile),
+        level=getattr(spec, "level", 0.5),
     )
     return in_view(style, getattr(spec, "view", "overlay"))
 
