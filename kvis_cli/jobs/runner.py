@@ -20,6 +20,7 @@ from kvis_cli.jobs.tensorflow import check_device, start
 from kvis_cli.models.card import ModelCard, read_card
 from kvis_cli.models.files import check_safe
 from kvis_cli.spec.job import JobSpec
+from kvis_cli.models.trust import check_code
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 # Images that a worker gets at once: few enough to share out, many enough to overlap well.
@@ -179,6 +180,7 @@ class Run:
     def _resume(self) -> tuple[list[Row], list[str]]:
         """What stays of earlier runs, and the ids of what is to do."""
         manifest = read_rows(self.store.folder / MANIFEST)
+                check_code(card)
         journal, begun = self.journal.read()
         fresh = {row.get("file") for rows in journal.values() for row in rows}
         found: dict[str, list[Row]] = {}

@@ -208,12 +208,16 @@ class Worker:
         facts = [f"{architecture.class_name} '{architecture.name}'"]
         if architecture.params:
             facts.append(f"{architecture.params:,} parameters")
-        facts.append(f"input {size.width}×{size.height}×{size.channels}")
+        facts.append(f"input {size.describe()}")
         if top:
             facts.append(f"{opened.head.classes} classes, labels: {opened.head.labels.source}")
         self.listener.note(f"model {card.reference}: {', '.join(facts)}")
         for change in card.changes:
             self.listener.note(f"upgraded: {change}")
+        for note in opened.notes:
+            self.listener.note(note)
+        if not size.is_picture:
+            return
         choice = opened.preprocessing_choice
         tell = self.listener.note if choice.certain else self.listener.warn
         tell(f"preprocessing {choice.preprocessing.describe()} ({choice.reason})")

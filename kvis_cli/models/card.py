@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import ModelError, UnknownNameError, UsageError
-from kvis_cli.models import applications, autolayer, preprocessing
+from kvis_cli.models import applications, autolayer, inputs, preprocessing
 from kvis_cli.models.architecture import Architecture, LayerCall
 from kvis_cli.models.files import ModelFile, read_model_file
 from kvis_cli.models.fingerprint import Choice, guess_preprocessing
@@ -37,6 +37,8 @@ class ImageInput:
         Whether the model wants ``(B, C, H, W)``.
     free
         Whether the model left the size open.
+    shape
+        Of the input as the model says it, without the batch.
     """
 
     height: int
@@ -44,6 +46,18 @@ class ImageInput:
     channels: int
     channels_first: bool = False
     free: bool = False
+    shape: tuple[int | None, ...] = ()
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it takes pictures; signals, volumes and texts come as .npy arrays."""
+        return len(self.shape) == 3
+
+    def describe(self) -> str:
+        """``224×224×3`` for people."""
+        if self.is_picture:
+            return f"{self.width}×{self.height}×{self.channels}"
+        return "×".join("?" if size is None else str(size) for size in self.shape)
 
 
 @dataclass
@@ -115,29 +129,38 @@ class ModelCard:
             return int(text) % len(names)
         raise UnknownNameError.of("output", text, names, where=f"of {self.reference}")
 
+    def given_inputs(self) -> dict[str, str]:
+        """What `--input` says: name of an input → its value."""
+        return inputs.parse_inputs(self.spec.input, self.architecture.inputs)
+
+    def explained_input(self) -> int:
+        """Which input takes the pictures."""
+        return inputs.explained_input(self.architecture.inputs, self.given_inputs())
+
     def image_input(self) -> ImageInput:
-        """The size that photos are brought to.
+        """The size that photos are brought to, or the shape of the arrays that are explained.
 
         Raises
         ------
         ModelError
-            When the model takes no pictures.
+            When the shape of the input is not known.
+        UsageError
+            When `--size` does not fit it.
         """
+        endpoints = self.architecture.inputs
         wanted = self.spec.size or self.sidecar.size
-        inputs = self.architecture.inputs
-        if not inputs and wanted:
-            return ImageInput(*parse_size(str(wanted)), 3, free=True)
-        pictures = [i for i in inputs if i.shape is not None and len(i.shape) == 4]
-        if not pictures:
-            shapes = ", ".join(str(i.shape) for i in inputs) or "unknown"
-            raise ModelError(
-                f"{self.reference} takes no pictures.",
-                f"Its inputs have the shapes {shapes}; a picture is (batch, height, width, "
-                "channels).",
-                "Give --size where the model file does not say its input." if not inputs else "",
-            )
-        shape = pictures[0].shape
-        assert shape is not None
+        shape = endpoints[self.explained_input()].shape if endpoints else None
+        if shape is None:
+            stated = self.stated_shape()
+            if stated is None:
+                raise ModelError(
+                    f"{self.reference} does not say the shape of its input.",
+                    "",
+                    "Give --size 224 for pictures, or --input-shape 224,224,3.",
+                )
+            shape = (None, *stated)
+        if len(shape) != 4:
+            return ImageInput(0, 0, shape[-1] or 0, shape=tuple(shape[1:]))
         first = _channels_first(self.architecture, shape)
         height: int | None = shape[2] if first else shape[1]
         width: int | None = shape[3] if first else shape[2]
@@ -152,7 +175,14 @@ class ModelCard:
                     "Leave --size out.",
                 )
             height, width = asked
-        return ImageInput(height or DEFAULT_SIZE, width or DEFAULT_SIZE, channels, first, free)
+        return ImageInput(
+            height or DEFAULT_SIZE,
+            width or DEFAULT_SIZE,
+            channels,
+            first,
+            free,
+            tuple(shape[1:]),
+        )
 
     def preprocessing(self) -> Choice:
         """The preprocessing and the reason for it."""

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import keras
 import numpy as np
 
 from kvis_cli.errors import WeightsError
-from kvis_cli.models import applications
+from kvis_cli.models import applications, inputs
 from kvis_cli.models.architecture import Architecture
 from kvis_cli.models.building import build_model
 from kvis_cli.models.card import ImageInput, ModelCard
 from kvis_cli.models.fingerprint import Choice
 from kvis_cli.models.preprocessing import Preprocessing
 from kvis_cli.models.reading import ModelReader
+from kvis_cli.models.structure import input_structure
 from kvis_cli.models.targets import Head
+from kvis_cli.models.tracing import complete_shapes, traced_architecture
 
 
 @dataclass
@@ -33,11 +36,14 @@ class OpenModel:
         The Keras model, exactly as loaded.
     reader
         Runs it and reads its layers.
+    notes
+        What was chosen on the user's behalf, for people.
     """
 
     card: ModelCard
     model: keras.Model
     reader: ModelReader
+    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def head(self) -> Head:
@@ -67,9 +73,14 @@ class OpenModel:
         return digest.hexdigest()
 
     def to_inputs(self, pixels: np.ndarray) -> np.ndarray:
-        """Pictures ``(B, H, W, C)`` in 0..255 as model inputs, in the model's channel order."""
-        inputs = self.preprocessing.apply(pixels)
-        return np.moveaxis(inputs, -1, 1) if self.image_input.channels_first else inputs
+        """Pictures ``(B, H, W, C)`` in 0..255 as model inputs, in the model's channel order.
+
+        Arrays for a model that takes no pictures are its inputs as they are.
+        """
+        if not self.image_input.is_picture:
+            return pixels
+        made = self.preprocessing.apply(pixels)
+        return np.moveaxis(made, -1, 1) if self.image_input.channels_first else made
 
 
 def open_model(card: ModelCard, *, top: bool = True, seed: int = 0) -> OpenModel:
@@ -97,10 +108,37 @@ def open_model(card: ModelCard, *, top: bool = True, seed: int = 0) -> OpenModel
         model = applications.build(card.application, top=top, seed=seed)
     else:
         model = build_model(card)
-    if not card.architecture.calls:
-        card.architecture = live_architecture(model)
     check_weights(card.reference, model)
-    return OpenModel(card, model, ModelReader(model))
+    specs, names = input_structure(card, model)
+    if not card.architecture.calls:
+        card.architecture = live_architecture(model, specs, names)
+    elif any(call.output_shape is None for call in card.architecture):
+        complete_shapes(card.architecture, model, specs, names)
+    notes, arrange = _arranged(card, specs, names)
+    return OpenModel(card, model, ModelReader(model, arrange), notes)
+
+
+def _arranged(card: ModelCard, specs: Any, names: Any) -> tuple[list[str], inputs.Arrange | None]:
+    """How the explained input joins the others, and what people must know of these."""
+    endpoints = card.architecture.inputs
+    given = card.given_inputs()
+    if isinstance(names, str):
+        return [], None
+    explained = endpoints[card.explained_input()]
+    constants, notes = {}, []
+    for endpoint in endpoints:
+        if endpoint is explained:
+            continue
+        label = inputs.label(endpoint)
+        constants[endpoint.name] = inputs.constant(endpoint, given.get(label))
+        notes.append(
+            f"input {label}: {given[label]}"
+            if label in given
+            else f"input {label}: zeros; give it with --input {label}=FILE.npy or a number"
+        )
+    if constants:
+        notes.insert(0, f"input {inputs.label(explained)} takes what is explained")
+    return notes, inputs.arranger(specs, names, explained.name, constants)
 
 
 def check_weights(reference: str, model: keras.Model) -> None:
@@ -131,6 +169,15 @@ def architecture_of_application(card: ModelCard) -> Architecture:
     return live_architecture(applications.build(bare))
 
 
-def live_architecture(model: keras.Model) -> Architecture:
-    """The graph of a model that is already open."""
-    return Architecture.from_config(json.loads(model.to_json()))
+def live_architecture(model: keras.Model, specs: Any = None, names: Any = None) -> Architecture:
+    """The graph of a model that is already open; of a subclassed one by tracing it."""
+    try:
+        architecture = Architecture.from_config(json.loads(model.to_json()))
+    except (NotImplementedError, TypeError, ValueError):
+        # A subclassed model need not describe itself.
+        architecture = Architecture("", "", is_graph=False)
+    if not architecture.is_graph and specs is not None:
+        return traced_architecture(model, specs, names)
+    if specs is not None and any(call.output_shape is None for call in architecture):
+        complete_shapes(architecture, model, specs, names)
+    return architecture

@@ -62,10 +62,13 @@ class ModelReader:
     ----------
     model
         Any Keras 3 model on the TensorFlow backend; it is never changed.
+    arrange
+        From the explained input to all that the model takes, where that is more than one tensor.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, arrange: Callable[[Any], Any] | None = None) -> None:
         self.model = model
+        self.arrange = arrange or (lambda inputs: inputs)
 
     def operation(self, path: str) -> Any:
         """The layer or operation at `path` (``base/conv1``).
@@ -96,7 +99,7 @@ class ModelReader:
         Parameters
         ----------
         inputs
-            The model's input, or its structure of inputs. With `stop`, any size that the layers
+            The explained input. With `stop`, any size that the layers
             up to the tapped ones accept.
         taps
             The layer calls whose outputs are wanted.
@@ -120,7 +123,7 @@ class ModelReader:
             if stop:
                 stack.enter_context(any_input_size(self.model))
             try:
-                outputs = keras.tree.flatten(self.model(inputs, training=False))
+                outputs = keras.tree.flatten(self.model(self.arrange(inputs), training=False))
             except _StopForward:
                 outputs = []
         for tap in taps:

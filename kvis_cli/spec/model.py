@@ -57,6 +57,13 @@ class ModelSpec(Spec):
         panel=MODEL,
         metavar="NAME",
     )
+    input: Assignments = option(
+        list,
+        "What goes into an input of a model with several: NAME=FILE.npy, NAME=0.5, or NAME=image "
+        "for the one that takes the pictures. The rest is zeros.",
+        panel=MODEL,
+        metavar="NAME=VALUE",
+    )
     custom_objects: Texts = option(
         list,
         "Register a class or function that the model needs: package.module:Name.",

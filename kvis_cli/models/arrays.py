@@ -1,0 +1,55 @@
+"""``.npy`` files as inputs: signals, volumes, tokens, or pictures already preprocessed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from kvis_cli.errors import InputError
+
+
+def load_array(path: Path) -> np.ndarray:
+    """The numbers of an ``.npy`` file; pickled objects are refused.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, holds no numbers, or numbers that are not finite.
+    """
+    try:
+        # A mapped file cannot declare more than it holds.
+        array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"'{path}' cannot be read as an array.", f"{reason}.") from None
+    if array.dtype.kind not in "biuf" or array.size == 0:
+        raise InputError(f"'{path}' holds no numbers.", f"It is of the type {array.dtype}.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"'{path}' holds numbers that are not finite.")
+    return array.astype(np.float32)
+
+
+def as_input(array: np.ndarray, shape: tuple[int | None, ...], path: Path) -> np.ndarray:
+    """`array` as one example of an input of `shape` (without the batch).
+
+    Raises
+    ------
+    InputError
+        With both shapes.
+    """
+    candidates = [array]
+    if array.ndim == len(shape) + 1 and array.shape[0] == 1:
+        candidates.append(array[0])
+    if array.ndim == len(shape) - 1:
+        candidates += [array[..., np.newaxis], array[np.newaxis]]
+    for candidate in candidates:
+        if candidate.ndim == len(shape) and all(
+            size is None or size == have for size, have in zip(shape, candidate.shape, strict=True)
+        ):
+            return candidate
+    wanted = "×".join("?" if size is None else str(size) for size in shape)
+    raise InputError(
+        f"'{path}' does not fit the model.",
+        f"It has the shape {'×'.join(map(str, array.shape))}; the model takes {wanted}.",
+    )
