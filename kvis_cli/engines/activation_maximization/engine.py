@@ -21,6 +21,7 @@ from kvis_cli.models.reading import ModelReader
 
 Progress = Callable[[int, int], None]
 Frames = Callable[[list[int], int, np.ndarray], None]
+Watch = Callable[[int, np.ndarray, np.ndarray, np.ndarray], None]
 GradientModifier = Callable[[Any], Any]
 
 # How often the loop looks whether every picture has come to rest: looking waits for the device.
@@ -152,6 +153,7 @@ class ActivationMaximizer:
         progress: Progress | None = None,
         frames: Frames | None = None,
         frames_every: int = 1,
+        watch: Watch | None = None,
     ) -> Maximized:
         """Optimise pictures.
 
@@ -170,6 +172,10 @@ class ActivationMaximizer:
         frames
             Called with the numbers of the pictures, the step and the pictures as they are: before
             the first step, every `frames_every` steps and after the last.
+        watch
+            Called after every step with its number from 0, the total and the unweighted losses
+            ``(B, 1 + losses)``, and the pictures and the gradient of their parameters, both as
+            before the step.
 
         Raises
         ------
@@ -197,7 +203,7 @@ class ActivationMaximizer:
 
             try:
                 parts.append(
-                    self._run(seeds, draws, chosen, size, steps, tell, frames, frames_every)
+                    self._run(seeds, draws, chosen, size, steps, tell, frames, frames_every, watch)
                 )
             except tf.errors.ResourceExhaustedError:
                 if size == 1:
@@ -221,6 +227,7 @@ class ActivationMaximizer:
         tell: Callable[[int], None],
         frames: Frames | None,
         frames_every: int,
+        watch: Watch | None,
     ) -> _Part:
         # The last batch is filled up, so that nothing is compiled anew.
         filled = rows + rows[-1:] * (size - len(rows))
@@ -231,10 +238,13 @@ class ActivationMaximizer:
         for step in range(steps):
             if frames is not None and step % frames_every == 0:
                 frames(rows, step, self._images(state.parameters)[: len(rows)])
-            state_list, seen = self._compiled(
+            before = state.parameters
+            state_list, seen, gradient = self._compiled(
                 _as_list(state), numbers, arguments, tf.constant(step, tf.int32)
             )
             state = _as_state(state_list)
+            if watch is not None:
+                watch(step, seen.numpy()[:, :-2], self._images(before), gradient.numpy())
             history.append(seen)
             taken = step + 1
             tell(taken)
@@ -348,7 +358,7 @@ class ActivationMaximizer:
 
     def _step(
         self, state_list: list[Any], draws: list[Any], arguments: list[dict[str, Any]], step: Any
-    ) -> tuple[list[Any], Any]:
+    ) -> tuple[list[Any], Any, Any]:
         state = _as_state(state_list)
         with backprop_modifier(self.backprop_modifier) as rectifiers:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -402,7 +412,7 @@ class ActivationMaximizer:
             ],
             axis=1,
         )
-        return _as_list(new), seen
+        return _as_list(new), seen, gradient
 
     def _terms(
         self, images: Any, draws: list[Any] | None, arguments: list[dict[str, Any]]

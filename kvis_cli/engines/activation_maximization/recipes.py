@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ class Recipe:
     Attributes
     ----------
     steps
-        How many.
+        How many, the warm-up included.
+    warm_up
+        So many of the first steps are plain gradient ascent on slightly blurred pixels. It finds
+        the colours and large shapes that Fourier coefficients, each with a pace of its own, can
+        miss: a rectified filter is blind where it does not respond at all.
     optimizer, rate
         Name and learning rate, relative to the range of the parameters.
     parametrization
@@ -52,6 +56,7 @@ class Recipe:
     """
 
     steps: int = 128
+    warm_up: int = 0
     optimizer: str = "adam"
     rate: float = 0.05
     parametrization: Literal["pixel", "fourier"] = "fourier"
@@ -87,7 +92,7 @@ PRESETS: dict[str, Recipe] = {
         rotate=10.0,
         patience=96,
     ),
-    "atlas": Recipe(steps=40, rate=0.05, jitter="3%"),
+    "atlas": Recipe(steps=40, warm_up=10, rate=0.1, decay=1.3, jitter="3%"),
     "chollet": Recipe(
         steps=40,
         optimizer="sgd",
@@ -112,6 +117,26 @@ PRESETS: dict[str, Recipe] = {
     ),
 }
 """By the values of ``--preset``."""
+
+
+def phases(recipe: Recipe) -> list[Recipe]:
+    """A recipe as recipes without warm-up, each of which starts from the pictures of the last."""
+    warm = min(recipe.warm_up, recipe.steps)
+    if not warm or recipe.parametrization == "pixel":
+        return [replace(recipe, warm_up=0)]
+    first = replace(
+        recipe,
+        steps=warm,
+        warm_up=0,
+        optimizer="sgd",
+        rate=0.05,
+        parametrization="pixel",
+        bound="clip",
+        blur=1.0,
+        patience=0,
+    )
+    rest = replace(recipe, steps=recipe.steps - warm, warm_up=0)
+    return [first, rest] if rest.steps else [first]
 
 
 def make_maximizer(

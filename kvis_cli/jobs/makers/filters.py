@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from kvis_cli.engines.activation_maximization.engine import Maximized
+from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer, Maximized
 from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization
-from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer
+from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer, phases
 from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.errors import ResultError, UsageError
 from kvis_cli.jobs.events import Listener
@@ -123,8 +123,62 @@ class FiltersMaker:
             )
 
     def _optimise(self, layer: _Layer, number: int, listener: Listener) -> _Found:
-        maximizer = make_maximizer(
-            self.recipe,
+        steps = phases(self.recipe)
+        maximizers = [self._maximizer(layer, recipe) for recipe in steps]
+        listener.stage(f"layer {layer.path}: {len(layer.filters)} filters")
+        batches = -(-len(layer.filters) // self.job.batch_size)
+        whole = self.recipe.steps * batches
+
+        def run(rows: list[int], attempt: int) -> Maximized:
+            layer.objective.goals = [goals[i] for i in rows]
+            keys = [(attempt, layer.filters[i]) for i in rows]
+            first = steps[0]
+            if attempt and not first.as_coded:
+                first = replace(first, start="spectrum")
+            images = self.canvas.start(first, self.shape, keys, self.job.seed)
+            before = number * whole
+            for phase, (recipe, maximizer) in enumerate(zip(steps, maximizers, strict=True)):
+
+                def progress(done: int, total: int, before: int = before) -> None:
+                    if not attempt:
+                        listener.progress(before + done, len(self.layers) * whole, "steps")
+
+                result = maximizer(
+                    images,
+                    [generator(self.job.seed, 1 + phase, *key) for key in keys],
+                    recipe.steps,
+                    batch_size=self.job.batch_size,
+                    progress=progress,
+                )
+                images = result.images
+                before += recipe.steps * batches
+            return result
+
+        goals = list(layer.objective.goals)
+        every = list(range(len(goals)))
+        result = run(every, 0)
+        images, dead = result.images.copy(), result.unmoved.copy()
+        scores = result.scores.copy()
+        warnings = [w for entry in result.warnings for w in entry]
+        for attempt in range(1, _TRIES):
+            again = [i for i in every if dead[i]]
+            if not again:
+                break
+            retried = run(again, attempt)
+            images[again], dead[again] = retried.images, retried.unmoved
+            scores[again] = retried.scores
+        pixels = self.canvas.to_pixels(images, self.recipe)
+        layer.objective.goals = goals
+        saved = maximizers[-1].measure(
+            self.canvas.from_pixels(pixels, self.recipe), self.job.batch_size
+        )
+        for note in maximizers[-1].notes:
+            listener.note(note)
+        return _Found(images, pixels, scores, saved, dead, warnings)
+
+    def _maximizer(self, layer: _Layer, recipe: Recipe) -> ActivationMaximizer:
+        return make_maximizer(
+            recipe,
             self.opened.reader,
             [(layer.objective, 1.0)],
             self.shape,
@@ -133,46 +187,6 @@ class FiltersMaker:
             gradient_modifier=self.modify,
             backprop_modifier=self.backprop,
         )
-        listener.stage(f"layer {layer.path}: {len(layer.filters)} filters")
-        layers = len(self.layers)
-
-        def progress(done: int, total: int) -> None:
-            listener.progress(number * total + done, layers * total, "steps")
-
-        def run(rows: list[int], recipe: Recipe, attempt: int) -> Maximized:
-            layer.objective.goals = [goals[i] for i in rows]
-            keys = [(attempt, layer.filters[i]) for i in rows]
-            return maximizer(
-                self.canvas.start(recipe, self.shape, keys, self.job.seed),
-                [generator(self.job.seed, 1, *key) for key in keys],
-                recipe.steps,
-                batch_size=self.job.batch_size,
-                progress=progress if attempt == 0 else None,
-            )
-
-        goals = list(layer.objective.goals)
-        every = list(range(len(goals)))
-        result = run(every, self.recipe, 0)
-        images, dead = result.images.copy(), result.unmoved.copy()
-        scores = result.scores.copy()
-        warnings = [w for entry in result.warnings for w in entry]
-        for attempt in range(1, _TRIES):
-            again = [i for i in every if dead[i]]
-            if not again:
-                break
-            recipe = self.recipe
-            if not recipe.as_coded:
-                recipe = replace(recipe, start="spectrum")
-            # Filled up to the compiled batch size by repetition.
-            retried = run(again, recipe, attempt)
-            images[again], dead[again] = retried.images, retried.unmoved
-            scores[again] = retried.scores
-        pixels = self.canvas.to_pixels(images, self.recipe)
-        layer.objective.goals = goals
-        saved = maximizer.measure(self.canvas.from_pixels(pixels, self.recipe), self.job.batch_size)
-        for note in maximizer.notes:
-            listener.note(note)
-        return _Found(images, pixels, scores, saved, dead, warnings)
 
     def _order(self, scores: np.ndarray, dead: np.ndarray) -> list[int]:
         if self.task.sort == "index":

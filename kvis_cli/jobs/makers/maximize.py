@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer, Maximized
 from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization, Goal
-from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer
+from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer, phases
 from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.errors import InputError, UsageError
 from kvis_cli.explanation import Target
@@ -71,7 +71,14 @@ class MaximizeMaker:
         self.canvas = Canvas.of(opened)
         self.modify, self.backprop = check_modifiers(task)
         stages = parse_stages(task.stages) if task.stages else [{}]
-        self.recipes = [recipe_of(task, self.canvas, _typed(stage)) for stage in stages]
+        whole = [recipe_of(task, self.canvas, _typed(stage)) for stage in stages]
+        if task.layer is not None and task.tv is None and task.preset == "quality":
+            # Activations of inner layers have no common scale that smoothness could be weighed by.
+            whole = [
+                replace(r, tv=0.0) if "tv" not in s else r
+                for r, s in zip(whole, stages, strict=True)
+            ]
+        self.recipes = [phase for recipe in whole for phase in phases(recipe)]
         self.tap: Tap | None = None
         self.layer = ""
         if task.layer is not None:
