@@ -26,6 +26,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "methods",
         "What --method can name: what each method shows, its paper and its cost.",
     ),
+    "run": (
+        "run",
+        "Do a whole job: models × images × methods, resumable, with a report.",
+    ),
+    "init": (
+        "init",
+        "Write a commented job file to start from, with the models and images that are there.",
+    ),
+    "schema": (
+        "schema",
+        "The JSON Schema of job files, from which editors complete and check.",
+    ),
+    "report": ("report", "Make reports of finished runs from their manifest alone."),
+    "merge": ("merge", "Join the shards of a job into one result folder."),
     "layers": (
         "layers",
         "What is inside a model: its layers, shapes and parameters, without starting TensorFlow.",

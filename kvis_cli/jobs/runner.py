@@ -14,13 +14,14 @@ from kvis_cli import __version__
 from kvis_cli.errors import ExitCode, KvisError, OutputError, UsageError
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.plan import Plan, Shard, Task, make_chunks, make_plan
+from kvis_cli.jobs.resume import read_finished
 from kvis_cli.jobs.sheets import write_sheets
-from kvis_cli.jobs.store import MANIFEST, RUN, Journal, ResultStore, Row, read_rows
+from kvis_cli.jobs.store import RUN, Journal, ResultStore, Row
 from kvis_cli.jobs.tensorflow import check_device, start
 from kvis_cli.models.card import ModelCard, read_card
 from kvis_cli.models.files import check_safe
-from kvis_cli.spec.job import JobSpec
 from kvis_cli.models.trust import check_code
+from kvis_cli.spec.job import JobSpec
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 # Images that a worker gets at once: few enough to share out, many enough to overlap well.
@@ -70,6 +71,10 @@ class Outcome:
         How many tasks had been done before.
     distrusted
         Results with a warning, of tasks that are strict about it.
+    folder
+        Where the results are.
+    changed
+        Whether there was anything to do.
     """
 
     written: list[Path] = field(default_factory=list)
@@ -77,6 +82,8 @@ class Outcome:
     rows: list[Row] = field(default_factory=list)
     skipped: int = 0
     distrusted: int = 0
+    folder: Path = Path()
+    changed: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
@@ -146,10 +153,11 @@ class Run:
         # The folder is tried before TensorFlow is: nobody waits 10 s to hear that it is read-only.
         folder = result_folder(self.job, self.options.shard)
         self.store = ResultStore(folder, self._origin(), metadata=keep)
+        self.outcome.folder = folder
         self.journal = Journal(folder)
         unfinished = self.journal.path.exists()
         others, todo = self._resume()
-        changed = bool(todo) or unfinished or self.options.clean_stale
+        self.outcome.changed = bool(todo) or unfinished or self.options.clean_stale
         left = Counter(self.plan.models[self.ids[i].model].spec.path for i in todo)
         self.outcome.skipped = len(self.ids) - len(todo)
         self.listener.planned(left, self.outcome.skipped)
@@ -157,7 +165,7 @@ class Run:
             if todo:
                 self._compute(todo, cards)
         finally:
-            if changed and (self.done_rows or self.failed_rows or others):
+            if self.outcome.changed and (self.done_rows or self.failed_rows or others):
                 self._finish(others, todo, time.monotonic() - began)
         if self._disk_error is not None:
             raise self._disk_error
@@ -172,6 +180,7 @@ class Run:
                 if card.file is not None:
                     # Again on opening, at no cost; the first time is cheaper without TensorFlow.
                     check_safe(card.file.path)
+                check_code(card)
             except KvisError as error:
                 if isinstance(error, UsageError) or len(self.plan.models) == 1:
                     raise
@@ -179,29 +188,14 @@ class Run:
 
     def _resume(self) -> tuple[list[Row], list[str]]:
         """What stays of earlier runs, and the ids of what is to do."""
-        manifest = read_rows(self.store.folder / MANIFEST)
-                check_code(card)
-        journal, begun = self.journal.read()
-        fresh = {row.get("file") for rows in journal.values() for row in rows}
-        found: dict[str, list[Row]] = {}
-        for row in manifest:
-            # A run that was cut short may have replaced pictures without a word in its journal.
-            doubtful = str(row.get("file")).startswith(begun) if begun else False
-            if row.get("status") != "failed" and not doubtful and row.get("file") not in fresh:
-                found.setdefault(str(row.get("task")), []).append(row)
-        found |= journal
-        whole = {
-            i: rows
-            for i, rows in found.items()
-            if rows and len(rows) == rows[0].get("of") and all(map(self.store.exists, rows))
-        }
+        finished = read_finished(self.store.folder)
         if self.options.resume:
-            self.done_rows = {i: whole.pop(i) for i in self.ids if i in whole}
+            self.done_rows = finished.take(self.ids)
         todo = self._with_shared_scales([i for i in self.ids if i not in self.done_rows])
         for i in todo:
             self.done_rows.pop(i, None)
-            whole.pop(i, None)
-        others = [row for rows in whole.values() for row in rows]
+            finished.rows.pop(i, None)
+        others = [row for rows in finished.rows.values() for row in rows]
         if self.options.clean_stale:
             self._clean(others)
             others = []
@@ -265,7 +259,8 @@ class Run:
     def done(self, task: Task, rows: list[Row]) -> None:
         if task.id in self.done_rows:
             return
-        rows = [{**row, "of": len(rows)} for row in rows]
+        entry = self.plan.labels[task.entry]
+        rows = [{**row, "of": len(rows), "entry": entry} for row in rows]
         try:
             self.journal.add(task.id, rows)
         except OutputError as error:

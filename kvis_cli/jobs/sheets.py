@@ -67,7 +67,7 @@ def _pictures(plan: Plan, tasks: list[Task], rows: Mapping[str, list[Row]]) -> d
         methods = methods_of(plan.job.tasks[task.entry])
         for row in rows.get(task.id, []):
             assert task.image is not None
-            place = int(row.get("place", 0)), methods.index(task.method)
+            place = min(row.get("places") or [0]), methods.index(task.method)
             found.setdefault(task.image, []).append((place, row))
     return {
         image: [row for _, row in sorted(pairs, key=lambda pair: pair[0])]
@@ -80,7 +80,8 @@ def _sheet(
 ) -> Sheet:
     everything = [row for rows in pictures.values() for row in rows]
     limits = [row["limit"] for row in everything if row.get("limit") is not None]
-    shared = spec.scale == "shared" and limits
+    # Methods measure in different units: one bar cannot stand for several.
+    shared = spec.scale == "shared" and limits and len({r.get("method") for r in everything}) == 1
     kind: MapKind = "signed" if everything[0].get("map") == "signed" else "heatmap"
     style = style_of(spec, kind)
 

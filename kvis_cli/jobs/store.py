@@ -124,12 +124,6 @@ class ResultStore:
         text = "".join(json.dumps(row, sort_keys=True, allow_nan=False) + "\n" for row in ordered)
         write_bytes_atomic(self.folder / MANIFEST, text.encode())
 
-    def exists(self, row: Row) -> bool:
-        """Whether the files of a row are there."""
-        return all(
-            (self.folder / str(row[key])).is_file() for key in ("file", "raw") if row.get(key)
-        )
-
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of a manifest; none where there is no file. A line cut short is left out."""

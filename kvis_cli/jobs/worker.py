@@ -6,7 +6,7 @@ The same code serves a single command in its own process and the worker processe
 from __future__ import annotations
 
 import gc
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -188,7 +188,7 @@ class Worker:
             rows.append(
                 {
                     "task": task.id,
-                    "place": len(rows),
+                    "places": [len(rows)],
                     **model_row(chunk, opened),
                     "method": chunk.spec.kind,
                     **made.about,
@@ -317,7 +317,13 @@ class ChunkRun:
         top: list[tuple[str, float]],
         writer: PictureWriter,
     ) -> None:
-        # Where top1 is also asked for by name, one picture is both.
+        # Which picture of its task it is: where top1 is also asked for by name, one is two.
+        places: dict[tuple[str, ...], list[int]] = {}
+        counts: Counter[str] = Counter()
+        for e in explanations:
+            owner = self._owner(prepared.source, e).id
+            places.setdefault(_key(e), []).append(counts[owner])
+            counts[owner] += 1
         explanations = list({_key(e): e for e in reversed(explanations)}.values())[::-1]
         owners = [self._owner(prepared.source, e) for e in explanations]
         for task in prepared.source.tasks:
@@ -325,7 +331,6 @@ class ChunkRun:
             self.waiting[task.id] = owners.count(task)
             if not self.waiting[task.id]:
                 self._finish(task)
-        places = dict.fromkeys(self.tasks, 0)
         for explanation, task in zip(explanations, owners, strict=True):
             for warning in explanation.warnings:
                 self.listener.warn(
@@ -338,8 +343,7 @@ class ChunkRun:
                 self.cautioned.add((explanation.method, caution))
                 self.listener.warn(f"{explanation.method}: {caution}")
             about = self._about(prepared, explanation, top)
-            about |= {"task": task.id, "place": places[task.id]}
-            places[task.id] += 1
+            about |= {"task": task.id, "places": places[_key(explanation)]}
             item = Item(
                 explanation,
                 prepared.photo.path,
@@ -413,6 +417,9 @@ class ChunkRun:
             photo = read_photo(source.image.source.path)
             height, width = photo.pixels.shape[:2]
             region = region_of(source.image.source, height, width)
+            if is_array(photo.path) or not size.is_picture:
+                made, place = array_input(photo.path, self.opened, height, width)
+                return Prepared(source, photo, made, place, region)
             array, placement = fit_photo(photo.pixels, size.height, size.width, size.channels, fit)
             return Prepared(source, photo, array, placement, region)
 

@@ -1,0 +1,66 @@
+"""``kvis merge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kvis_cli.cli.shared import Traceback, exit_codes
+
+
+def merge(
+    out: Annotated[Path, typer.Argument(help="Folder of the joined results.", metavar="DIR")],
+    shards: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of the shards. (default: DIR/shard-*)", metavar="SHARD…"),
+    ] = None,
+    *,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Join what is there, though shards are missing.")
+    ] = False,
+    move: Annotated[
+        bool, typer.Option("--move", help="Move the pictures instead of copying them.")
+    ] = False,
+    report: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--report", help="Reports to write: html, json, junit, markdown.", metavar="FORMAT"
+        ),
+    ] = None,
+    traceback: Traceback = False,
+) -> None:
+    """Join the shards of a job into one result folder.
+
+    Reports that the job asks for are written, and those of --report.
+
+    Examples:
+
+      kvis merge kvis-out
+
+      kvis merge joined shard-0/ shard-1/ shard-2/ --report html
+    """
+    with exit_codes(traceback):
+        import json
+
+        from kvis_cli.errors import UnknownNameError
+        from kvis_cli.jobs.merge import merge_shards
+        from kvis_cli.jobs.store import RUN
+        from kvis_cli.report import FILES, write_animations, write_report
+        from kvis_cli.spec.fields import as_list
+
+        asked = as_list(report or [])
+        for name in asked:
+            if name not in FILES:
+                raise UnknownNameError.of("report", name, FILES)
+        for path in merge_shards(out, shards or (), partial=partial, move=move):
+            typer.echo(path)
+        run = json.loads((out / RUN).read_text("utf-8"))
+        for name in dict.fromkeys([*run["spec"].get("report", []), *asked]):
+            typer.echo(write_report(out, name))
+        if run["spec"].get("gif"):
+            for path in write_animations(out):
+                typer.echo(path)
+        if run["failures"]:
+            raise typer.Exit(1)

@@ -1,0 +1,60 @@
+"""``kvis report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kvis_cli.cli.shared import Traceback, exit_codes
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Result folder of a run.", metavar="DIR")],
+    *,
+    format: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="html, json, junit or markdown; several are allowed. (default: html)",
+            metavar="NAME",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file to write, for a single format."),
+    ] = None,
+    gif: Annotated[
+        bool,
+        typer.Option("--gif", help="Also write an animation over the models for every image."),
+    ] = False,
+    traceback: Traceback = False,
+) -> None:
+    """Make reports of finished runs from their manifest alone.
+
+    Examples:
+
+      kvis report kvis-out
+
+      kvis report kvis-out --format junit,markdown
+
+      kvis report kvis-out --gif
+    """
+    with exit_codes(traceback):
+        from kvis_cli.errors import UnknownNameError, UsageError
+        from kvis_cli.report import FILES, write_animations, write_report
+        from kvis_cli.spec.fields import as_list
+
+        names = list(dict.fromkeys(as_list(format or ["html"])))
+        for name in names:
+            if name not in FILES:
+                raise UnknownNameError.of("format", name, FILES)
+        if out is not None and len(names) > 1:
+            raise UsageError("--out names one file.", f"There are {len(names)} formats.")
+        for name in names:
+            typer.echo(write_report(folder, name, out))
+        if gif:
+            for path in write_animations(folder):
+                typer.echo(path)

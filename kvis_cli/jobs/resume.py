@@ -1,0 +1,52 @@
+"""What a result folder holds already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kvis_cli.jobs.store import MANIFEST, Journal, Row, read_rows
+
+
+@dataclass
+class Finished:
+    """Tasks whose pictures are all there.
+
+    Attributes
+    ----------
+    rows
+        Task id -> its rows of the manifest.
+    interrupted
+        Whether the last run into the folder did not come to its end.
+    """
+
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def take(self, ids: Iterable[str]) -> dict[str, list[Row]]:
+        """Remove and return what is there of `ids`."""
+        return {i: self.rows.pop(i) for i in ids if i in self.rows}
+
+
+def read_finished(folder: Path) -> Finished:
+    """Read the manifest and, after a run that was cut short, its journal."""
+    journal = Journal(folder)
+    tasks, begun = journal.read()
+    fresh = {row.get("file") for rows in tasks.values() for row in rows}
+    found: dict[str, list[Row]] = {}
+    for row in read_rows(folder / MANIFEST):
+        # A run that was cut short may have replaced pictures without a word in its journal.
+        doubtful = str(row.get("file")).startswith(begun) if begun else False
+        if row.get("status") != "failed" and not doubtful and row.get("file") not in fresh:
+            found.setdefault(str(row.get("task")), []).append(row)
+    found |= tasks
+    whole = {i: rows for i, rows in found.items() if _complete(folder, rows)}
+    return Finished(whole, journal.path.exists())
+
+
+def _complete(folder: Path, rows: list[Row]) -> bool:
+    if not rows or len(rows) != rows[0].get("of"):
+        return False
+    names = [str(row[key]) for row in rows for key in ("file", "raw") if row.get(key)]
+    return all((folder / name).is_file() for name in names)

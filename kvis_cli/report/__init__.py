@@ -1,0 +1,37 @@
+"""Reports of finished runs, from their manifest alone. Nothing here imports TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kvis_cli.jobs.events import Listener
+from kvis_cli.report.animations import write_animations
+from kvis_cli.report.write import FILES, write_report
+
+
+def finish_reports(
+    folder: Path, formats: Sequence[str], gif: bool, changed: bool, listener: Listener
+) -> list[Path]:
+    """Write what a job asks for at its end; nothing where nothing has changed since.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    formats
+        Keys of `FILES`.
+    gif
+        Whether to make animations over the models.
+    changed
+        Whether the run did anything.
+    listener
+        Hears of the files.
+    """
+    missing = [name for name in formats if changed or not (folder / FILES[name]).is_file()]
+    written = [write_report(folder, name) for name in missing]
+    if gif and changed:
+        written += write_animations(folder)
+    for path in written:
+        listener.wrote(path)
+    return written

@@ -1,0 +1,121 @@
+"""A finished run as reports see it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kvis_cli.errors import InputError
+from kvis_cli.jobs.photos import natural_key
+from kvis_cli.jobs.resume import read_finished
+from kvis_cli.jobs.store import MANIFEST, RUN, Row, read_rows
+
+Group = tuple[str, str, str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The contents of a result folder.
+
+    Attributes
+    ----------
+    folder
+        The folder.
+    about
+        ``run.json``; empty where a run was cut short before it was written.
+    rows
+        Pictures that are there, by model, image and method.
+    failures
+        Tasks that failed.
+    """
+
+    folder: Path
+    about: dict[str, Any]
+    rows: list[Row]
+    failures: list[Row]
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Model names: in the job's order, then the others in natural order."""
+        named = [str(m["name"]) for m in self.about.get("models", [])]
+        seen = {model_of(row) for row in (*self.rows, *self.failures)}
+        rest = sorted(seen - set(named), key=lambda name: natural_key(Path(name)))
+        return [name for name in named if name in seen] + rest
+
+    @cached_property
+    def images(self) -> dict[str, str]:
+        """Image name -> path, in the job's order, then the others."""
+        rows = [row for row in (*self.rows, *self.failures) if row.get("image_name")]
+        seen = {str(row["image_name"]): str(row["image"]) for row in rows}
+        named = [str(i["name"]) for i in self.about.get("images", [])]
+        order = [n for n in named if n in seen] + sorted(set(seen) - set(named))
+        return {name: seen[name] for name in order}
+
+    @cached_property
+    def groups(self) -> dict[Group, dict[str, Row]]:
+        """The same question asked of every model: group -> model name -> row."""
+        found: dict[Group, dict[str, Row]] = {}
+        for row in self.rows:
+            for place in row.get("places") or [0]:
+                key = (
+                    str(row.get("image_name", "")),
+                    str(row.get("kind", "")),
+                    str(row.get("method", "")),
+                    str(row.get("variant", "")),
+                    # Models of one job may call their layers differently.
+                    str(row.get("entry", "")),
+                    int(place),
+                )
+                found.setdefault(key, {})[model_of(row)] = row
+        return found
+
+    @property
+    def warned(self) -> list[Row]:
+        """Pictures to be believed only with care."""
+        return [row for row in self.rows if row.get("warnings")]
+
+
+def model_of(row: Row) -> str:
+    """The model's name within its run."""
+    return str(row.get("model_name") or Path(str(row.get("model", ""))).stem)
+
+
+def load_run(folder: Path) -> Run:
+    """Read a result folder.
+
+    Raises
+    ------
+    InputError
+        When it holds no results.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder '{folder}'.")
+    finished = read_finished(folder)
+    manifest = read_rows(folder / MANIFEST)
+    if not manifest and not finished.rows:
+        raise InputError(
+            f"'{folder}' holds no results.", f"There is no {MANIFEST} in it.", "Run a job first."
+        )
+    try:
+        about = json.loads((folder / RUN).read_text("utf-8"))
+    except (OSError, ValueError):
+        about = {}
+    rows = [row for rows in finished.rows.values() for row in rows]
+    run = Run(folder, about if isinstance(about, dict) else {}, rows, [])
+    models = {name: i for i, name in enumerate(run.models)}
+    images = {name: i for i, name in enumerate(run.images)}
+
+    def place(row: Row) -> tuple[int, int, str, list[int]]:
+        return (
+            images.get(str(row.get("image_name", "")), -1),
+            models[model_of(row)],
+            str(row.get("method", "")),
+            row.get("places") or [0],
+        )
+
+    failed = [r for r in manifest if r.get("status") == "failed"]
+    failed = [r for r in failed if r.get("task") not in finished.rows]
+    return Run(folder, run.about, sorted(rows, key=place), failed)
