@@ -132,9 +132,15 @@ def main() -> int:
 
 def _explainer(opened):
     from kvis_cli.jobs.explainers import EXPLAINERS
-    from kvis_cli.spec.cam import CamSpec
+    from kvis_cli.spec.build import build_job
 
-    return EXPLAINERS["cam"](opened, CamSpec.model_validate({"class": "7", "layer": LAYER}))
+    job = build_job(
+        {
+            "models": [{"path": opened.card.reference}],
+            "tasks": [{"cam": {"class": "7", "layer": LAYER}}],
+        }
+    )
+    return EXPLAINERS["cam"](opened, job.tasks[0], job)
 
 
 def _peers(report: Report, path: Path, inputs: np.ndarray, ours: float) -> None:

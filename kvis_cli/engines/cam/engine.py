@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvis_cli.engines.backprop_modifiers import backprop_modifier
 from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod, Readings
 from kvis_cli.engines.cam.objective import Scored
 from kvis_cli.engines.cam.reduction import REDUCTIONS
@@ -116,6 +117,15 @@ class CamEngine:
 
         Last the gradients of the contrasts with similar classes, where a method wants them.
         """
+        with backprop_modifier(self.settings.backprop) as rectifiers:
+            found = self._plain_gradients(inputs, weights, ranks)
+        if self.settings.backprop is not None:
+            rectifiers.finish(found[1].scores)
+        return found
+
+    def _plain_gradients(
+        self, inputs: Any, weights: Any, ranks: Any
+    ) -> tuple[list[Any], Scored, list[Any], list[Any]]:
         objective = self.settings.objective
         taps = [layer.tap for layer in self.layers]
         contrast = any(method.contrast for method in self.methods.values())
@@ -148,6 +158,8 @@ class CamEngine:
                     "Choose another --layer or --output.",
                 )
             last = [layer.channels_last(gradient) for gradient in gradients]
+            if self.settings.gradient_modifier is not None:
+                last = [self.settings.gradient_modifier(gradient) for gradient in last]
             found.append(self.settings.sign * tf.stack(last, axis=1))
         return found
 

@@ -29,8 +29,7 @@ class ScoreCam(PerturbationCam):
     def _weights_function(self, layer: CamLayer) -> Any:
         def ask(image: Any, maps: Any, channels: Any, scores: Any, units: Any) -> Any:
             masks = self._masks(tf.gather(maps, channels, axis=-1), image)
-            inputs = image[tf.newaxis] * tf.cast(masks, image.dtype)
-            scored = self._scored(inputs, units)
+            scored = self._scored(image[tf.newaxis] * tf.cast(masks, image.dtype), units)
             self._rises = scored.activation not in _PROBABILITIES or self.settings.decrease
             return scored.scores if self._rises else self._probabilities(scored.outputs, units)
 
@@ -54,28 +53,43 @@ class ScoreCam(PerturbationCam):
         return tf.matmul(outputs, units, transpose_b=True)
 
     def _masks(self, maps: Any, image: Any) -> Any:
-        """``(C, *input space, 1)`` of feature maps ``(*space, C)``, for a broadcast product."""
+        """Of feature maps ``(*space, C)``, masks ``(C, …)`` that broadcast against the image."""
         axes = list(range(maps.shape.rank - 1))
         low = tf.reduce_min(maps, axis=axes, keepdims=True)
         extent = tf.reduce_max(maps, axis=axes, keepdims=True) - low
         scaled = tf.where(extent > 0.0, (maps - low) / tf.where(extent > 0.0, extent, 1.0), 0.0)
-        first = self.settings.channel_axis == 1
-        size = tf.shape(image)[1:] if first else tf.shape(image)[:-1]
-        large = enlarged(tf.transpose(scaled, [len(axes), *axes]), size)
-        return large[:, tf.newaxis] if first else large[..., tf.newaxis]
+        scaled = tf.transpose(scaled, [len(axes), *axes])
+        if self.settings.channel_axis == 1:
+            return enlarged(scaled, tf.shape(image)[1:])[:, tf.newaxis]
+        # Channels as part of the last axis: a product that repeats an inner axis is slow.
+        large = enlarged(scaled, tf.shape(image)[:-1], image.shape[-1])
+        return tf.reshape(large, tf.concat([[-1], tf.shape(image)], axis=0))
 
 
-def enlarged(maps: Any, size: Any) -> Any:
-    """Maps ``(C, *space)`` at another size, linear with half-pixel centres."""
+def enlarged(maps: Any, size: Any, repeat: int = 1) -> Any:
+    """Maps ``(C, *space)`` at another size, linear with half-pixel centres, borders repeated.
+
+    As one matrix product per axis, the last axis first while the maps are still small. `repeat`
+    gives every position of the last axis that many times.
+    """
     rank = maps.shape.rank - 1
-    if rank == 2:
-        return tf.image.resize(maps[..., tf.newaxis], size)[..., 0]
-    # One axis after the other: a sequence, or a volume slice by slice.
-    for axis in range(1, rank + 1):
-        last = tf.experimental.numpy.moveaxis(maps, axis, -1)
-        shape = tf.shape(last)
-        rows = tf.reshape(last, [1, -1, shape[-1], 1])
-        wide = tf.image.resize(rows, tf.stack([tf.shape(rows)[1], size[axis - 1]]))
-        last = tf.reshape(wide, tf.concat([shape[:-1], size[axis - 1 : axis]], axis=0))
-        maps = tf.experimental.numpy.moveaxis(last, -1, axis)
+    for axis in range(rank, 0, -1):
+        matrix = _interpolation(tf.shape(maps)[axis], size[axis - 1])
+        if axis == rank:
+            matrix = tf.repeat(matrix, repeat, axis=0)
+            maps = tf.tensordot(maps, matrix, [[axis], [1]])
+        elif axis == rank - 1:
+            maps = tf.matmul(matrix, maps)
+        else:
+            turned = tf.tensordot(maps, matrix, [[axis], [1]])
+            order = [*range(axis), rank, *range(axis, rank)]
+            maps = tf.transpose(turned, order)
     return maps
+
+
+def _interpolation(count: Any, wanted: Any) -> Any:
+    """``(wanted, count)``: what each of `count` cells gives to each of `wanted` positions."""
+    before, after = tf.cast(count, tf.float32), tf.cast(wanted, tf.float32)
+    centres = (tf.range(after) + 0.5) * before / after - 0.5
+    centres = tf.clip_by_value(centres, 0.0, before - 1.0)
+    return tf.nn.relu(1.0 - tf.abs(centres[:, tf.newaxis] - tf.range(before)))

@@ -52,6 +52,11 @@ class CamSettings:
         What is explained.
     decrease
         Explain what lowers the score: the sign of every gradient and weight is turned.
+    gradient_modifier
+        Applied to the gradient of each target ``(B, *space, K)`` before anything else.
+    backprop
+        Backward rule of the rectifiers between the layers and the score: a name of
+        `kvis_cli.engines.backprop_modifiers` or a rule of one's own.
     eigen_smooth
         Reduce weighted feature maps to their first principal component instead of their sum.
     noise_samples
@@ -70,6 +75,8 @@ class CamSettings:
 
     objective: Objective = field(default_factory=Objective)
     decrease: bool = False
+    gradient_modifier: Callable[[Any], Any] | None = None
+    backprop: Any = None
     eigen_smooth: bool = False
     noise_samples: int = 0
     noise: float = 0.15
