@@ -142,7 +142,7 @@ function gallery() {
       const own = part.map((p, i) => [p, i]).filter(([p]) => p.image === image);
       sections.push(make("h3", {}, image < 0 ? "Made from models alone" : data.images[image].name));
       sections.push(make("div", { class: "cards" }, ...own.map(([p, i]) =>
-        card(found, i, [data.models.length > 1 ? data.models[p.model].name : "", label(p)]
+        card(found, i, [data.models.length > 1 ? data.models[p.model].short : "", label(p)]
           .filter(Boolean).join(" · ")))));
     }
     $("g-cards").replaceChildren(...sections);
@@ -157,7 +157,7 @@ function gallery() {
 
 const warned = data.pictures.filter((p) => p.warnings.length);
 $("w-cards").replaceChildren(...warned.slice(0, 24).map((p, i) =>
-  card(warned, i, [data.models[p.model].name, p.imageName, label(p)].filter(Boolean).join(" · "))));
+  card(warned, i, [data.models[p.model].short, p.imageName, label(p)].filter(Boolean).join(" · "))));
 compare();
 gallery();
 document.documentElement.setAttribute("data-ready", "");

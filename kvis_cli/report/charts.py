@@ -58,8 +58,9 @@ def curve(
         parts.append(f'<line class="rule" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{at}" dy="4" text-anchor="end">{value:.3g}</text>')
     every = max(1, math.ceil(len(ticks) / 8))
+    labels = short_names(ticks)
     for i in range(0, len(ticks), every):
-        label = escape(_short(ticks, i))
+        label = escape(labels[i][:14])
         anchor = "start" if i == 0 else "end" if i == len(ticks) - 1 else "middle"
         parts.append(
             f'<text x="{x(i):.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{label}</text>'
@@ -93,14 +94,13 @@ def curve(
     return "".join(parts) + f'<div class="legend">{legend}</div>'
 
 
-def _short(ticks: Sequence[str], index: int) -> str:
-    """A tick without what all of them share at the beginning and the end."""
-    if len(ticks) < 2:
-        return ticks[index][:18]
-    start = len(_common(ticks))
-    end = len(_common([tick[::-1] for tick in ticks]))
-    text = ticks[index]
-    return text[start : len(text) - end if end else None][:14] or text[-14:]
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names without what all of them share at the beginning and the end."""
+    if len(names) < 2:
+        return list(names)
+    start = len(_common(names))
+    end = len(_common([name[::-1] for name in names]))
+    return [name[start : len(name) - end] or name for name in names]
 
 
 def _common(texts: Sequence[str]) -> str:

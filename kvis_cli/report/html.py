@@ -18,7 +18,7 @@ from PIL import Image
 from kvis_cli.errors import KvisError
 from kvis_cli.jobs.photos import read_photo
 from kvis_cli.jobs.store import Row
-from kvis_cli.report.charts import curve
+from kvis_cli.report.charts import curve, short_names
 from kvis_cli.report.data import Group, Run, model_of
 from kvis_cli.report.summary import mean, reasons, summarise
 
@@ -104,10 +104,17 @@ def _data(run: Run, sources: Sequence[str | None], photos: Sequence[str | None])
         if len(by_model) > 1:
             found = [index[id(by_model[n])] if n in by_model else None for n in run.models]
             groups.append(
-                {"image": images.get(key[0], -1), "name": _question(key), "pictures": found}
+                {
+                    "image": images.get(key[0], -1),
+                    "name": _question(key, by_model),
+                    "pictures": found,
+                }
             )
     return {
-        "models": [{"name": name} for name in run.models],
+        "models": [
+            {"name": name, "short": short}
+            for name, short in zip(run.models, short_names(run.models), strict=True)
+        ],
         "images": [
             {"name": name, "path": path, "photo": photo}
             for (name, path), photo in zip(run.images.items(), photos, strict=True)
@@ -124,9 +131,12 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _question(key: Group) -> str:
+def _question(key: Group, by_model: dict[str, Row]) -> str:
+    """What was asked of all models; a class that differs between them has only its number."""
     _, kind, method, variant, entry, place = key
-    parts = [method or kind, variant, entry if entry != kind else "", f"#{place + 1}"]
+    targets = {str(row.get("target", "")) for row in by_model.values()}
+    target = targets.pop() if len(targets) == 1 else f"class #{place + 1}"
+    parts = [method or kind, variant, entry if entry != kind else "", target]
     return " · ".join(part for part in parts if part)
 
 
@@ -193,14 +203,14 @@ def _charts(run: Run) -> str:
     for (image, *_, place), by_model in run.groups.items():
         rows = [by_model.get(name) for name in run.models]
         targets = {row["target"] for row in rows if row and row.get("target")}
-        name = f"{image}: {targets.pop()}" if len(targets) == 1 else f"{image}: #{place + 1}"
+        name = f"{image}: {targets.pop()}" if len(targets) == 1 else f"{image}: class #{place + 1}"
         scores.setdefault(name, [_score(row) for row in rows])
     probability = all(v is None or 0 <= v <= 1 for line in scores.values() for v in line)
     what = "probability" if probability else "score"
     charts = [
         _chart(
             f"Target {what}",
-            "What each image's target gets from each model; #1 is the model's own first class.",
+            "What each image's target gets from each model; #1 is the first class asked for.",
             curve(scores, run.models, **({"low": 0, "high": 1} if probability else {})),
         )
     ]
