@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kvis_cli.engines.saliency import SALIENCY_METHODS
 from kvis_cli.render.png import read_metadata
 
 
@@ -276,3 +277,49 @@ def test_guided_reaches_every_rectifier_of_real_models(kvis, real_data, tmp_path
     )
     plain, guided = plain / plain.max(), guided / guided.max()
     assert np.abs(plain - guided).max() > 0.1
+
+
+REAL = {
+    "models/mobilenet_v1_025_224.keras": "photos/cat.jpg",
+    "models/mobilenet_v1_025_224.h5": "photos/cat.jpg",
+    "models/squeezenet_v10_227.keras": "photos/cat.jpg",
+    "models/resnet8_cifar10_keras24.h5": "photos/cat.jpg",
+    "models/person_mobilenet_96_keras24.h5": "photos/faces.jpg",
+    "models/teachable_machine_waste.h5": "photos/cat.jpg",
+    "models/steering_keras12.h5": "photos/road_left.png",
+    "checkpoints/fer2013_mini_XCEPTION.00-0.47.hdf5": "photos/faces.jpg",
+    "checkpoints/fer2013_mini_XCEPTION.102-0.66.hdf5": "photos/faces.jpg",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REAL)
+def test_every_method_on_every_real_model(kvis, real_data, tmp_path, name):
+    command = ["saliency", real_data / name, real_data / REAL[name], "--samples", "4", "--steps",
+               "4", "--patch", "32", "-o", tmp_path, "-m", ",".join(SALIENCY_METHODS)]  # fmt: skip
+    if "steering" in name:
+        command += ["--replace-layer", "lambda_1=rescaling:scale=0.00784313725,offset=-1"]
+    written = files(kvis(*command))
+    assert len(written) == len(SALIENCY_METHODS)
+    for about in rows(tmp_path).values():
+        assert about["max"] > 0, about["method"]
+
+
+def test_h5_and_keras_files_of_one_model_give_one_map(kvis, real_data, tmp_path):
+    maps = []
+    for suffix in (".keras", ".h5"):
+        model = real_data / "models" / f"mobilenet_v1_025_224{suffix}"
+        out = tmp_path / suffix
+        files(kvis("saliency", model, real_data / "photos" / "cat.jpg", "--raw", "-o", out))
+        maps.append(np.load(next(out.glob("*.npz")))["map"])
+    np.testing.assert_allclose(maps[0], maps[1], atol=1e-6 * maps[0].max())
+
+
+@pytest.mark.slow
+def test_integrated_gradients_of_a_real_model_are_complete(kvis, real_data, tmp_path):
+    photos = [real_data / "photos" / f"{n}.jpg" for n in ("cat", "ouzel1", "goldfish")]
+    files(
+        kvis("saliency", real_data / "models" / "mobilenet_v1_025_224.keras", *photos, "-m",
+             "integrated_gradients", "--steps", "256", "-o", tmp_path)
+    )  # fmt: skip
+    assert all(about["completeness_gap"] < 0.02 for about in rows(tmp_path).values())

@@ -558,3 +558,18 @@ def test_smoothing_keeps_constants_and_spreads_a_point_as_a_gaussian(sigma):
     at = np.arange(41) - 20
     expected = np.exp(-0.5 * (at[:, None] ** 2 + at[None] ** 2) / sigma**2)
     np.testing.assert_allclose(spread, expected / expected.sum(), atol=2e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nested_and_sequential_twins_give_the_same_map(tf, model, inputs, method):
+    import keras
+
+    inner = keras.Sequential([keras.Input((12, 10, 3)), *model.layers[1:4]])
+    nested = keras.Sequential([keras.Input((12, 10, 3)), inner, *model.layers[4:]])
+    sequential = keras.Sequential(model.layers)
+    values = [
+        engine(m, [method])(inputs, *targets(3, 4)).maps[0].values
+        for m in (model, nested, sequential)
+    ]
+    close(values[1], values[0], 1e-6)
+    close(values[2], values[0], 1e-6)

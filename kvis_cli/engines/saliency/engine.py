@@ -184,6 +184,9 @@ class SaliencyEngine:
         weights, ranks
             ``(B, T, units)`` and ``(B, T)`` as from `kvis_cli.models.targets.encode`.
         """
+        if self.wrt is None:
+            # Points between and around inputs are real numbers; the model rounds them itself.
+            inputs = np.asarray(inputs, np.float32)
         given = (tf.constant(inputs), tf.constant(weights), tf.constant(ranks))
         if self._first is not None:
             scores, resolved, outputs, *point = self._first.run_explain(*given)

@@ -14,6 +14,7 @@ from kvis_cli.explanation import Explanation, Target
 from kvis_cli.jobs.explainers.base import Explained, map_warnings, probability, resolved_units
 from kvis_cli.jobs.explainers.cam_objective import filter_targets
 from kvis_cli.models import autolayer
+from kvis_cli.models.architecture import LayerCall
 from kvis_cli.models.fingerprint import guess_preprocessing
 from kvis_cli.models.opening import OpenModel
 from kvis_cli.models.reading import Tap
@@ -50,8 +51,8 @@ class SaliencyExplainer:
         else:
             self.units = self.head.units
             self.requests = parse_classes(task.class_, self.head, task.contrast)
-        low, high = opened.preprocessing.input_range()
-        self.channel_axis: int = 1 if opened.image_input.channels_first else -1
+        wrt = self._wrt()
+        self.channel_axis = _channel_axis(opened, wrt)
         self.engine = SaliencyEngine(
             opened.reader,
             task.method,
@@ -59,8 +60,8 @@ class SaliencyExplainer:
             channels=task.channels,
             backprop=task.backprop,
             settings=SaliencySettings(
-                low=low,
-                high=high,
+                low=self._input_range()[0],
+                high=self._input_range()[1],
                 channel_axis=self.channel_axis,
                 samples=task.samples,
                 noise=task.noise,
@@ -75,7 +76,7 @@ class SaliencyExplainer:
             output=opened.card.output_index(),
             layer=layer,
             channels_first=first,
-            wrt=self._wrt(),
+            wrt=Tap(wrt.layer_path, wrt.call) if wrt else None,
         )
         self.activation = opened.card.final_activation()
         if not self.filters:
@@ -106,14 +107,14 @@ class SaliencyExplainer:
         request = self.requests[t]
         units = request.units if request.rank is None else resolved_units(batch.weights[i, t])
         raw = shown.values[i, t]
-        if raw.ndim == 3 and self.channel_axis == 1:
+        if self._kept(shown) and self.channel_axis == 1:
             raw = np.moveaxis(raw, 0, -1)
         if self.task.smooth:
-            raw = smooth(raw, self.task.smooth, (0, 1))
+            raw = smooth(raw, self.task.smooth, tuple(range(raw.ndim - self._kept(shown))))
         kind: Literal["signed", "heatmap"] = "signed" if shown.signed else "heatmap"
         extras: dict[str, Any] = {name: float(v[i, t]) for name, v in shown.extras.items()}
         extras["modifier"] = shown.modifier
-        extras["channels"] = self.task.channels
+        extras["channels"] = "keep" if self._kept(shown) else self.task.channels
         caution = "; ".join(self._cautions(shown))
         if caution:
             extras["caution"] = caution
@@ -136,6 +137,11 @@ class SaliencyExplainer:
             warnings=tuple(warnings),
             variant=self._variant(shown),
         )
+
+    def _kept(self, shown: SaliencyMap) -> bool:
+        """Whether the map still has its channels."""
+        keep = self.task.channels == "keep" and self.channel_axis is not None
+        return keep and shown.method.gradient
 
     def _target(self, units: tuple[tuple[int, float], ...]) -> Target:
         if self.filters:
@@ -198,6 +204,8 @@ class SaliencyExplainer:
 
     def _input_warnings(self, values: np.ndarray) -> list[str]:
         """Whether an input leaves the range that the model is known to expect."""
+        if not self.opened.image_input.is_picture:
+            return []
         calls = self.opened.card.architecture.calls
         known = guess_preprocessing([(c.class_name, c.name) for c in calls])
         if not known.certain or known.preprocessing == self.opened.preprocessing:
@@ -213,12 +221,29 @@ class SaliencyExplainer:
             f"({known.preprocessing.name}, {known.reason})"
         ]
 
-    def _wrt(self) -> Tap | None:
+    def _input_range(self) -> tuple[Any, Any]:
+        """The inputs of black and white; signals and other arrays are taken to lie in 0..1."""
+        if not self.opened.image_input.is_picture:
+            return 0.0, 1.0
+        return self.opened.preprocessing.input_range()
+
+    def _wrt(self) -> LayerCall | None:
         if not self.task.wrt:
             return None
         card = self.opened.card
-        call = autolayer.resolve(card.architecture, self.task.wrt, model=card.reference)
-        return Tap(call.layer_path, call.call)
+        return autolayer.resolve(card.architecture, self.task.wrt, model=card.reference)
+
+
+def _channel_axis(opened: OpenModel, wrt: LayerCall | None) -> int | None:
+    """Where the channels are of what gradients are taken with respect to; None for a table."""
+    if wrt is not None:
+        if wrt.output_shape is None or len(wrt.output_shape) < 3:
+            return None
+        return 1 if wrt.channels_first else -1
+    image = opened.image_input
+    if not image.is_picture:
+        return -1 if len(image.shape) > 1 else None
+    return 1 if image.channels_first else -1
 
 
 def _constant(raw: np.ndarray) -> list[str]:
