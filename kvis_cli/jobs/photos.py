@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kvis_cli.errors import InputError, UsageError, close_matches
+from kvis_cli.models.arrays import load_array
+from kvis_cli.render.arrays import picture_of
 
 SUFFIXES = frozenset(
     {".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
@@ -98,11 +100,15 @@ def _missing(path: Path, reference: str) -> UsageError:
 def read_photo(path: Path) -> Photo:
     """Decode a picture, turned upright by its EXIF orientation, transparency over white.
 
+    An ``.npy`` array is drawn: a signal as curves, a volume as its slices.
+
     Raises
     ------
     InputError
         For a file that is empty, truncated, no picture, or larger than 200 million pixels.
     """
+    if path.suffix.lower() == ".npy":
+        return Photo(path, picture_of(load_array(path)))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kvis_cli.errors import KvisError, OutputError, ResultError, UsageError
+from kvis_cli.jobs.arrays import array_input, is_array
 from kvis_cli.jobs.attention import entropy, region_numbers, region_of
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.faults import inject

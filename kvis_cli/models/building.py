@@ -21,7 +21,7 @@ from kvis_cli.models.card import ModelCard
 from kvis_cli.models.files import check_safe, stored_weights
 from kvis_cli.models.replacing import parse_replacement
 from kvis_cli.models.trust import check_code
-from kvis_cli.models.upgrade import iterate_layers
+from kvis_cli.models.upgrade import FUNCTIONAL, iterate_layers
 from kvis_cli.models.upgrade_objects import legacy_objects
 from kvis_cli.models.upgrade_weights import legacy_arrays
 
@@ -175,6 +175,11 @@ def _from_config(card: ModelCard, objects: dict[str, Any]) -> keras.Model:
     _check_replacements(card)
     config = copy.deepcopy(card.config)
     config.pop("compile_config", None)
+    # The config of an HDF5 file names no module for the model itself.
+    if config["class_name"] in ("Functional", "Model"):
+        config.update(FUNCTIONAL)
+    elif config["class_name"] == "Sequential":
+        config.setdefault("module", "keras")
     for _, layer in iterate_layers(config):
         if layer.get("class_name") in objects:
             # HDF5 files name no module: Keras then asks for the registered name alone.

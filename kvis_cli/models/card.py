@@ -325,8 +325,11 @@ def _is_open_sequential(architecture: Architecture) -> bool:
 
 
 def _channels_first(architecture: Architecture, shape: tuple[int | None, ...]) -> bool:
+    colours = (1, 3, 4)
+    if (shape[1] in colours) != (shape[3] in colours):
+        return shape[1] in colours
     for call in architecture.calls:
         stated = call.config.get("data_format")
         if stated in ("channels_first", "channels_last"):
             return bool(stated == "channels_first")
-    return shape[1] in (1, 3) and shape[3] not in (1, 3, 4)
+    return False

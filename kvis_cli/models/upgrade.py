@@ -93,7 +93,7 @@ MODULES = (
     "regularizers",
 )  # fmt: skip
 _KERAS_ROOTS = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
-_FUNCTIONAL = {
+FUNCTIONAL = {
     "module": "keras.src.models.functional",
     "class_name": "Functional",
     "registered_name": "Functional",
@@ -312,7 +312,7 @@ class _Upgrade:
         config["layers"] = [self._in_graph(inner) for inner in config["layers"]]
         build = layer.pop("build_config", None)
         if functional:
-            layer.update(_FUNCTIONAL)
+            layer.update(FUNCTIONAL)
         else:
             if isinstance(build, dict) and isinstance(build.get("input_shape"), list):
                 config.setdefault("build_input_shape", build["input_shape"])

@@ -1,0 +1,110 @@
+"""Signals, volumes and other arrays as pictures, and maps over them in the same places."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from kvis_cli.render.resize import resize_map
+
+# A curve's picture, height × width in pixels.
+CURVE = (240, 640)
+# The least size of a slice in a montage, and of a picture made from an array.
+SLICE = 96
+INKS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (140, 86, 75))
+# More columns than this are no channels of a signal but the width of a grey picture.
+MAX_CHANNELS = 16
+
+
+def picture_of(array: np.ndarray) -> np.ndarray:
+    """An array as something to look at, uint8 RGB.
+
+    Parameters
+    ----------
+    array
+        ``(T,)`` or ``(T, C)``: curves, one for each channel, first step at the left.
+        ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``: a picture, its values stretched to 0..255.
+        ``(D, H, W, C)``: its slices side by side, read like text.
+    """
+    array = np.asarray(array, np.float32)
+    while array.ndim > 1 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim == 1 or (array.ndim == 2 and array.shape[1] <= MAX_CHANNELS):
+        return _curves(array.reshape(len(array), -1))
+    if array.ndim == 2:
+        array = array[..., np.newaxis]
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[-1] not in (1, 3, 4):
+        array = np.moveaxis(array, 0, -1)
+    grey = _stretched(array)
+    if array.ndim == 3:
+        return _larger(grey)
+    return _montage(np.stack([_larger(part) for part in grey]))
+
+
+def map_over(raw: np.ndarray, shape: tuple[int, ...], height: int, width: int) -> np.ndarray:
+    """A map over an array of `shape` where `picture_of` draws what it lies on.
+
+    Parameters
+    ----------
+    raw
+        ``(t,)``, ``(h, w)`` or ``(d, h, w)``.
+    shape
+        Of the array, without the batch.
+    height, width
+        Of the picture.
+    """
+    if raw.ndim == 1:
+        return resize_map(np.repeat(raw[np.newaxis], 2, 0), (height, width))
+    if raw.ndim == 2:
+        return resize_map(raw, (height, width))
+    depth = shape[0]
+    columns = _columns(depth)
+    cell = (height // -(-depth // columns), width // columns)
+    # Each slice of the array gets the nearest slices of the map, blended.
+    flat = raw.reshape(raw.shape[0], -1)
+    slices = resize_map(flat, (depth, flat.shape[1])).reshape(depth, *raw.shape[1:])
+    return _montage(np.stack([resize_map(part, cell) for part in slices]))
+
+
+def _columns(count: int) -> int:
+    return int(np.ceil(np.sqrt(count)))
+
+
+def _montage(parts: np.ndarray) -> np.ndarray:
+    columns = _columns(len(parts))
+    rows = -(-len(parts) // columns)
+    height, width = parts.shape[1:3]
+    sheet = np.zeros((rows * height, columns * width, *parts.shape[3:]), parts.dtype)
+    for number, part in enumerate(parts):
+        top, left = number // columns * height, number % columns * width
+        sheet[top : top + height, left : left + width] = part
+    return sheet
+
+
+def _stretched(array: np.ndarray) -> np.ndarray:
+    low, high = float(array.min()), float(array.max())
+    unit = (array - low) / (high - low) if high > low else np.zeros_like(array)
+    pixels = np.round(255 * unit).astype(np.uint8)
+    if pixels.shape[-1] != 3:
+        pixels = np.repeat(pixels[..., :1], 3, axis=-1)
+    return pixels
+
+
+def _larger(pixels: np.ndarray) -> np.ndarray:
+    factor = -(-SLICE // min(pixels.shape[:2]))
+    return np.repeat(np.repeat(pixels, factor, 0), factor, 1)
+
+
+def _curves(values: np.ndarray) -> np.ndarray:
+    height, width = CURVE
+    image = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(image)
+    low, high = float(values.min()), float(values.max())
+    span = (high - low) or 1.0
+    margin = 12
+    x = (np.arange(len(values)) + 0.5) * width / len(values)
+    y = height - margin - (values - low) / span * (height - 2 * margin)
+    for channel in range(values.shape[1] - 1, -1, -1):
+        points = list(zip(x.tolist(), y[:, channel].tolist(), strict=True))
+        draw.line(points, fill=INKS[channel % len(INKS)], width=2)
+    return np.asarray(image)
