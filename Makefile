@@ -36,9 +36,10 @@ $(READY): $(VENV)/.installed
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/kvis cam sample_models/shapes.keras sample_models/images --class top1 --grid --out $(OUT)
+	$(BIN)/kvis run configs/demo.yaml --out $(OUT)
 	@echo
-	@echo "Pictures: $(OUT)/grid.png and, one by one, $(OUT)/*.png"
+	@echo "Report:   $(OUT)/report.html"
+	@echo "Pictures: $(OUT)/shapes/grid-cam.png and, one by one, $(OUT)/*/*.png"
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow and not conformance"

@@ -19,7 +19,7 @@ from kvis_cli.spec.job import JobSpec, TaskSpec
 from kvis_cli.spec.model import ModelSpec
 
 # Fields that say which pictures a task has, or how they are collected, but not what one shows.
-_NOT_CONTENT = {"method", "grid", "metadata"}
+_NOT_CONTENT = {"method", "metadata", "strict"}
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,8 @@ def _tasks(plan: Plan) -> Iterator[Task]:
     ]
     everything = hash_of([(i.sha256, i.source.classes) for i in plan.images])
     settings = [
-        spec.model_dump(mode="json", by_alias=True, exclude=_NOT_CONTENT) for spec in job.tasks
+        spec.model_dump(mode="json", by_alias=True, exclude=_not_content(spec))
+        for spec in job.tasks
     ]
     for m, model in enumerate(plan.models):
         about_model = hash_of(model.sha256, model_settings(model.spec), job.seed)
@@ -217,6 +218,11 @@ def _tasks(plan: Plan) -> Iterator[Task]:
                 for i, image in enumerate(plan.images):
                     identity = (common, image.sha256, image.source.classes, regions[i])
                     yield Task(hash_of(*identity, folder, image.name), m, e, i, method)
+
+
+def _not_content(spec: TaskSpec) -> set[str]:
+    # The sheet of pictures that are there anyway; an atlas is itself a grid.
+    return _NOT_CONTENT | ({"grid"} if spec.needs_images else set())
 
 
 def _in_shard(plan: Plan, task: Task, shard: Shard) -> bool:
