@@ -36,10 +36,11 @@ $(READY): $(VENV)/.installed
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/kvis run configs/demo.yaml --out $(OUT)
+	$(BIN)/kvis run configs/demo.yaml --out $(OUT) > /dev/null
 	@echo
+	@echo "Sheets:   $(OUT)/shapes/grid-cam.png, $(OUT)/shapes_shortcut/grid-cam.png"
 	@echo "Report:   $(OUT)/report.html"
-	@echo "Pictures: $(OUT)/shapes/grid-cam.png and, one by one, $(OUT)/*/*.png"
+	@echo "Pictures: $$(find $(OUT) -name '*.png' | wc -l) PNG files below $(OUT)/"
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow and not conformance"
