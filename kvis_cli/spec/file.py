@@ -14,9 +14,9 @@ from kvis_cli.models.applications import parse_reference
 from kvis_cli.spec.build import describe
 from kvis_cli.spec.fields import Spec, flag_of
 from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
-from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.job import TASK_KINDS, JobSpec
 from kvis_cli.spec.model import ModelSpec
-from kvis_cli.spec.yaml import Document, load_document
+from kvis_cli.spec.yaml import Document, Place, load_document
 
 AnySpec = TypeVar("AnySpec", bound=Spec)
 
@@ -71,21 +71,30 @@ def read_job(path: Path, overrides: Mapping[str, Any] | None = None) -> JobSpec:
         raise SpecError("; ".join(describe(e, True) for e in error.errors()) + ".") from None
 
 
-def _place(document: Document, location: tuple[Any, ...]) -> tuple[int, int]:
-    """Where an error stands: its location has steps that the file has not, and the reverse."""
-    found: tuple[Any, ...] = ()
-    for step in location:
-        if (*found, step) in document.places:
-            found = (*found, step)
-            continue
-        # `- cam: {…}`: the task's kind is a key in the file and not in the location.
-        inner = [
-            p for p in document.places if len(p) == len(found) + 2 and p[: len(found)] == found
-        ]
-        below = [p for p in inner if p[-1] == step]
-        if len(below) == 1:
-            found = below[0]
-    return document.places.get(found, (1, 1))
+def _place(document: Document, location: tuple[Any, ...]) -> Place:
+    """Where an error stands."""
+    return document.places.get(_written(document, (), location), (1, 1))
+
+
+def _written(
+    document: Document, found: tuple[Any, ...], location: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """The longest path in the file that an error's location means.
+
+    A location has steps that the file has not (which form of an image it is), and the file has
+    one that a location has not (the task's kind in ``- cam: {…}``).
+    """
+    if not location:
+        return found
+    step, rest = location[0], location[1:]
+    candidates = [_written(document, found, rest)]
+    if (*found, step) in document.places:
+        candidates.append(_written(document, (*found, step), rest))
+    elif len(found) == 2 and found[0] == "tasks":
+        inner = [(*found, kind, step) for kind in TASK_KINDS]
+        candidates += [_written(document, p, rest) for p in inner if p in document.places]
+    # The last step is what the error is about.
+    return max(candidates, key=lambda path: (path[-1:] == location[-1:], len(path)))
 
 
 def _resolved(job: JobSpec, folder: Path) -> JobSpec:
