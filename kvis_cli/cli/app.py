@@ -44,6 +44,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "layers",
         "What is inside a model: its layers, shapes and parameters, without starting TensorFlow.",
     ),
+    "convert": (
+        "convert",
+        "Write an old or odd model as a .keras file of Keras 3, checked by its predictions.",
+    ),
+    "init-sidecar": (
+        "init_sidecar",
+        "Write model.kvis.yaml beside a model: its preprocessing, labels and layer, to be edited.",
+    ),
     "devices": ("devices", "What --device can name on this machine."),
     "doctor": (
         "doctor",

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from kvis_cli.cli.console import ConsoleListener, make_console, print_table
+from kvis_cli.cli.options import with_options
 from kvis_cli.cli.shared import Json, Traceback, exit_codes
+from kvis_cli.spec.model import ModelSpec
+
+if TYPE_CHECKING:
+    from kvis_cli.models.card import ModelCard
 
 
+@with_options(ModelSpec)
 def layers(
-    model: Annotated[str, typer.Argument(help="Model file (.keras, .h5, .hdf5).")],
+    model: Annotated[str, typer.Argument(help="Model file, or keras.applications name.")],
     *,
+    given: dict[type, dict[str, Any]],
     json: Json = False,
     traceback: Traceback = False,
 ) -> None:
     """What is inside a model: its layers, shapes and parameters, without starting TensorFlow.
 
     The path is what --layer takes. Layers marked with ● can be read by `kvis cam`; the one marked
-    with ★ is what --layer auto takes.
+    with ★ is what --layer auto takes. What would be changed in an old file, or refused, is said
+    below.
 
     Examples:
 
@@ -30,15 +38,22 @@ def layers(
       kvis layers model.h5 --json
     """
     with exit_codes(traceback):
-        document = describe_model(model)
+        document = describe_model(model, **given[ModelSpec])
         if json:
             ConsoleListener().print_json(document)
         else:
             _print_table(document)
 
 
-def describe_model(model: str) -> dict[str, Any]:
+def describe_model(model: str, **given: Any) -> dict[str, Any]:
     """The layers of a model as plain JSON values.
+
+    Parameters
+    ----------
+    model
+        File or application name.
+    given
+        Options of `ModelSpec`, keys as in a job file.
 
     Raises
     ------
@@ -47,26 +62,18 @@ def describe_model(model: str) -> dict[str, Any]:
     UsageError
         For an application name, whose architecture only Keras knows.
     """
-    from kvis_cli.errors import KvisError, UsageError
+    from kvis_cli.errors import KvisError
     from kvis_cli.models.autolayer import cam_candidates
-    from kvis_cli.models.card import read_card
-    from kvis_cli.spec.model import ModelSpec
+    from kvis_cli.models.trust import check_code
+    from kvis_cli.spec.build import build_model_spec
 
-    card = read_card(ModelSpec(path=model))
-    if card.application is not None:
-        from kvis_cli.jobs.tensorflow import import_tensorflow
-
-        import_tensorflow()
-        from kvis_cli.models.opening import architecture_of_application
-
-        card.architecture = architecture_of_application(card)
+    card = _card_with_layers(build_model_spec({"path": model, **given}))
     architecture = card.architecture
-    if not architecture.is_graph:
-        raise UsageError(
-            f"The layers of {model} are not in its file.",
-            f"It is a subclassed model ({architecture.class_name}): only its code knows them.",
-            "Open it with --custom-objects package.module:Name in `kvis cam`.",
-        )
+    refusal = ""
+    try:
+        check_code(card)
+    except KvisError as error:
+        refusal = str(error)
     candidates = {call.path for call in cam_candidates(architecture)}
     try:
         auto, reason = card.cam_layer("auto")
@@ -102,8 +109,41 @@ def describe_model(model: str) -> dict[str, Any]:
         "cam_layer": auto.path if auto else None,
         "cam_layer_reason": reason,
         "upgrades": card.changes,
+        "refused": refusal,
         "layers": rows,
     }
+
+
+def _card_with_layers(spec: ModelSpec) -> ModelCard:
+    """The card; of a model whose file does not say its layers, after opening it."""
+    from kvis_cli.errors import UsageError
+    from kvis_cli.models.card import read_card
+
+    card = read_card(spec)
+    if card.architecture.is_graph and card.architecture.calls:
+        return card
+    if card.application is None and not (spec.custom_objects or spec.trust or spec.arch):
+        if card.file is not None and card.file.format == "savedmodel":
+            raise UsageError(
+                f"The layers of {card.reference} are not to be seen.",
+                "A SavedModel holds compiled functions, not Keras layers.",
+                "`kvis saliency` explains it by the gradients of its input; `kvis cam` needs the "
+                "Keras model that it was exported from.",
+            )
+        raise UsageError(
+            f"The layers of {card.reference} are not in its file.",
+            f"It is a subclassed model ({card.architecture.class_name}): only its code knows them.",
+            "Give its class: --custom-objects package.module:Name.",
+        )
+    from kvis_cli.jobs.tensorflow import import_tensorflow
+
+    import_tensorflow()
+    from kvis_cli.models.opening import architecture_of_application, open_model
+
+    if card.application is not None:
+        card.architecture = architecture_of_application(card)
+        return card
+    return open_model(card).card
 
 
 def _print_table(document: dict[str, Any]) -> None:
@@ -144,6 +184,8 @@ def _print_table(document: dict[str, Any]) -> None:
         console.print(f"★ {document['cam_layer']}: {document['cam_layer_reason']}")
     for change in document["upgrades"]:
         console.print(f"would be upgraded: {change}")
+    if document["refused"]:
+        console.print(f"would be refused: {document['refused']}")
 
 
 def shape_text(shape: Any) -> str:

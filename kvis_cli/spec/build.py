@@ -37,6 +37,20 @@ def build_job(values: Mapping[str, Any], *, as_flags: bool = False) -> JobSpec:
         raise SpecError("; ".join(problems) + ".", "", "") from None
 
 
+def build_model_spec(values: Mapping[str, Any]) -> ModelSpec:
+    """Validate the options of one model, given as flags.
+
+    Raises
+    ------
+    SpecError
+        With every mistake in one message.
+    """
+    try:
+        return ModelSpec.model_validate(dict(values))
+    except ValidationError as error:
+        raise SpecError("; ".join(describe(e, True) for e in error.errors()) + ".") from None
+
+
 def describe(error: ErrorDetails, as_flags: bool) -> str:
     """One validation error in words."""
     location = [str(part) for part in error["loc"] if not isinstance(part, int)]

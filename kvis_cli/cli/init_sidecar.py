@@ -1,0 +1,43 @@
+"""``kvis init-sidecar``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from kvis_cli.cli.console import ConsoleListener
+from kvis_cli.cli.options import with_options
+from kvis_cli.cli.shared import Quiet, Traceback, exit_codes
+from kvis_cli.spec.model import ModelSpec
+
+
+@with_options(ModelSpec)
+def init_sidecar(
+    model: Annotated[str, typer.Argument(help="Model file.")],
+    *,
+    given: dict[type, dict[str, Any]],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a sidecar that is there.")
+    ] = False,
+    quiet: Quiet = False,
+    traceback: Traceback = False,
+) -> None:
+    """Write model.kvis.yaml beside a model: its preprocessing, labels and layer, to be edited.
+
+    What is given as an option is written down; the rest is what kvis would choose, with the reason.
+    Every command reads the file from then on.
+
+    Examples:
+
+      kvis init-sidecar model.h5
+
+      kvis init-sidecar model.h5 --preprocess signed --labels classes.txt
+    """
+    with exit_codes(traceback):
+        from kvis_cli.models.card import read_card
+        from kvis_cli.models.sidecar_writing import write_sidecar
+        from kvis_cli.spec.build import build_model_spec
+
+        card = read_card(build_model_spec({"path": model, **given[ModelSpec]}))
+        ConsoleListener(quiet=quiet).wrote(write_sidecar(card, force=force))
