@@ -142,7 +142,8 @@ class PictureWriter:
             box = hot_box(raw, (height, width), style.level)
             item.about["box"] = box and list(box)
             picture = draw_box(picture, box) if box else picture
-        if explanation.warnings:
+        if explanation.warnings and not style.scaled(raw).blank:
+            # Why a map is blank is already said in it.
             picture = with_note(picture, explanation.warnings[0])
         path = self.store.write_picture(item.path(self.store), picture, item.about)
         if self.spec.raw:

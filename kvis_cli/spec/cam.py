@@ -49,9 +49,10 @@ class CamSpec(ExplainSpec):
         panel=TARGET,
         metavar="REGION",
     )
-    direction: Literal["increase", "decrease"] = option(
+    direction: Literal["increase", "decrease", "maintain"] = option(
         "increase",
-        "Show what raises the score, or what lowers it (counterfactual).",
+        "Show what raises the score, what lowers it (counterfactual), or what it hardly reacts to "
+        "(maintain).",
         panel=TARGET,
     )
     aug_smooth: bool = option(

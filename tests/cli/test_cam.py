@@ -144,6 +144,8 @@ def test_methods_that_do_not_fit_are_refused(cam, tmp_path, tf):
     import keras
 
     assert "Did you mean 'gradcam'" in cam("-m", "gradcm", code=2)
+    for name in ("eigencam", "fullgrad"):
+        assert "no direction" in cam("-m", name, "--direction", "decrease", code=2)
     inputs = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(3, 3, activation="relu", name="maps")(inputs)
     x = keras.layers.Flatten()(x)

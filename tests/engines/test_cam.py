@@ -238,7 +238,7 @@ def test_contrast_is_the_difference_of_the_gradients(tf, lib, net, batch):
 
 
 def test_decrease_turns_the_gradient_and_keeps_the_score(tf, lib, net, batch):
-    found = engine_of(lib, net, methods=["gradcam", "layercam"], decrease=True)(
+    found = engine_of(lib, net, methods=["gradcam", "layercam"], direction="decrease")(
         batch, *classes([3], 4)
     )
     features, gradient, logits = independent(tf, net, "second", batch, 3)
@@ -247,6 +247,18 @@ def test_decrease_turns_the_gradient_and_keeps_the_score(tf, lib, net, batch):
         for i in range(4):
             wanted = LITERALS[name](features[i], -gradient[i])
             np.testing.assert_allclose(found.maps["second", name][i, 0], wanted, atol=1e-5)
+
+
+def test_maintain_weighs_channels_by_the_inverse_of_their_mean_gradient(tf, lib, net, batch):
+    found = engine_of(lib, net, direction="maintain")(batch, *classes([3, 1], 4))
+    for t, target in enumerate((3, 1)):
+        features, gradient, _ = independent(tf, net, "second", batch, target)
+        for i in range(4):
+            size = np.abs(gradient[i].mean((0, 1)))
+            # Nine channels: five per cent of them is none, so the smallest is the floor.
+            wanted = relu(combine(1 / size, features[i]))
+            got = found.maps["second", "gradcam"][i, t]
+            np.testing.assert_allclose(got, wanted, rtol=1e-3)
 
 
 @pytest.mark.parametrize("size", [1e-20, 1e15, 1e30])

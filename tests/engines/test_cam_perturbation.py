@@ -111,18 +111,18 @@ def test_score_cam_is_its_formula(lib, net, batch):
             np.testing.assert_allclose(found.maps["maps", "scorecam"][i, t], wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("decrease", [False, True])
-def test_score_cam_without_probabilities_uses_the_rise_above_blank(lib, net, batch, decrease):
+@pytest.mark.parametrize("direction", ["increase", "decrease"])
+def test_score_cam_without_probabilities_uses_the_rise_above_blank(lib, net, batch, direction):
     keras = lib.keras
     model = keras.Model(net.inputs, net.layers[-2].output)
-    found = lib(model, "scorecam", decrease=decrease)(batch, *classes([3], 3, 6))
+    found = lib(model, "scorecam", direction=direction)(batch, *classes([3], 3, 6))
     maps = keras.Model(net.inputs, net.get_layer("maps").output).predict(batch, verbose=0)
     blank = model.predict(np.zeros_like(batch[:1]), verbose=0)[0, 3]
     for i in range(3):
         inputs = np.stack([masked(batch[i], maps[i, ..., k]) for k in range(5)])
         # A rectified output is a score of its own.
         rise = model.predict(inputs, verbose=0)[:, 3] - blank
-        wanted = combine(-rise if decrease else rise, maps[i])
+        wanted = combine(-rise if direction == "decrease" else rise, maps[i])
         np.testing.assert_allclose(found.maps["maps", "scorecam"][i, 0], wanted, atol=1e-5)
 
 

@@ -160,7 +160,7 @@ class CamEngine:
             last = [layer.channels_last(gradient) for gradient in gradients]
             if self.settings.gradient_modifier is not None:
                 last = [self.settings.gradient_modifier(gradient) for gradient in last]
-            found.append(self.settings.sign * tf.stack(last, axis=1))
+            found.append(self.settings.directed(tf.stack(last, axis=1)))
         return found
 
     def _noisy(

@@ -54,12 +54,13 @@ class GuidedGradCam:
     def _guided(self, inputs: Any, weights: Any) -> Any:
         """``(B, T, *space)``: the largest magnitude of the guided gradient over the channels."""
         objective = self.settings.objective
+        sign = -1.0 if self.settings.direction == "decrease" else 1.0
         with backprop_modifier("guided") as rectifiers:
             with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
                 tape.watch(inputs)
                 forward = self.reader.forward(inputs, objective.taps)
                 scored = objective(forward, weights, tf.fill(tf.shape(weights)[:2], -1))
-                targets = tf.unstack(self.settings.sign * scored.scores, axis=1)
+                targets = tf.unstack(sign * scored.scores, axis=1)
             gradients = [tape.gradient(target, inputs) for target in targets]
         if any(gradient is None for gradient in gradients):
             raise UsageError(

@@ -87,6 +87,8 @@ class CamMethod:
         Whether it is a map of a chosen layer.
     needs_linear_head
         Whether it is defined only where global average pooling and one Dense layer follow.
+    directed
+        Whether it tells what raises the score from what lowers it.
     percentile
         Where the palette ends: maps of fine lines have a few extreme pixels.
     """
@@ -105,6 +107,7 @@ class CamMethod:
     at_input: bool = False
     reads_layer: bool = True
     needs_linear_head: bool = False
+    directed: bool = True
     percentile: float | None = None
 
     @property
@@ -233,7 +236,7 @@ def elementwise(r: Readings) -> Any:
 
 @weighting(
     "eigencam", "Muhammad & Yeasin 2020, arXiv:2008.00299", "1 forward, shared",
-    gradient=False, reduction="eigen",
+    gradient=False, reduction="eigen", directed=False,
 )  # fmt: skip
 def eigencam(r: Readings) -> Any:
     """What the layer responds to most, whatever the class.
@@ -312,7 +315,7 @@ def ablationcam(*arguments: Any) -> CamEngineLike:
 
 @engine(
     "fullgrad", "Srinivas & Fleuret 2019, arXiv:1905.00780",
-    "1 forward + 1 backward to the input", at_input=True, reads_layer=False,
+    "1 forward + 1 backward to the input", at_input=True, reads_layer=False, directed=False,
 )  # fmt: skip
 def fullgrad(*arguments: Any) -> CamEngineLike:
     """Input gradient and the gradients of all biases, which together account for the score.

@@ -60,7 +60,8 @@ class PerturbationCam:
                 found = self._channel_weights(
                     number, inputs[i], features[number][i], chosen[number][i], scores[i], units[i]
                 )
-                of_layer.append(self._combine(features[number][i], chosen[number][i], found))
+                directed = self.settings.directed(tf.transpose(found)[tf.newaxis])[0]
+                of_layer.append(self._combine(features[number][i], chosen[number][i], directed))
             maps[str(layer), self.name] = np.stack(of_layer)
         return CamBatch(maps, scores.numpy(), units.numpy(), outputs.numpy())
 
@@ -101,7 +102,7 @@ class PerturbationCam:
         for portion, missing in self._portions(chosen):
             found = self._ask[number](tf.constant(image), maps, portion, scores, units)
             parts.append(found[: len(portion) - missing])
-        return self.settings.sign * tf.concat(parts, axis=0)
+        return tf.concat(parts, axis=0)
 
     def _portions(self, chosen: Any) -> Iterator[tuple[Any, int]]:
         """Portions of equal size, the last filled up so that nothing is compiled anew."""
@@ -116,11 +117,10 @@ class PerturbationCam:
             yield portion, missing
 
     def _combined(self, maps: Any, chosen: Any, weights: Any) -> Any:
-        """``(T, *space)`` of one image."""
+        """``(T, *space)`` of one image; weights ``(T, C)``."""
         selected = tf.gather(maps, chosen, axis=-1)[tf.newaxis, tf.newaxis]
-        targets = weights.shape[1]
-        shape = [1, targets, *[1] * (maps.shape.rank - 1), -1]
-        weighted = selected * tf.reshape(tf.transpose(weights), shape)
+        shape = [1, weights.shape[0], *[1] * (maps.shape.rank - 1), -1]
+        weighted = selected * tf.reshape(weights, shape)
         return REDUCTIONS["eigen" if self.settings.eigen_smooth else "sum"](weighted)[0]
 
     def _scored(self, inputs: Any, units: Any, count: Any = None) -> Scored:

@@ -27,10 +27,12 @@ class ScoreCam(PerturbationCam):
     _blank: Any = None
 
     def _weights_function(self, layer: CamLayer) -> Any:
+        rising = self.settings.direction == "increase"
+
         def ask(image: Any, maps: Any, channels: Any, scores: Any, units: Any) -> Any:
             masks = self._masks(tf.gather(maps, channels, axis=-1), image)
             scored = self._scored(image[tf.newaxis] * tf.cast(masks, image.dtype), units)
-            self._rises = scored.activation not in _PROBABILITIES or self.settings.decrease
+            self._rises = scored.activation not in _PROBABILITIES or not rising
             return scored.scores if self._rises else self._probabilities(scored.outputs, units)
 
         return ask
@@ -44,7 +46,7 @@ class ScoreCam(PerturbationCam):
         if self._blank is None:
             self._blank = self._compile(lambda blank, units: self._scored(blank, units).scores)
         blank = self._blank(tf.zeros_like(image)[tf.newaxis], units)
-        return found - self.settings.sign * blank
+        return found - blank
 
     def _probabilities(self, outputs: Any, units: Any) -> Any:
         """``(C, T)`` weighted sums of the model's own outputs; of a sigmoid either side."""

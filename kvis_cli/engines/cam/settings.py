@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -50,8 +50,10 @@ class CamSettings:
     ----------
     objective
         What is explained.
-    decrease
-        Explain what lowers the score: the sign of every gradient and weight is turned.
+    direction
+        ``increase``: what raises the score. ``decrease``: what lowers it; the sign of every
+        gradient and weight is turned. ``maintain``: channels that the score hardly reacts to; each
+        weighs the inverse of its mean gradient's magnitude (`small_values`).
     gradient_modifier
         Applied to the gradient of each target ``(B, *space, K)`` before anything else.
     backprop
@@ -74,7 +76,7 @@ class CamSettings:
     """
 
     objective: Objective = field(default_factory=Objective)
-    decrease: bool = False
+    direction: Direction = "increase"
     gradient_modifier: Callable[[Any], Any] | None = None
     backprop: Any = None
     eigen_smooth: bool = False
@@ -85,11 +87,22 @@ class CamSettings:
     batch_size: int = 16
     seed: int = 0
 
-    @property
-    def sign(self) -> float:
-        return -1.0 if self.decrease else 1.0
+    def directed(self, gradient: Any) -> Any:
+        """Gradients ``(B, T, *space, K)`` or channel weights ``(B, T, K)``, turned."""
+        if self.direction == "increase":
+            return gradient
+        if self.direction == "decrease":
+            return -gradient
+        from kvis_cli.engines.gradient_modifiers import small_values
+
+        space = list(range(2, gradient.shape.rank - 1))
+        weights = tf.reduce_mean(gradient, axis=space, keepdims=True)
+        # One row per sample and target: each has a floor of its own.
+        flat = tf.reshape(weights, [-1, weights.shape[-1]])
+        return tf.reshape(small_values(flat), tf.shape(weights)) * tf.ones_like(gradient)
 
 
+Direction = Literal["increase", "decrease", "maintain"]
 Key = tuple[str, str]
 """Layer address (empty where a method reads none in particular) and method."""
 

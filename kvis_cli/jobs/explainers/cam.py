@@ -24,6 +24,11 @@ from kvis_cli.render.scale import MapKind
 from kvis_cli.spec.cam import CamSpec
 from kvis_cli.spec.job import JobSpec
 
+MAINTAIN = (
+    "--direction maintain shows where the score hardly reacts, which is no evidence of what keeps "
+    "it as it is"
+)
+
 
 @dataclass(frozen=True)
 class _Shown:
@@ -57,7 +62,7 @@ class CamExplainer:
         layers, self.shown = self._layers()
         settings = CamSettings(
             cam_objective(opened, task, self.filters),
-            decrease=task.direction == "decrease",
+            direction=task.direction,
             eigen_smooth=task.eigen_smooth,
             noise_samples=task.noise_samples,
             noise=task.noise,
@@ -107,6 +112,13 @@ class CamExplainer:
             raise UsageError(
                 "finercam needs other classes to compare with.", "There is one output."
             )
+        for name, method in methods.items():
+            if self.task.direction != "increase" and not method.directed:
+                raise UsageError(
+                    f"'{name}' has no direction.",
+                    "It shows magnitudes, whatever they do to the score.",
+                    "Leave --direction out, or use another method.",
+                )
         shared = [name for name, method in methods.items() if method.weighted is not None]
         engines: list[CamEngineLike] = []
         if shared:
@@ -158,6 +170,8 @@ class CamExplainer:
         }
         if CAM_METHODS[column.method].percentile:
             numbers["percentile"] = CAM_METHODS[column.method].percentile
+        if self.task.direction == "maintain":
+            numbers["caution"] = MAINTAIN
         return Explanation(
             raw,
             kind,
