@@ -129,7 +129,12 @@ def caption(row: Row) -> str:
     """``tabby 0.39`` or ``tabby 14.2``: the probability where there is one, else the score."""
     value, score = row.get("probability"), row.get("score")
     number = f"{value:.3f}" if value is not None else "" if score is None else f"{score:.3g}"
-    return f"{row.get('target', '')} {number}".strip()
+    return f"{drawn_label(row)} {number}".strip()
+
+
+def drawn_label(row: Row) -> str:
+    """The target as it can be drawn: its label, or the class index where no font has it."""
+    return str(row.get("drawn") or row.get("target", ""))
 
 
 def _columns(rows: list[Row], spec: TaskSpec) -> list[str]:
@@ -144,7 +149,11 @@ def _columns(rows: list[Row], spec: TaskSpec) -> list[str]:
     if any(c.lower().startswith("top") for c in getattr(spec, "class_", ())):
         varies["target"] = False
     return [
-        " · ".join(str(row[key]) for key in varies if varies[key] and row.get(key))
+        " · ".join(
+            drawn_label(row) if key == "target" else str(row[key])
+            for key in varies
+            if varies[key] and row.get(key)
+        )
         or str(row.get("method"))
         for row in rows
     ]

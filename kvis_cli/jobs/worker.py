@@ -6,6 +6,7 @@ The same code serves a single command in its own process and the worker processe
 from __future__ import annotations
 
 import gc
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,8 @@ from kvis_cli.jobs.store import ResultStore, Row
 from kvis_cli.jobs.tensorflow import Device
 from kvis_cli.models.card import ModelCard, read_card
 from kvis_cli.models.fitting import Placement, fit_photo
+from kvis_cli.render.caption import can_render
+from kvis_cli.render.fonts import suggest_package
 from kvis_cli.spec.job import JobSpec
 
 if TYPE_CHECKING:
@@ -338,6 +341,7 @@ class ChunkRun:
                     f"{prepared.photo.path.name}: {explanation.method} of "
                     f"{explanation.target.label}: {warning}"
                 )
+            self._check_fonts(explanation)
             caution = explanation.extras.get("caution", "")
             if caution and (explanation.method, caution) not in self.cautioned:
                 # It holds for every picture of the method: said once, stored with each.
@@ -355,6 +359,18 @@ class ChunkRun:
                 about,
             )
             writer.add(item, prepared.photo.pixels)
+
+    def _check_fonts(self, explanation: Explanation) -> None:
+        """Say once which font is missing, where labels are drawn."""
+        label = explanation.target.label
+        if ("fonts", "") in self.cautioned or not getattr(self.chunk.spec, "grid", False):
+            return
+        if not can_render(label):
+            self.cautioned.add(("fonts", ""))
+            package = suggest_package(label) or "a font that has them"
+            self.listener.warn(
+                f"no font here can draw '{label}': captions show class numbers; install {package}"
+            )
 
     def _owner(self, source: ChunkImage, explanation: Explanation) -> Task:
         """The task that a picture belongs to: that of its method."""
@@ -455,6 +471,7 @@ class ChunkRun:
             "method": explanation.method,
             "layer": explanation.layer,
             "target": explanation.target.label,
+            **({} if can_render(explanation.target.label) else {"drawn": _number(explanation)}),
             "units": [list(unit) for unit in explanation.target.units],
             "score": _finite(explanation.score),
             "probability": _finite(explanation.probability),
@@ -467,6 +484,13 @@ class ChunkRun:
             **{name: _finite(value) for name, value in numbers.items()},
             **explanation.extras,
         }
+
+
+def _number(explanation: Explanation) -> str:
+    """``class 3``, for a label that no font can draw."""
+    name = explanation.target.name
+    digits = re.match(r"[-+]?\d+([-+]\d+)*", name)
+    return f"class {digits[0]}" if digits else name
 
 
 def model_row(chunk: Chunk, opened: OpenModel) -> Row:

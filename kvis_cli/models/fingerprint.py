@@ -52,6 +52,7 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
     Fingerprint("MobileNet", PRESETS["signed"], ("conv1", "conv_dw_1", "conv_pw_13")),
     Fingerprint("MobileNet v2", PRESETS["signed"], ("Conv1", "expanded_conv_depthwise", "Conv_1")),
     Fingerprint("MobileNet v2", PRESETS["signed"], ("Conv1", "expanded_conv_depthwise")),
+    Fingerprint("MobileNet v3", PRESETS["signed"], ("conv_bn", "expanded_conv_1_expand")),
     Fingerprint("SqueezeNet v1.0", SQUEEZENET, ("fire2_squeeze1x1", "fire9_expand3x3")),
 )
 
