@@ -1,3 +1,62 @@
-"""kvis: see what a saved Keras model has learned and what it looks at."""
+"""kvis: see what a saved Keras model has learned and what it looks at.
+
+``import kvis_cli`` is instant: what a name needs, TensorFlow above all, is imported at its first
+use.
+
+==============================  ====================================================
+``kvis_cli.explain``            explain live models: arrays in, `Explanation` out
+``kvis_cli.visualization``      keras-vis' functions, under their own names
+``kvis_cli.callbacks``          maps while a model trains; progress of an optimisation
+``kvis_cli.engines``            the computations themselves
+==============================  ====================================================
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_MODULES = (
+    "backprop_modifiers",
+    "callbacks",
+    "explain",
+    "grad_modifiers",
+    "input_modifiers",
+    "losses",
+    "regularizers",
+    "utils",
+    "visualization",
+)
+_NAMES = {
+    "Explanation": "kvis_cli.explanation",
+    "KvisError": "kvis_cli.errors",
+    **dict.fromkeys(
+        (
+            "generate_pattern",
+            "get_num_filters",
+            "overlay",
+            "visualize_activation",
+            "visualize_activation_with_losses",
+            "visualize_cam",
+            "visualize_cam_with_losses",
+            "visualize_saliency",
+            "visualize_saliency_with_losses",
+        ),
+        "kvis_cli.visualization",
+    ),
+}
+__all__ = ["__version__", *_MODULES, *_NAMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"kvis_cli.{name}")
+    if name in _NAMES:
+        return getattr(import_module(_NAMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

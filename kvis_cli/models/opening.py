@@ -22,6 +22,7 @@ from kvis_cli.models.reading import ModelReader
 from kvis_cli.models.structure import input_structure
 from kvis_cli.models.targets import Head
 from kvis_cli.models.tracing import complete_shapes, traced_architecture
+from kvis_cli.spec.model import ModelSpec
 
 
 @dataclass
@@ -108,6 +109,28 @@ def open_model(card: ModelCard, *, top: bool = True, seed: int = 0) -> OpenModel
         model = applications.build(card.application, top=top, seed=seed)
     else:
         model = build_model(card)
+    return _opened(card, model)
+
+
+def open_live(model: keras.Model, spec: ModelSpec) -> OpenModel:
+    """What explains a model that is already open.
+
+    Parameters
+    ----------
+    model
+        Any Keras 3 model on the TensorFlow backend.
+    spec
+        How its inputs and outputs are to be read; its path is only a name.
+
+    Raises
+    ------
+    WeightsError
+        When weights are not finite.
+    """
+    return _opened(ModelCard(spec, spec.path), model)
+
+
+def _opened(card: ModelCard, model: keras.Model) -> OpenModel:
     check_weights(card.reference, model)
     specs, names = input_structure(card, model)
     if not card.architecture.calls:

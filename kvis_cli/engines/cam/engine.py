@@ -169,6 +169,12 @@ class CamEngine:
         """The means of ``G``, ``G²`` and ``G³`` over noisy inputs; `gradients` of the clean one."""
         settings = self.settings
         count = settings.noise_samples
+        if not inputs.dtype.is_floating:
+            raise UsageError(
+                f"Noise cannot be added to inputs of whole numbers ({inputs.dtype.name}).",
+                "",
+                "Leave --noise-samples out.",
+            )
         axes = list(range(1, inputs.shape.rank))
         low = tf.reduce_min(inputs, axis=axes, keepdims=True)
         deviation = settings.noise * (tf.reduce_max(inputs, axis=axes, keepdims=True) - low)

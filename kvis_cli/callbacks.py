@@ -1,0 +1,117 @@
+"""What is told of an optimisation while it runs, and of a model while it trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from kvis_cli.errors import UsageError
+
+NamedLosses = list[tuple[str, float]]
+
+
+class OptimizerCallback:
+    """Told after every step of `visualize_activation`. Subclass it and write `callback`."""
+
+    def callback(
+        self,
+        i: int,
+        named_losses: NamedLosses,
+        overall_loss: float,
+        grads: np.ndarray,
+        wrt_value: np.ndarray,
+    ) -> None:
+        """One step was taken.
+
+        Parameters
+        ----------
+        i
+            Its number, from 0.
+        named_losses
+            ``(name, weighted value)`` of each loss.
+        overall_loss
+            Their sum.
+        grads
+            The gradient of what is optimised, ``(1, …)``.
+        wrt_value
+            The picture ``(1, …, C)`` as a model input, as it was before the step.
+        """
+        raise NotImplementedError
+
+    def on_end(self) -> None:
+        """The last step was taken."""
+
+
+class Print(OptimizerCallback):
+    """Prints all losses of every step."""
+
+    def callback(
+        self,
+        i: int,
+        named_losses: NamedLosses,
+        overall_loss: float,
+        grads: np.ndarray,
+        wrt_value: np.ndarray,
+    ) -> None:
+        del grads, wrt_value
+        print(f"Iteration: {i + 1}, named_losses: {named_losses}, overall loss: {overall_loss}")
+
+
+class GifGenerator(OptimizerCallback):
+    """Writes the optimisation as an animation.
+
+    Parameters
+    ----------
+    path
+        The file; ``.gif`` is added where it has no suffix that is an animation's.
+    input_range
+        The values shown as black and white; None for the range that each picture has, which
+        flickers.
+    every
+        Keep one frame in so many steps.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        input_range: tuple[float, float] | None = (0, 255),
+        *,
+        every: int = 1,
+    ) -> None:
+        from kvis_cli.render.animation import SUFFIXES
+
+        path = Path(path)
+        if path.suffix.lower() not in SUFFIXES:
+            path = path.with_name(path.name + ".gif")
+        if every < 1:
+            raise UsageError(f"One frame in {every} steps cannot be kept.")
+        self.path = path
+        self.input_range = input_range
+        self.every = every
+        self._frames: list[np.ndarray] = []
+
+    def callback(
+        self,
+        i: int,
+        named_losses: NamedLosses,
+        overall_loss: float,
+        grads: np.ndarray,
+        wrt_value: np.ndarray,
+    ) -> None:
+        from kvis_cli.render.caption import with_note
+        from kvis_cli.render.display import to_rgb
+
+        if i == 0:
+            self._frames = []
+        if i % self.every:
+            return
+        picture = wrt_value[0]
+        low, high = self.input_range or (float(picture.min()), float(picture.max()))
+        self._frames.append(with_note(to_rgb(picture, (low, high)), f"Step {i + 1}"))
+
+    def on_end(self) -> None:
+        from kvis_cli.render.animation import write_animation
+
+        write_animation(self.path, self._frames)
+        self._frames = []

@@ -1,0 +1,173 @@
+"""Explaining live models in Python: what the commands compute, as `Explanation` objects.
+
+Every keyword is a key of the job file and has its default, so a call, a flag and a line of YAML
+mean the same. Importing this is instant; TensorFlow is imported by the first call.
+
+Examples
+--------
+::
+
+    from kvis_cli import explain
+
+    [heat] = explain.cam(model, "cat.jpg", class_="tabby", labels="imagenet")
+    heat.map, heat.score, heat.target.label, heat.warnings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kvis_cli.errors import InputError, UsageError
+from kvis_cli.explanation import Explanation, Target
+
+if TYPE_CHECKING:
+    from kvis_cli.models.opening import OpenModel
+    from kvis_cli.spec.job import JobSpec
+
+Images = str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
+"""A picture, or several: files, or arrays ``(H, W)`` or ``(H, W, C)`` in 0..255 of any size."""
+
+_OF_RUN = ("batch_size", "seed")
+
+__all__ = ["Explanation", "Target", "cam", "saliency"]
+
+
+def cam(model: Any, images: Images, **options: Any) -> list[Explanation]:
+    """Class activation maps: where does the model look?
+
+    Parameters
+    ----------
+    model
+        A live Keras model, or whatever ``kvis cam`` takes: a file, an application's name.
+    images
+        Files or arrays. An array for a model that takes no pictures is its input as it is.
+    **options
+        The keys of a ``cam`` task (``class_``, ``method``, ``layer``, ``score`` …), of a model
+        (``preprocess``, ``labels``, ``size``, ``output`` …), ``batch_size`` and ``seed``;
+        ``kvis cam --help`` explains them.
+
+    Returns
+    -------
+    list of Explanation
+        Raw maps in their own grid, unscaled: for each image, layer, class and method.
+
+    Raises
+    ------
+    SpecError
+        For options that are not there or have wrong values.
+    UsageError
+        For unknown classes, layers and methods.
+    """
+    return _explained("cam", model, images, options)
+
+
+def saliency(model: Any, images: Images, **options: Any) -> list[Explanation]:
+    """Saliency: which pixels move the score?
+
+    Parameters
+    ----------
+    model, images, **options
+        As for `cam`, with the keys of a ``saliency`` task; ``kvis saliency --help`` explains them.
+
+    Returns
+    -------
+    list of Explanation
+        Raw maps of the input's size, unscaled: for each image, class, method and modifier.
+
+    Raises
+    ------
+    SpecError, UsageError
+        As for `cam`.
+    """
+    return _explained("saliency", model, images, options)
+
+
+def _explained(kind: str, model: Any, images: Images, options: dict[str, Any]) -> list[Explanation]:
+    from kvis_cli.jobs.tensorflow import import_tensorflow
+
+    import_tensorflow()
+    from kvis_cli.jobs.explainers import EXPLAINERS
+
+    job = _job(kind, model, options)
+    opened = _opened(model, job)
+    explainer = EXPLAINERS[kind](opened, job.tasks[0], job)
+    inputs = np.stack([_as_input(opened, job, image) for image in _several(images)])
+    found: list[Explanation] = []
+    for start in range(0, len(inputs), job.batch_size):
+        part = opened.to_inputs(inputs[start : start + job.batch_size])
+        for explanations in explainer(part).explanations:
+            found.extend(explanations)
+    return found
+
+
+def _job(kind: str, model: Any, options: dict[str, Any]) -> JobSpec:
+    from kvis_cli.spec.build import build_job
+    from kvis_cli.spec.model import ModelSpec
+
+    given = {key.rstrip("_"): value for key, value in options.items()}
+    path = str(model) if isinstance(model, str | Path) else getattr(model, "name", "model")
+    of_model = {key: given.pop(key) for key in list(given) if key in ModelSpec.model_fields}
+    of_run: dict[str, Any] = {key: given.pop(key) for key in _OF_RUN if key in given}
+    for key, value in given.items():
+        if isinstance(value, int | np.integer) and not isinstance(value, bool) and key == "class":
+            given[key] = str(value)
+        elif key == "class" and not isinstance(value, str):
+            given[key] = [str(entry) for entry in value]
+    return build_job({"models": [{**of_model, "path": path}], "tasks": [{kind: given}], **of_run})
+
+
+def _opened(model: Any, job: JobSpec) -> OpenModel:
+    import keras
+
+    from kvis_cli.models.card import read_card
+    from kvis_cli.models.opening import open_live, open_model
+
+    if isinstance(model, str | Path):
+        return open_model(read_card(job.models[0]), seed=job.seed)
+    if not isinstance(model, keras.Model):
+        raise UsageError(
+            f"A Keras model or the name of a file is needed, not {type(model).__name__}."
+        )
+    return open_live(model, job.models[0])
+
+
+def _several(images: Images) -> list[str | Path | np.ndarray]:
+    if isinstance(images, str | Path):
+        return [images]
+    if isinstance(images, np.ndarray):
+        # A batch of pictures has four axes; what else may be a batch cannot be told apart.
+        return list(images) if images.ndim == 4 else [images]
+    found = list(images)
+    if not found:
+        raise UsageError("There are no images to explain.")
+    return found
+
+
+def _as_input(opened: OpenModel, job: JobSpec, image: str | Path | np.ndarray) -> np.ndarray:
+    """An image at the input's size, in 0..255; an input as it is where it is no picture."""
+    from kvis_cli.jobs.photos import read_photo
+    from kvis_cli.models.fitting import fit_photo
+    from kvis_cli.render.display import to_rgb
+
+    size = opened.image_input
+    if not size.is_picture:
+        if isinstance(image, str | Path):
+            from kvis_cli.models.arrays import load_array
+
+            return np.asarray(load_array(Path(image)))
+        return np.asarray(image)
+    if isinstance(image, str | Path):
+        pixels = read_photo(Path(image)).pixels
+    else:
+        if image.size and not 0 <= image.min() <= image.max() <= 255:
+            raise InputError(
+                f"The values of an image are {image.min():g} to {image.max():g}.",
+                "Pixels are 0 to 255; the model's preprocessing is applied to them.",
+            )
+        whole = np.rint(image).astype(np.uint8)
+        pixels = to_rgb(whole)
+    return fit_photo(pixels, size.height, size.width, size.channels, job.models[0].fit)[0]

@@ -1,0 +1,64 @@
+"""keras-vis' input modifiers: random changes of the picture before the model sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+
+class InputModifier:
+    """Changes pictures before the model; the gradient is taken through the change.
+
+    Subclass it and write `apply`. Unlike keras-vis' ``pre`` and ``post``, there is nothing to undo:
+    the optimised picture itself stays where it is.
+    """
+
+    def apply(self, images: Any) -> Any:
+        """The changed pictures: TensorFlow tensors ``(1, …, C)`` in 0..1, differentiable."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> Hashable:
+        """What a compiled engine depends on."""
+        return self
+
+    @property
+    def engine(self) -> Any:
+        """The modifier as the engine takes it."""
+        from kvis_cli.engines.activation_maximization import input_modifiers
+
+        own = self
+
+        class Adapted(input_modifiers.InputModifier):
+            name = type(own).__name__
+
+            def apply(self, images: Any, numbers: Any) -> Any:
+                return own.apply(images)
+
+        return Adapted()
+
+
+class Jitter(InputModifier):
+    """Moves the picture on a torus by a random amount in every step.
+
+    Parameters
+    ----------
+    jitter
+        The largest move, in parts of each axis below 1, else in pixels; also ``"16px"``,
+        ``"5%"``, or one value per axis.
+    """
+
+    def __init__(self, jitter: float | str | Sequence[float | str] = 0.05) -> None:
+        self.jitter = jitter
+
+    @property
+    def key(self) -> Hashable:
+        each = self.jitter
+        return ("jitter", each if isinstance(each, str | int | float) else tuple(each))
+
+    @property
+    def engine(self) -> Any:
+        from kvis_cli.engines.activation_maximization import input_modifiers
+
+        each = self.jitter
+        return input_modifiers.Jitter(each if isinstance(each, str | int | float) else list(each))

@@ -1,0 +1,1 @@
+"""keras-vis' helpers: ``from kvis_cli.utils import utils``."""

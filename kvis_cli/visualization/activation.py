@@ -1,0 +1,354 @@
+"""keras-vis' activation maximization."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kvis_cli.callbacks import OptimizerCallback, Print
+from kvis_cli.engines.activation_maximization.classic import stretch
+from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer
+from kvis_cli.engines.activation_maximization.losses import Loss as EngineLoss
+from kvis_cli.engines.activation_maximization.losses import UserLoss, Weighted
+from kvis_cli.engines.activation_maximization.objectives import (
+    ActivationMaximization,
+    Goal,
+    as_goals,
+)
+from kvis_cli.engines.activation_maximization.recipes import (
+    PRESETS,
+    Recipe,
+    make_maximizer,
+    phases,
+)
+from kvis_cli.engines.activation_maximization.seeds import generator, seed_image
+from kvis_cli.engines.activation_maximization.space import InputSpace
+from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
+from kvis_cli.engines.targets import ScoreKind
+from kvis_cli.errors import UnknownNameError, UsageError
+from kvis_cli.input_modifiers import InputModifier
+from kvis_cli.losses import Loss
+from kvis_cli.models.live import Address, LiveModel, live_model
+from kvis_cli.regularizers import LPNorm, TotalVariation
+from kvis_cli.visualization.composed import WeightedLosses, checked, loss_model, name_of
+from kvis_cli.visualization.subject import (
+    Indices,
+    as_batch,
+    input_channels_first,
+    subject_of,
+)
+
+Range = tuple[float, float]
+
+# keras-vis' weights and 200 iterations, with a step in units of the range and pixels kept in it.
+MENDED = Recipe(steps=200, rate=0.05, parametrization="pixel", start="noise", tv=10.0, lp=10.0)
+
+
+def visualize_activation(
+    model: Any,
+    layer_idx: Address,
+    filter_indices: Indices = None,
+    wrt_tensor: Any = None,
+    seed_input: Any = None,
+    input_range: Range = (0, 255),
+    backprop_modifier: str | None = None,
+    grad_modifier: str | Modify | None = None,
+    act_max_weight: float = 1,
+    lp_norm_weight: float = 10,
+    tv_weight: float = 10,
+    *,
+    max_iter: int | None = None,
+    input_modifiers: Sequence[InputModifier] | None = None,
+    callbacks: Sequence[OptimizerCallback | type[OptimizerCallback]] | None = None,
+    verbose: bool = False,
+    score: ScoreKind = "logit",
+    preset: str | None = None,
+    seed: int = 0,
+) -> np.ndarray:
+    """The picture that a layer's units respond to most.
+
+    Erhan et al. 2009; Simonyan et al. 2013, arXiv:1312.6034; the regularizers after Mahendran and
+    Vedaldi 2016, arXiv:1512.02017.
+
+    Parameters
+    ----------
+    model, layer_idx, filter_indices, score
+        See `visualize_saliency`.
+    wrt_tensor
+        The model's input, or None.
+    seed_input
+        Where to start, as a model input; None for noise around the middle of the range.
+    input_range
+        Lowest and highest model input. Pixels stay inside.
+    backprop_modifier, grad_modifier
+        See `visualize_saliency`; the gradient is that of the loss.
+    act_max_weight, lp_norm_weight, tv_weight
+        Weights of the activation and of `kvis_cli.engines.activation_maximization.regularizers`;
+        0 or None leaves a term out.
+    max_iter
+        Steps; None for 200, or for those of the preset.
+    input_modifiers
+        Random changes before the model, e.g. ``[Jitter(0.05)]``.
+    callbacks
+        Told after every step.
+    verbose
+        Print all losses of every step.
+    preset
+        None for the above. ``keras-vis``: its own losses, optimizer and display, as coded.
+        ``quality``, ``atlas``, ``chollet``: as ``--preset``; the weights are then the preset's.
+    seed
+        Of everything random.
+
+    Returns
+    -------
+    numpy.ndarray
+        One picture, channels last, in `input_range`: uint8 where that is whole numbers within
+        0..255 and more than 1 apart, else float32. It is the picture that was optimised; only the
+        presets ``keras-vis`` and ``chollet`` stretch its contrast.
+
+    Raises
+    ------
+    UsageError
+        For units or layers that are not there, a `wrt_tensor` that is not the input, weights that
+        are all zero.
+    """
+    live = live_model(model)
+    _check_wrt(wrt_tensor, live.model.inputs if hasattr(live.model, "inputs") else [])
+    subject = subject_of(live, layer_idx)
+    pairs = subject.pairs(filter_indices)
+    setting = _Setting.of(live, input_range, seed_input, subject.layer is not None)
+    recipe = _recipe(preset, act_max_weight, lp_norm_weight, tv_weight, max_iter)
+    modify = None if grad_modifier is None else find_modifier(grad_modifier).modify
+
+    def maximizer(phase: Recipe) -> ActivationMaximizer:
+        key = (
+            "activation", subject, score, setting.shape, setting.range, replace(phase, steps=1),
+            backprop_modifier, modify, tuple(m.key for m in input_modifiers or []),
+        )  # fmt: skip
+
+        def make() -> tuple[ActivationMaximization, ActivationMaximizer]:
+            aim = ActivationMaximization(
+                subject.layer, 0, score=score, output=subject.output,
+                channels_first=subject.channels_first,
+            )  # fmt: skip
+            aim.name = "ActivationMax Loss"
+            engine = make_maximizer(
+                phase, live.reader, [(aim, 1.0)], setting.shape, setting.space,
+                gradient_modifier=modify, backprop_modifier=backprop_modifier,
+            )  # fmt: skip
+            engine.modifiers += [m.engine for m in input_modifiers or []]
+            return aim, engine
+
+        aim, engine = live.engine(key, make)
+        aim.goals = as_goals([Goal(pairs)])
+        aim.bind(subject.tensor_shape)
+        return engine
+
+    return _run(maximizer, recipe, setting, callbacks, verbose, seed)
+
+
+def visualize_activation_with_losses(
+    input_tensor: Any,
+    losses: WeightedLosses,
+    wrt_tensor: Any = None,
+    seed_input: Any = None,
+    input_range: Range = (0, 255),
+    *,
+    grad_modifier: str | Modify | None = None,
+    max_iter: int | None = None,
+    input_modifiers: Sequence[InputModifier] | None = None,
+    callbacks: Sequence[OptimizerCallback | type[OptimizerCallback]] | None = None,
+    verbose: bool = False,
+    preset: str | None = None,
+    seed: int = 0,
+) -> np.ndarray:
+    """As `visualize_activation`, for any weighted sum of losses.
+
+    Parameters
+    ----------
+    input_tensor
+        The model's symbolic input, e.g. ``model.input``.
+    losses
+        ``(loss, weight)`` pairs: `ActivationMaximization`, `LPNorm`, `TotalVariation`, subclasses
+        of `Loss`, or functions from the symbolic input to a symbolic number. The two regularizers
+        are means over pixels in the unit range; with ``preset="keras-vis"`` they are as coded.
+    preset
+        None or ``keras-vis``.
+    wrt_tensor, seed_input, input_range, grad_modifier
+        See `visualize_activation`.
+    max_iter, input_modifiers, callbacks, verbose, seed
+        See `visualize_activation`.
+
+    Returns
+    -------
+    numpy.ndarray
+        See `visualize_activation`.
+    """
+    if preset not in (None, "keras-vis"):
+        raise UsageError(f"The preset '{preset}' brings its own losses.", "", "Use keras-vis.")
+    _check_wrt(wrt_tensor, [input_tensor])
+    kept = checked(losses)
+    recipe = _recipe(preset, 1.0, 0.0, 0.0, max_iter)
+    own = [loss for loss, _ in kept if not isinstance(loss, LPNorm | TotalVariation)]
+    if not own:
+        raise UsageError("There is nothing to maximise.", "All losses are regularizers.")
+    live = loss_model(input_tensor, own)
+    setting = _Setting.of(live, input_range, seed_input, False)
+    modify = None if grad_modifier is None else find_modifier(grad_modifier).modify
+    terms: list[tuple[EngineLoss, float]] = []
+    for loss, weight in kept:
+        if isinstance(loss, LPNorm | TotalVariation):
+            terms.append((loss.as_coded() if recipe.as_coded else loss.mended(), weight))
+        else:
+            terms.append((_column(loss, own.index(loss)), weight))
+
+    def maximizer(phase: Recipe) -> ActivationMaximizer:
+        engine = make_maximizer(
+            phase, live.reader, terms, setting.shape, setting.space, gradient_modifier=modify
+        )
+        engine.modifiers += [m.engine for m in input_modifiers or []]
+        return engine
+
+    return _run(maximizer, recipe, setting, callbacks, verbose, seed)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """The input that a picture is made for."""
+
+    live: LiveModel
+    shape: tuple[int, ...]
+    range: Range
+    start: np.ndarray | None
+    whole: bool
+
+    @classmethod
+    def of(cls, live: LiveModel, input_range: Range, seed_input: Any, any_size: bool) -> _Setting:
+        low, high = input_range
+        if not low < high:
+            raise UsageError(f"The input range {input_range} is empty.")
+        first = input_channels_first(live)
+        start = None
+        if seed_input is not None:
+            start = as_batch(live, seed_input, any_size=any_size)[0][0].astype(np.float32)
+            start = np.moveaxis(start, 0, -1) if first else start
+            shape: tuple[int | None, ...] | None = start.shape
+        else:
+            shape = live.input_shape and live.input_shape[1:]
+            if shape and first:
+                shape = (*shape[1:], shape[0])
+        if shape is None or None in shape:
+            raise UsageError(
+                f"'{live.model.name}' leaves the size of its input open.",
+                f"Its shape is {live.input_shape}.",
+                "Give a seed_input of the size that you want.",
+            )
+        known = tuple(n for n in shape if n is not None)
+        whole = all(isinstance(edge, int) for edge in input_range)
+        whole = whole and low >= 0 and high <= 255 and high - low > 1
+        return cls(live, known, (float(low), float(high)), start, whole)
+
+    @property
+    def space(self) -> InputSpace:
+        low, high = (np.float32(edge) for edge in self.range)
+        return InputSpace(np.asarray(low), np.asarray(high), input_channels_first(self.live))
+
+    def seeds(self, recipe: Recipe, seed: int) -> np.ndarray:
+        """``(1, …, C)``: the start picture as the recipe optimises it."""
+        if self.start is not None:
+            start = self.start[np.newaxis]
+            return start if recipe.as_coded else self.space.to_unit(start)
+        kind: Any = recipe.start
+        return seed_image(kind, self.shape, generator(seed, 0), self.range)[np.newaxis]
+
+    def inputs(self, image: np.ndarray, recipe: Recipe) -> np.ndarray:
+        """An optimised picture as a channels-last model input."""
+        low, high = self.range
+        return image if recipe.as_coded else image * (high - low) + low
+
+    def shown(self, image: np.ndarray, recipe: Recipe) -> np.ndarray:
+        """An optimised picture as it is returned."""
+        low, high = self.range
+        picture = self.inputs(image, recipe)
+        if recipe.as_coded:
+            picture = stretch(picture) * (high - low) + low
+        if self.whole:
+            return np.clip(np.rint(picture), low, high).astype(np.uint8)
+        return picture.astype(np.float32)
+
+
+def _run(
+    maximizer: Callable[[Recipe], ActivationMaximizer],
+    recipe: Recipe,
+    setting: _Setting,
+    callbacks: Sequence[Any] | None,
+    verbose: bool,
+    seed: int,
+) -> np.ndarray:
+    # The caller's own list stays as it is.
+    listening = [c() if isinstance(c, type) else c for c in callbacks or []]
+    if verbose and not any(isinstance(c, Print) for c in listening):
+        listening.append(Print())
+    images, before = setting.seeds(recipe, seed), 0
+    for number, phase in enumerate(phases(recipe)):
+        engine = maximizer(phase)
+
+        def watch(
+            step: int,
+            seen: np.ndarray,
+            images: np.ndarray,
+            gradient: np.ndarray,
+            terms: list[Weighted] = engine.losses,
+            before: int = before,
+        ) -> None:
+            values = [float(v) * t.weight for v, t in zip(seen[0, 1:], terms, strict=True)]
+            named = [(t.loss.name, v) for t, v in zip(terms, values, strict=True)]
+            picture = setting.inputs(images[:1], recipe)
+            for callback in listening:
+                callback.callback(before + step, named, sum(values), gradient[:1], picture)
+
+        images = engine(
+            images,
+            [generator(seed, 1 + number)],
+            phase.steps,
+            batch_size=1,
+            watch=watch if listening else None,
+        ).images
+        before += phase.steps
+    for callback in listening:
+        callback.on_end()
+    return setting.shown(images[0], recipe)
+
+
+def _recipe(
+    preset: str | None, act: float | None, lp: float | None, tv: float | None, steps: int | None
+) -> Recipe:
+    if preset is not None and preset not in PRESETS:
+        raise UnknownNameError.of("preset", preset, PRESETS)
+    base = MENDED if preset is None else PRESETS[preset]
+    if preset in (None, "keras-vis"):
+        base = replace(base, act=act or 0.0, lp=lp or 0.0, tv=tv or 0.0)
+    return base if steps is None else replace(base, steps=steps)
+
+
+def _column(loss: Any, column: int) -> UserLoss:
+    """One column of the loss model's output as an engine's loss."""
+
+    def read(view: Any) -> Any:
+        return view.outputs[0][:, column]
+
+    term = UserLoss(read, name=name_of(loss), needs_outputs=True)
+    term.is_objective = not isinstance(loss, Loss) or hasattr(loss, "filter_indices")
+    return term
+
+
+def _check_wrt(tensor: Any, inputs: Sequence[Any]) -> None:
+    if tensor is not None and not any(tensor is one for one in inputs):
+        raise UsageError(
+            "wrt_tensor is not the model's input.",
+            "Only the input is optimised.",
+            "Leave wrt_tensor out, or cut the model at that tensor.",
+        )

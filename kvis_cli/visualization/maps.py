@@ -1,0 +1,38 @@
+"""Raw maps as keras-vis hands them out: one array in 0..1."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from kvis_cli.render.resize import resize_map
+from kvis_cli.render.scale import MapKind, scale_map
+
+
+def shown(maps: np.ndarray, kind: MapKind, single: bool) -> np.ndarray:
+    """Scale each map of a batch to 0..1 by its own limit, as the commands do.
+
+    Warns
+    -----
+    UserWarning
+        For a map with nothing in it.
+    """
+    scaled = [scale_map(raw, kind) for raw in maps]
+    for i, one in enumerate(scaled):
+        if one.blank:
+            which = "" if single else f" of input {i}"
+            warnings.warn(f"The map{which} is blank: {one.blank}.", stacklevel=4)
+    values = np.stack([one.values for one in scaled])
+    return np.asarray(values[0] if single else values)
+
+
+def resized(raw: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """A map of any number of axes at `size`, bilinear with half-pixel centres."""
+    if raw.ndim == 2:
+        return resize_map(raw, (size[0], size[1]))
+    for axis, length in enumerate(size):
+        rows = np.moveaxis(raw, axis, 0)
+        flat = resize_map(rows.reshape(rows.shape[0], -1), (length, rows[0].size))
+        raw = np.moveaxis(flat.reshape(length, *rows.shape[1:]), 0, axis)
+    return raw
