@@ -75,6 +75,12 @@ def test_fusing_scales_each_map_first():
     assert found[0, 0] == 1 and found[3, 0] == 1
     np.testing.assert_allclose(fuse([small, small]), small / 4)
     assert not fuse([small * 0, large * 0]).any()
+    # Signals and volumes alike; enlarged with half-pixel centres.
+    np.testing.assert_allclose(fuse([np.float32([1, 3])]), [1 / 3, 1])
+    line = fuse([np.float32([0, 4]), np.zeros(4, np.float32)])
+    np.testing.assert_allclose(line, [0, 0.125, 0.375, 0.5])
+    volume = np.random.default_rng(0).random((2, 3, 4)).astype(np.float32)
+    np.testing.assert_allclose(fuse([volume, volume]), volume / volume.max(), atol=1e-6)
 
 
 def test_where_a_filter_fires(cam, tiny_model, tf):

@@ -7,8 +7,6 @@ from typing import Literal
 
 import numpy as np
 
-from kvis_cli.render.resize import resize_map
-
 Fuse = Literal["mean", "max"]
 
 
@@ -18,7 +16,7 @@ def fuse(maps: Sequence[np.ndarray], how: Fuse = "mean") -> np.ndarray:
     Parameters
     ----------
     maps
-        ``(h, w)`` each, of any sizes. Each is divided by its largest magnitude first, as layers
+        ``(*space)`` each, of any sizes. Each is divided by its largest magnitude first, as layers
         differ by orders of magnitude; a map of zeros stays.
     how
         The mean or the maximum at each position.
@@ -26,13 +24,23 @@ def fuse(maps: Sequence[np.ndarray], how: Fuse = "mean") -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        float32 at the size of the finest map, within −1 to 1.
+        float32 at the largest size of each axis, within −1 to 1.
     """
-    height = max(raw.shape[0] for raw in maps)
-    width = max(raw.shape[1] for raw in maps)
+    size = np.max([raw.shape for raw in maps], axis=0)
     scaled = []
     for raw in maps:
         largest = float(np.abs(raw).max(initial=0.0))
-        scaled.append(resize_map(raw / largest if largest > 0 else raw, (height, width)))
+        large = raw / largest if largest > 0 else raw
+        for axis, wanted in enumerate(size):
+            large = _enlarged(large, axis, int(wanted))
+        scaled.append(large)
     fused = np.mean(scaled, axis=0) if how == "mean" else np.max(scaled, axis=0)
     return np.asarray(fused, np.float32)
+
+
+def _enlarged(values: np.ndarray, axis: int, wanted: int) -> np.ndarray:
+    """Linear along one axis, half-pixel centres, borders repeated."""
+    count = values.shape[axis]
+    centres = np.clip((np.arange(wanted) + 0.5) * count / wanted - 0.5, 0, count - 1)
+    matrix = np.maximum(1 - np.abs(centres[:, np.newaxis] - np.arange(count)), 0)
+    return np.asarray(np.moveaxis(np.tensordot(matrix, values, (1, axis)), 0, axis))

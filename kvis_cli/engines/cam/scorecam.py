@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kvis_cli.engines.cam.perturbation import PerturbationCam
 from kvis_cli.engines.cam.settings import CamLayer
+from kvis_cli.errors import UsageError
 
 _PROBABILITIES = ("softmax", "sigmoid")
 
@@ -30,6 +31,12 @@ class ScoreCam(PerturbationCam):
         rising = self.settings.direction == "increase"
 
         def ask(image: Any, maps: Any, channels: Any, scores: Any, units: Any) -> Any:
+            if not image.dtype.is_floating:
+                raise UsageError(
+                    f"Score-CAM cannot hide parts of whole numbers ({image.dtype.name}).",
+                    "It multiplies the input by masks between 0 and 1.",
+                    "Use --method ablationcam, which hides channels instead.",
+                )
             masks = self._masks(tf.gather(maps, channels, axis=-1), image)
             scored = self._scored(image[tf.newaxis] * tf.cast(masks, image.dtype), units)
             self._rises = scored.activation not in _PROBABILITIES or not rising

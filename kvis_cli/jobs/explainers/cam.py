@@ -127,6 +127,10 @@ class CamExplainer:
             if method.make is not None:
                 engines.append(method.make(reader, layers, settings))
         if self.task.aug_smooth:
+            if not self.opened.image_input.is_picture:
+                raise UsageError(
+                    "--aug-smooth is for pictures.", "A mirrored signal is another signal."
+                )
             width_axis = 3 if settings.channel_axis == 1 else 2
             engines = [AugmentedCam(engine, width_axis) for engine in engines]
         return engines
