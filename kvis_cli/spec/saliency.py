@@ -65,7 +65,11 @@ class SaliencySpec(ExplainSpec):
         le=10,
     )
     steps: int = option(
-        64, "Points on the path of integrated_gradients.", panel=METHOD, ge=1, le=100_000
+        64,
+        "Points on the path of integrated_gradients and blur_ig.",
+        panel=METHOD,
+        ge=1,
+        le=100_000,
     )
     baseline: str = option(
         "auto",

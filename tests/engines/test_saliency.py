@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -169,6 +171,27 @@ def test_integrated_gradients_equal_a_literal_loop(tf, model, inputs, name):
             points = np.stack([base + a * (x - base) for a in alphas]).astype(np.float32)
             total += literal_gradient(tf, model, points, 1).mean(0) * (x - base)
         close(found.values[i, 0], total / bases.shape[1], 1e-5)
+
+
+def test_blur_ig_equals_a_literal_loop_and_is_complete(tf, model, inputs):
+    from kvis_cli.engines.saliency.smoothing import smooth
+
+    steps = 6
+    found = raw(model, inputs, "blur_ig", 2, steps=steps)
+    for i, x in enumerate(inputs):
+        way = []
+        for k in range(steps + 1):
+            rows = smooth(x, max(0.2 * (k / steps) ** 2 * 12, 1e-6), (0,))
+            way.append(smooth(rows, max(0.2 * (k / steps) ** 2 * 10, 1e-6), (1,)))
+        total = sum(
+            literal_gradient(tf, model, [(near + far) / 2], 2)[0] * (near - far)
+            for near, far in pairwise(way)
+        )
+        close(found.values[i, 0], total, 1e-5)
+        base = found.extras["baseline_score"][i, 0]
+        np.testing.assert_allclose(base, score_of(model, way[-1][None], 2)[0], rtol=1e-4)
+    fine = raw(model, inputs, "blur_ig", 2, steps=128)
+    assert (fine.extras["completeness_gap"] < 0.02).all()
 
 
 def test_baselines_are_what_their_names_say(tf, inputs):
@@ -379,6 +402,7 @@ def test_channels_first_inputs(tf, model, inputs):
             close(first, last, 2e-5)
 
 
+@pytest.mark.slow
 def test_one_and_three_dimensional_inputs_and_tables(tf):
     import keras
 

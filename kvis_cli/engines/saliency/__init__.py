@@ -8,6 +8,7 @@
 from kvis_cli.engines.saliency import pointwise  # noqa: F401
 from kvis_cli.engines.saliency import smoothgrad  # noqa: F401
 from kvis_cli.engines.saliency import integrated_gradients  # noqa: F401
+from kvis_cli.engines.saliency import blur_ig  # noqa: F401
 from kvis_cli.engines.saliency import occlusion  # noqa: F401
 from kvis_cli.engines.saliency import rise  # noqa: F401
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kvis_cli.engines.lazy import tf
-from kvis_cli.engines.saliency.smoothing import gaussian_matrix
+from kvis_cli.engines.saliency.blurring import blur_matrices, blurred
 from kvis_cli.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def baselines(inputs: Any, settings: SaliencySettings, default: str) -> Any:
         level = np.broadcast_to(low + share * (high - low), shape)
         return tf.constant(level[None, None].astype(np.float32))
     if name == "blur":
-        return blur(inputs, settings.channel_axis, BLUR)[:, tf.newaxis]
+        matrices = blur_matrices(inputs.shape, [BLUR], settings.channel_axis)
+        return blurred(inputs, matrices, settings.channel_axis)
     if name == "noise":
         random = np.random.default_rng([settings.seed, _NOISE_STREAM])
         draws = random.random((NOISE_DRAWS, *shape), np.float32)
@@ -74,18 +75,3 @@ def along_channels(value: float | np.ndarray, rank: int, settings: SaliencySetti
     shape = [1] * rank
     shape[settings.channel_axis - 1 if settings.channel_axis > 0 else -1] = array.size
     return array.reshape(shape)
-
-
-def blur(inputs: Any, channel_axis: int | None, share: float) -> Any:
-    """Each input, blurred along its spatial axes by a Gaussian of `share` of their length."""
-    rank = inputs.shape.rank
-    channel = None if channel_axis is None else channel_axis % rank
-    for axis in range(1, rank):
-        if axis == channel:
-            continue
-        length = inputs.shape[axis]
-        matrix = tf.constant(gaussian_matrix(length, share * length))
-        moved = tf.tensordot(inputs, matrix, [[axis], [1]])
-        order = [*range(axis), rank - 1, *range(axis, rank - 1)]
-        inputs = tf.transpose(moved, order)
-    return inputs

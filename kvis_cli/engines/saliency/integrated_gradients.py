@@ -44,10 +44,7 @@ class IntegratedGradients:
                 tf.constant(counts / len(alphas)),
             )
         base_scores = self._base_scores(batch, bases)
-        change = batch.scores.numpy() - base_scores
-        found = tf.reduce_sum(total, axis=list(range(2, total.shape.rank))).numpy()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gap = np.abs(found - change) / np.abs(change)
+        gap = completeness_gap(total, batch.scores.numpy() - base_scores)
         return Attribution(total, {"completeness_gap": gap, "baseline_score": base_scores})
 
     def _base_scores(self, batch: Batch, bases: Any) -> np.ndarray:
@@ -71,6 +68,13 @@ class IntegratedGradients:
         gradients = tf.reshape(gradients, [batch, count, *gradients.shape[1:]])
         shares = tf.reshape(shares, [1, count, 1, *ones])
         return tf.reduce_sum(gradients * way[:, :, tf.newaxis] * shares, axis=1)
+
+
+def completeness_gap(values: Any, change: np.ndarray) -> np.ndarray:
+    """By what share of the score's `change` the sum of `values` misses it, ``(B, T)``."""
+    found = tf.reduce_sum(values, axis=list(range(2, values.shape.rank))).numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.abs(found - change) / np.abs(change))
 
 
 @register(

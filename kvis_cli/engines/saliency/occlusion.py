@@ -10,6 +10,7 @@ import numpy as np
 from kvis_cli.engines.lazy import tf
 from kvis_cli.engines.saliency.baselines import baselines
 from kvis_cli.engines.saliency.batch import Attribution, Batch, chunks
+from kvis_cli.engines.saliency.layout import spatial_shape
 from kvis_cli.engines.saliency.methods import Explain, register
 from kvis_cli.engines.saliency.settings import SaliencySettings
 
@@ -64,14 +65,6 @@ class Occlusion:
     def _with_channels(self, masks: Any) -> Any:
         axis = self.settings.channel_axis
         return masks if axis is None else tf.expand_dims(masks, axis)
-
-
-def spatial_shape(shape: Any, channel_axis: int | None) -> tuple[int, ...]:
-    """The shape of an input without its batch and channel axes."""
-    sizes = [int(size) for size in shape]
-    if channel_axis is not None:
-        del sizes[channel_axis]
-    return tuple(sizes[1:])
 
 
 def patch_corners(size: tuple[int, ...], patch: int, stride: int) -> list[tuple[int, ...]]:

@@ -9,8 +9,8 @@ import numpy as np
 from kvis_cli.engines.lazy import tf
 from kvis_cli.engines.saliency.baselines import baselines
 from kvis_cli.engines.saliency.batch import Attribution, Batch, chunks
+from kvis_cli.engines.saliency.layout import spatial_shape
 from kvis_cli.engines.saliency.methods import Explain, register
-from kvis_cli.engines.saliency.occlusion import spatial_shape
 from kvis_cli.engines.saliency.settings import SaliencySettings
 
 if TYPE_CHECKING:
