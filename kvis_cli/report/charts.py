@@ -106,7 +106,8 @@ def short_names(names: Sequence[str]) -> list[str]:
 def _common(texts: Sequence[str]) -> str:
     """The common beginning, cut back to a place where no number is torn apart."""
     first, last = min(texts), max(texts)
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    pairs = enumerate(zip(first, last, strict=False))
+    same = next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))
     while same and first[same - 1].isalnum():
         same -= 1
     return first[:same]

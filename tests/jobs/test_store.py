@@ -1,0 +1,92 @@
+"""The journal, resuming, and where names come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kvis_cli.errors import OutputError
+from kvis_cli.jobs.resume import read_finished
+from kvis_cli.jobs.store import Journal, ResultStore, read_rows, unique_names
+
+
+def finished(folder: Path, task: str, *files: str) -> list[dict]:
+    for file in files:
+        (folder / file).write_text("picture")
+    return [{"task": task, "file": file, "of": len(files), "status": "done"} for file in files]
+
+
+def test_a_line_cut_short_is_left_out_and_swallows_nothing(tmp_path):
+    journal = Journal(tmp_path)
+    journal.add("a", finished(tmp_path, "a", "a.png"))
+    whole = journal.path.read_bytes()
+    for cut in range(1, len(whole)):
+        journal.path.write_bytes(whole + whole[:cut].replace(b'"a"', b'"x"'))
+        journal.add("b", finished(tmp_path, "b", "b.png"))
+        tasks, _ = journal.read()
+        assert {"a", "b"} <= set(tasks)
+
+
+def test_a_task_counts_only_with_all_its_pictures(tmp_path):
+    store = ResultStore(tmp_path)
+    rows = finished(tmp_path, "a", "1.png", "2.png") + finished(tmp_path, "b", "3.png")
+    store.write_manifest(rows)
+    assert set(read_finished(tmp_path).rows) == {"a", "b"}
+    (tmp_path / "2.png").unlink()
+    assert set(read_finished(tmp_path).rows) == {"b"}
+    # A row less is a picture less.
+    store.write_manifest([row for row in rows if row["file"] == "1.png"])
+    assert read_finished(tmp_path).rows == {}
+    store.write_manifest([{**rows[2], "raw": "gone.npz"}])
+    assert read_finished(tmp_path).rows == {}
+
+
+def test_pictures_that_a_killed_run_may_have_replaced_are_not_trusted(tmp_path):
+    store, journal = ResultStore(tmp_path), Journal(tmp_path)
+    store.write_manifest(
+        [
+            *finished(tmp_path, "old", "cat_gradcam_1.png"),
+            *finished(tmp_path, "other", "dog_gradcam_1.png"),
+            *finished(tmp_path, "replaced", "dog_layercam_1.png"),
+        ]
+    )
+    journal.begin(["cat_gradcam"])
+    journal.add("new", finished(tmp_path, "new", "dog_layercam_1.png"))
+    found = read_finished(tmp_path)
+    assert set(found.rows) == {"other", "new"}
+    assert found.interrupted
+
+
+def test_a_failed_task_is_not_finished(tmp_path):
+    ResultStore(tmp_path).write_manifest([{"task": "a", "file": None, "status": "failed"}])
+    assert read_finished(tmp_path).rows == {}
+
+
+def test_the_manifest_does_not_depend_on_the_order_of_work(tmp_path):
+    rows = [{"file": f"{i}.png", "task": str(i)} for i in range(9)]
+    store = ResultStore(tmp_path)
+    store.write_manifest(rows)
+    first = (tmp_path / "manifest.jsonl").read_bytes()
+    store.write_manifest(reversed(rows))
+    assert (tmp_path / "manifest.jsonl").read_bytes() == first
+
+
+def test_rubbish_in_a_manifest_is_left_out(tmp_path):
+    path = tmp_path / "manifest.jsonl"
+    path.write_bytes(b'{"task": "a"}\n[1]\nnot json\n\xff\xfe\n{"task": "b"}')
+    assert [row["task"] for row in read_rows(path)] == ["a", "b"]
+    assert read_rows(tmp_path / "missing") == []
+
+
+def test_a_journal_that_cannot_be_written(tmp_path):
+    journal = Journal(tmp_path / "missing")
+    with pytest.raises(OutputError):
+        journal.add("a", [])
+
+
+def test_names_are_unique():
+    paths = [Path(p) for p in ("a/cat.jpg", "b/cat.jpg", "b/dog.jpg", "b/cat.png", "x/b-cat.jpg")]
+    names = unique_names(paths)
+    assert len(set(names.values())) == 5
+    assert names[Path("b/dog.jpg")] == "dog"
