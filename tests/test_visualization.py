@@ -378,7 +378,6 @@ def test_the_keras_vis_preset_is_its_own_loop(tf, vis, digits):
 
 def test_activation_stays_in_its_range_and_is_the_picture_that_scores(vis, digits):
     model = logits_of(digits)
-    weak = {"tv_weight": 0.01, "lp_norm_weight": 0.01}
     for edges in ((0.0, 1.0), (-1.0, 1.0)):
         found = vis.visualize_activation(
             digits, -1, 3, input_range=edges, max_iter=30, tv_weight=0.01, lp_norm_weight=0.01
