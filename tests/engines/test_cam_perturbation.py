@@ -186,6 +186,17 @@ def test_fewer_channels_are_those_that_vary_most(lib, net, batch, name):
         assert some[i, 0].any()
 
 
+@pytest.mark.parametrize("name", ["scorecam", "ablationcam"])
+def test_no_more_inputs_at_once_than_the_batch_size(lib, net, batch, name):
+    engine = lib(net, name, batch_size=2)
+    asked = []
+    original = engine._ask[0]
+    engine._ask[0] = lambda *arguments: asked.append(len(arguments[2])) or original(*arguments)
+    engine(batch, *classes([1], 3))
+    # Five channels in portions of two, for each of three images; the last is filled up.
+    assert asked == [2] * 9
+
+
 @pytest.mark.parametrize("name", ["scorecam", "ablationcam", "fullgrad", "guided_gradcam"])
 def test_a_batch_is_its_single_runs_and_classes_cost_no_trace(lib, net, batch, name):
     engine = lib(net, name, batch_size=2)
