@@ -1,0 +1,88 @@
+"""The job files and the CI recipe that come with the project."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+# What needs no weights from elsewhere.
+RUNNABLE = ["demo.yaml", "checkpoints.yaml", "keras-vis/regression.yaml"]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.relative_to(ROOT / "configs").as_posix())
+def test_every_job_file_is_understood(kvis, path, tmp_path):
+    ran = kvis("run", path, "--dry-run", "--json", "-o", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["left"] > 0
+
+
+def copy_of_project(folder: Path) -> Path:
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    ignored = shutil.ignore_patterns("*.py", "__pycache__")
+    shutil.copytree(ROOT / "sample_models", folder / "sample_models", ignore=ignored)
+    return folder
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Where `kvis` is the command that is being tested."""
+    bin_folder = folder / "bin"
+    bin_folder.mkdir(exist_ok=True)
+    command = bin_folder / "kvis"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m kvis_cli "$@"\n')
+    command.chmod(0o755)
+    path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_a_job_file_runs(name, tmp_path):
+    out = tmp_path / "out"
+    ran = subprocess.run(
+        [sys.executable, "-m", "kvis_cli", "run", str(ROOT / "configs" / name), "-o", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert (out / "report.html").is_file()
+    written = ran.stdout.splitlines()
+    assert written and all(Path(line).is_file() for line in written)
+    assert "failed" not in (out / "manifest.jsonl").read_text()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_ci_recipe(tmp_path):
+    folder = copy_of_project(tmp_path)
+    recipe = yaml.safe_load((folder / "configs/ci/github-actions.yml").read_text())
+    steps = recipe["jobs"]["attention"]["steps"]
+    commands = [step["run"] for step in steps if "run" in step]
+    assert commands[0] == "pip install kvis"
+    env = {**environment(folder), "GITHUB_STEP_SUMMARY": str(folder / "summary.md")}
+
+    def run_all() -> list[int]:
+        return [
+            subprocess.run(
+                ["bash", "-e", "-c", command], cwd=folder, env=env, capture_output=True, timeout=900
+            ).returncode
+            for command in commands[1:]
+        ]
+
+    assert run_all() == [0, 0, 0]
+    assert "✅" in (folder / "summary.md").read_text()
+    uploaded = next(s for s in steps if "upload-artifact" in s.get("uses", ""))["with"]["path"]
+    assert all((folder / name).is_file() for name in uploaded.split())
+    # A checkpoint that cannot be read makes the run, and so the check, fail.
+    broken = folder / "sample_models/checkpoints/epoch-03.keras"
+    broken.write_bytes(broken.read_bytes()[:1000])
+    assert run_all() == [0, 1, 0]
+    assert "❌" in (folder / "summary.md").read_text()
