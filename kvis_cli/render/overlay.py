@@ -132,7 +132,8 @@ def overlay_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray
 def glow_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
     """The map as light over a dimmed grey photo; a signed map as colour over a pale one.
 
-    Fine-grained maps, as gradients are, would drown in the photo's own colours.
+    Fine-grained maps, as gradients are, would drown in the photo's own colours. Below an alpha of
+    0.5 these come back, down to the photo itself at 0.
     """
     index = _index(raw, style, photo.shape[:2])
     grey = np.asarray(_image(photo).convert("L"), np.float32)
@@ -143,7 +144,8 @@ def glow_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
         dim = grey * _PALE
         mask = Image.fromarray(index)
     base = Image.fromarray(dim.astype(np.uint8)).convert("RGB")
-    return np.asarray(Image.composite(_image(style.paint(index)), base, mask))
+    glow = Image.composite(_image(style.paint(index)), base, mask)
+    return np.asarray(Image.blend(_image(photo), glow, min(1.0, 2 * style.alpha)))
 
 
 def heatmap_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
