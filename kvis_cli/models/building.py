@@ -7,6 +7,7 @@ import copy
 import inspect
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -52,7 +53,9 @@ def build_model(card: ModelCard) -> keras.Model:
     _check_amounts(card)
     objects = {**legacy_objects(), **custom_objects(card.spec.custom_objects)}
     try:
-        with _explained(card), _trusting(card.spec.trust):
+        with warnings.catch_warnings(), _explained(card), _trusting(card.spec.trust):
+            # What Keras thinks of how the model was written is of no use to who explains it.
+            warnings.simplefilter("ignore")
             if card.native:
                 return keras.saving.load_model(
                     path, custom_objects=objects, compile=False, safe_mode=not card.spec.trust

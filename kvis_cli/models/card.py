@@ -19,6 +19,7 @@ from kvis_cli.models.upgrade import Upgraded, lambda_layers, upgrade, with_input
 from kvis_cli.spec.model import ModelSpec, parse_shape, parse_size
 
 DEFAULT_SIZE = 224
+_WHOLE_NUMBERS = frozenset({"uint8", "int8", "int16", "uint16", "int32", "int64"})
 # Layers that may stand between the last activation and the output.
 _AFTER_HEAD = frozenset({"Reshape", "Flatten", "Dropout", "Identity", "Permute", "Cast"})
 
@@ -192,6 +193,12 @@ class ModelCard:
             assert self.sidecar.preprocess is not None and self.sidecar_file is not None
             return Choice(
                 preprocessing.parse(self.sidecar.preprocess), f"from {self.sidecar_file.name}"
+            )
+        endpoints = self.architecture.inputs
+        if endpoints and endpoints[self.explained_input()].dtype in _WHOLE_NUMBERS:
+            return Choice(
+                preprocessing.PRESETS["none"],
+                "its input takes whole numbers",
             )
         return guess_preprocessing([(c.class_name, c.name) for c in self.architecture.calls])
 

@@ -48,21 +48,24 @@ class Canvas:
         Raises
         ------
         UsageError
-            For a model with several inputs, or one that is not numbers of a known shape.
+            For an input that is not numbers of a known shape.
         """
         inputs = opened.card.architecture.inputs
-        if len(inputs) > 1:
+        # The others keep the constants that they have in every command.
+        entry = inputs[opened.card.explained_input()] if inputs else None
+        if entry is not None and entry.dtype.startswith(("int", "uint", "string")):
             raise UsageError(
-                f"{opened.card.reference} has {len(inputs)} inputs.",
-                "Activation maximization makes one picture for one input.",
-                "Give a model with a single input.",
+                f"The input of {opened.card.reference} takes whole numbers ({entry.dtype}).",
+                "A picture is made by following a gradient, and there is none with respect to "
+                "whole numbers.",
+                "Give the model without its first conversion, or with a float input.",
             )
-        if inputs and inputs[0].shape is not None and len(inputs[0].shape) != 4:
-            shape = tuple(inputs[0].shape[1:])
+        if entry is not None and entry.shape is not None and len(entry.shape) != 4:
+            shape = tuple(entry.shape[1:])
             if not shape or shape[-1] is None:
                 raise UsageError(
                     f"The input of {opened.card.reference} has no known number of channels.",
-                    f"Its shape is {inputs[0].shape}.",
+                    f"Its shape is {entry.shape}.",
                 )
             return cls(opened, shape)
         image = opened.image_input
