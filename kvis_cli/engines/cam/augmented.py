@@ -30,6 +30,10 @@ class AugmentedCam:
     def traces(self) -> int:
         return self.engine.traces
 
+    @property
+    def notes(self) -> list[str]:
+        return self.engine.notes
+
     def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
         """Explain a batch: scores are those of the inputs as they are."""
         plain = self.engine(inputs, weights, ranks)

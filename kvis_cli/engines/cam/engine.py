@@ -45,6 +45,7 @@ class CamEngine:
         settings: CamSettings | None = None,
     ) -> None:
         self.reader = reader
+        self.notes: list[str] = []
         self.layers = list(layers)
         self.methods: dict[str, CamMethod] = {name: CAM_METHODS[name] for name in methods}
         self.settings = settings or CamSettings()

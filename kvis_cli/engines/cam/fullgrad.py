@@ -30,6 +30,7 @@ class FullGrad:
     ) -> None:
         del layers
         self.reader = reader
+        self.notes: list[str] = []
         self.settings = settings
         self._compiled = tf.function(self._explain, reduce_retracing=True, autograph=False)
 

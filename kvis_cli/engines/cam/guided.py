@@ -29,6 +29,7 @@ class GuidedGradCam:
         self, reader: ModelReader, layers: Sequence[CamLayer], settings: CamSettings
     ) -> None:
         self.reader = reader
+        self.notes: list[str] = []
         self.settings = settings
         self.layers = list(layers)
         self.rectifiers: Rectifiers | None = None
@@ -43,6 +44,8 @@ class GuidedGradCam:
         """Explain a batch; arguments as for `kvis_cli.engines.cam.engine.CamEngine`."""
         cams = self._gradcam(inputs, weights, ranks)
         lines = self._compiled(tf.constant(inputs), tf.constant(cams.weights))
+        if self.rectifiers is not None:
+            self.notes = [self.rectifiers.describe()]
         maps = {}
         for layer in self.layers:
             raw = cams.maps[str(layer), "gradcam"]

@@ -37,6 +37,7 @@ class PerturbationCam:
         self, reader: ModelReader, layers: Sequence[CamLayer], settings: CamSettings
     ) -> None:
         self.reader = reader
+        self.notes: list[str] = []
         self.layers = list(layers)
         self.settings = settings
         self._read = self._compile(self._features)

@@ -133,7 +133,16 @@ class CamBatch:
 
 
 class CamEngineLike(Protocol):
-    """Anything that makes maps of batches."""
+    """Anything that makes maps of batches.
+
+    Attributes
+    ----------
+    notes
+        What a person should know, once a batch was explained.
+    """
+
+    @property
+    def notes(self) -> list[str]: ...
 
     @property
     def traces(self) -> int:

@@ -139,6 +139,8 @@ class CamExplainer:
         count = len(inputs)
         weights, ranks = encode(self.requests, count, self.units)
         batches = [engine(inputs, weights, ranks) for engine in self.engines]
+        found_out = [note for engine in self.engines for note in engine.notes]
+        self.notes += [note for note in found_out if note not in self.notes]
         maps = {key: value for batch in batches for key, value in batch.maps.items()}
         extras = {key: value for batch in batches for key, value in batch.extras.items()}
         first = batches[0]
