@@ -441,6 +441,35 @@ def test_regions_of_a_segmentation(tf, lib, segmenter, batch, region):
         np.testing.assert_allclose(found.maps["maps", "gradcam"][i, 0], wanted, atol=1e-4)
 
 
+def test_the_predicted_region_of_one_sigmoid_has_two_sides(tf, lib, batch):
+    import keras
+
+    keras.utils.set_random_seed(9)
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 3)),
+            keras.layers.Conv2D(5, 3, padding="same", activation="relu", name="maps"),
+            keras.layers.Conv2D(1, 1, activation="sigmoid", name="pixels"),
+        ]
+    )
+    inputs = batch[:, :12, :12]
+    said = model.predict(inputs, verbose=0)[..., 0] > 0.5
+    assert said.any() and not said.all()
+    weights = np.float32([[[1.0], [-1.0]]] * 4)
+    engine = engine_of(lib, model, ["maps"], objective={"region": "predicted"})
+    found = engine(inputs, weights, np.full((4, 2), -1, np.int32))
+    features = np.array(model.get_layer("maps")(inputs), np.float64)
+    kernel = np.array(model.get_layer("pixels").kernel)[0, 0, :, 0]
+    logits = features @ kernel + float(np.array(model.get_layer("pixels").bias)[0])
+    for t, (sign, region) in enumerate(((1, said), (-1, ~said))):
+        np.testing.assert_allclose(
+            found.scores[:, t], (sign * logits * region).sum((1, 2)), rtol=1e-4
+        )
+        for i in range(4):
+            wanted = LITERALS["gradcam"](features[i], sign * region[i][..., None] * kernel)
+            np.testing.assert_allclose(found.maps["maps", "gradcam"][i, t], wanted, atol=1e-4)
+
+
 def test_channels_first_layers_give_the_same_maps(tf, lib):
     import keras
 

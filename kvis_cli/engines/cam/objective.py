@@ -109,7 +109,9 @@ class Objective:
         if isinstance(self.region, np.ndarray):
             mask = tf.constant(self.region, tf.float32)[tf.newaxis, tf.newaxis]
         elif output.shape[-1] == 1:
-            sides = tf.einsum("b...u,btu->bt...", tf.sign(output - 0.5), tf.sign(weights))
+            sides = tf.einsum(
+                "b...u,btu->bt...", tf.where(output > 0.5, 1.0, -1.0), tf.sign(weights)
+            )
             mask = tf.cast(sides > 0, tf.float32)
         else:
             said = tf.one_hot(tf.argmax(output, axis=-1), output.shape[-1])
