@@ -6,7 +6,7 @@ OUT    ?= demo-out
 # The marker says that the environment is complete; it is older than a changed pyproject.toml.
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-all lint bench clean help
+.PHONY: docs demo test test-all lint bench clean help
 
 help:
 	@echo "make demo      install, then explain the sample models: pictures in $(OUT)/"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-all  everything: slow tests and comparisons with other libraries too"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     speed and quality tables"
+	@echo "make docs      the documentation, into site/"
 	@echo "make clean     remove the environment and everything generated"
 
 $(VENV)/.made:
@@ -55,6 +56,13 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.installed
+	@if command -v uv >/dev/null 2>&1; \
+	then uv pip install --quiet --python $(BIN)/python -e ".[docs]"; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"; fi
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Documentation: site/index.html"
 
 clean:
 	rm -rf $(VENV) $(OUT) kvis-out site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

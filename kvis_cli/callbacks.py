@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kvis_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from kvis_cli.training import KvisCallback
+
+__all__ = ["GifGenerator", "KvisCallback", "OptimizerCallback", "Print"]
 
 NamedLosses = list[tuple[str, float]]
 
@@ -115,3 +121,12 @@ class GifGenerator(OptimizerCallback):
 
         write_animation(self.path, self._frames)
         self._frames = []
+
+
+def __getattr__(name: str) -> Any:
+    if name == "KvisCallback":
+        # It is a Keras callback, and importing Keras takes seconds.
+        from kvis_cli.training import KvisCallback
+
+        return KvisCallback
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

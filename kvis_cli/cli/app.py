@@ -30,6 +30,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "run",
         "Do a whole job: models × images × methods, resumable, with a report.",
     ),
+    "watch": (
+        "watch",
+        "Explain checkpoints as a training run writes them: a job for every new file of a folder.",
+    ),
     "init": (
         "init",
         "Write a commented job file to start from, with the models and images that are there.",

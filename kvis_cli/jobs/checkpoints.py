@@ -1,0 +1,127 @@
+"""A folder that a training run writes its checkpoints into."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kvis_cli.errors import KvisError, UsageError
+from kvis_cli.jobs.photos import natural_key
+from kvis_cli.models.card import read_card
+from kvis_cli.models.files import check_safe
+from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.model import ModelSpec
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+Stamp = tuple[int, int]
+
+
+@dataclass
+class CheckpointFolder:
+    """Finds checkpoints that are whole.
+
+    A file counts once its size and time have stayed the same between two looks, and it can be read
+    as a model: a training run may be writing it.
+
+    Attributes
+    ----------
+    folder
+        Where the run saves.
+    spec
+        How its models are to be read.
+    broken
+        Files that stand still and cannot be read, and why.
+    """
+
+    folder: Path
+    spec: ModelSpec
+    broken: dict[Path, KvisError] = field(default_factory=dict)
+    _seen: dict[Path, Stamp] = field(default_factory=dict)
+    _whole: dict[Path, Stamp] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.folder.is_dir():
+            raise UsageError(
+                f"There is no folder '{self.folder}'.",
+                "",
+                "Name the folder that the training run saves its checkpoints in.",
+            )
+
+    def look(self) -> list[Path]:
+        """The whole checkpoints, in natural order."""
+        found = [p for p in self.folder.iterdir() if p.suffix.lower() in SUFFIXES]
+        stamps = {path: stamp for path in found if (stamp := _stamp(path))}
+        for path, stamp in stamps.items():
+            if self._seen.get(path) != stamp or self._whole.get(path) == stamp:
+                continue
+            try:
+                read_card(self.spec.model_copy(update={"path": str(path)}))
+                check_safe(path)
+            except KvisError as error:
+                self.broken[path] = error
+            else:
+                self.broken.pop(path, None)
+                self._whole[path] = stamp
+        self._seen = stamps
+        whole = [path for path, stamp in stamps.items() if self._whole.get(path) == stamp]
+        return sorted(whole, key=natural_key)
+
+    def stamps(self) -> dict[Path, Stamp]:
+        """Size and time of the checkpoints that are whole."""
+        return {path: self._whole[path] for path in self._seen if path in self._whole}
+
+
+def with_models(job: JobSpec, paths: Sequence[Path]) -> JobSpec:
+    """`job` for these model files, each read as the job's first model."""
+    first = job.models[0]
+    models = [first.model_copy(update={"path": str(path)}) for path in paths]
+    return job.model_copy(update={"models": models})
+
+
+def watch_folder(
+    folder: CheckpointFolder,
+    found: Callable[[list[Path]], None],
+    *,
+    every: float,
+    idle: float | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Call `found` with all whole checkpoints whenever one is new or another.
+
+    Parameters
+    ----------
+    folder
+        What is watched.
+    found
+        Does something with the checkpoints.
+    every
+        Seconds between two looks.
+    idle
+        Return when nothing was new for so many seconds; None for never.
+    sleep
+        Waits.
+    """
+    done: dict[Path, Stamp] = {}
+    quiet = 0.0
+    while True:
+        paths = folder.look()
+        stamps = folder.stamps()
+        if paths and any(done.get(path) != stamps[path] for path in paths):
+            found(paths)
+            done = {path: stamps[path] for path in paths}
+            quiet = 0.0
+        elif idle is not None and quiet >= idle:
+            return
+        sleep(every)
+        quiet += every
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        # Renamed or removed since the folder was listed.
+        return None
+    return stat.st_size, stat.st_mtime_ns
