@@ -20,8 +20,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "saliency",
         "Which pixels move the score? Gradients, and the methods built on them.",
     ),
-    "filters": ("filters", "What does each filter of a layer want to see? An atlas of pictures."),
-    "maximize": ("maximize", "What does a class or a unit look like to the model?"),
+    "filters": (
+        "filters",
+        "What does each filter of a layer want to see? An atlas of pictures, one per filter.",
+    ),
+    "maximize": (
+        "maximize",
+        "What does a class or a unit look like to the model? A picture that it is sure of.",
+    ),
     "methods": (
         "methods",
         "What --method can name: what each method shows, its paper and its cost.",
