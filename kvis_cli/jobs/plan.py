@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -310,25 +310,21 @@ class Chunk:
         )
 
 
-def make_chunks(plan: Plan, todo: Collection[str], size: int | None) -> list[Chunk]:
+def make_chunks(plan: Plan, todo: Iterable[str], size: int | None) -> list[Chunk]:
     """Cut what is to do into chunks of at most `size` images (None: uncut)."""
-    job = plan.job
+    job, left = plan.job, set(todo)
     wanted: dict[tuple[int, int], dict[int | None, list[Task]]] = {}
     for task in plan.tasks:
-        if task.id in todo:
+        if task.id in left:
             by_image = wanted.setdefault((task.model, task.entry), {})
             by_image.setdefault(task.image, []).append(task)
-    # Batches of equal size: one compiled shape, and no mostly empty last one.
-    count = max(1, len(plan.images))
-    batch = -(-count // -(-count // job.batch_size))
     chunks = []
     for (m, e), by_image in wanted.items():
         model, spec, folder = plan.models[m], job.tasks[e], plan.folder(m, e)
         groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[ChunkImage]] = {}
         for index, tasks in by_image.items():
             if index is None:
-                tasks_of_model = tuple(tasks)
-                chunks.append(Chunk(model, e, spec, folder, (), tasks_of_model, batch, batch))
+                chunks.append(Chunk(model, e, spec, folder, (), tuple(tasks), 1, 1))
                 continue
             image = plan.images[index]
             key = (tuple(task.method for task in tasks), image.source.classes)
@@ -340,9 +336,24 @@ def make_chunks(plan: Plan, todo: Collection[str], size: int | None) -> list[Chu
             if classes and hasattr(spec, "class_"):
                 update["class_"] = list(classes)
             reduced = spec.model_copy(update=update) if update else spec
+            batch = _batch_size(plan, classes)
             step = len(images) if size is None or spec.scale == "shared" else size
             for start in range(0, len(images), step):
                 part = tuple(images[start : start + step])
                 tasks_of_part = tuple(task for image in part for task in image.tasks)
                 chunks.append(Chunk(model, e, reduced, folder, part, tasks_of_part, batch, batch))
     return chunks
+
+
+def _batch_size(plan: Plan, classes: tuple[str, ...]) -> int:
+    """How many inputs go together, out of all images of the job that are asked the same.
+
+    It depends on what is planned and not on what is left, so that a rerun computes in the same
+    shapes.
+    """
+    count = sum(image.source.classes == classes for image in plan.images)
+    if classes:
+        # Few shapes to compile for the many groups of a table.
+        return min(plan.job.batch_size, 1 << (count - 1).bit_length())
+    # Batches of equal size: no mostly empty last one.
+    return -(-count // -(-count // plan.job.batch_size))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from kvis_cli.models.opening import OpenModel
 
 TOP = 5
-# Compiled explainers kept for an open model: one per entry of the tasks and class of a table.
+# Compiled explainers kept for an open model: one per entry of the tasks and set of methods.
 MAX_EXPLAINERS = 8
 
 
@@ -166,9 +166,13 @@ class Worker:
 
     def _explainer(self, chunk: Chunk, opened: OpenModel) -> Explainer:
         from kvis_cli.jobs.explainers import EXPLAINERS
+        from kvis_cli.jobs.explainers.base import retarget
 
-        key = chunk.entry, chunk.spec.model_dump_json()
-        if key not in self._explainers:
+        # The classes of a table are many, and none of them is compiled in.
+        key = chunk.entry, chunk.spec.model_dump_json(exclude={"class_"})
+        if key in self._explainers:
+            retarget(self._explainers[key], chunk.spec)
+        else:
             explainer = EXPLAINERS[chunk.spec.kind](opened, chunk.spec, self.job)
             for note in explainer.notes:
                 self.listener.note(note)

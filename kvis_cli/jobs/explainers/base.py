@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from kvis_cli.explanation import Explanation
 from kvis_cli.models.opening import OpenModel
+from kvis_cli.models.targets import parse_classes
 from kvis_cli.render.scale import MapKind, blank_reason
 
 
@@ -42,6 +43,23 @@ class Explainer(Protocol):
     def __call__(self, inputs: np.ndarray) -> Explained:
         """Explain model inputs ``(B, …)``."""
         ...
+
+
+def retarget(explainer: Explainer, task: Any) -> None:
+    """Let a compiled explainer explain the classes of `task`, which may differ from its own.
+
+    Raises
+    ------
+    UsageError
+        For a class that the model has not.
+    """
+    # Filters are explained whatever the class.
+    if getattr(explainer, "requests", None) and not getattr(explainer, "filters", None):
+        explainer.requests = parse_classes(  # type: ignore[attr-defined]
+            task.class_,
+            explainer.head,  # type: ignore[attr-defined]
+            task.contrast,
+        )
 
 
 def resolved_units(weights: np.ndarray) -> tuple[tuple[int, float], ...]:
