@@ -120,6 +120,27 @@ def test_a_blank_map_is_a_warning_everywhere(kvis, tf, picture, tmp_path):
     assert kvis("saliency", path, picture, "-o", tmp_path / "o", "--strict").code == 1
 
 
+def test_integrated_gradients_say_what_they_miss(kvis, samples, tiny_model, tmp_path):
+    star = samples / "images" / "star.png"
+    command = ["saliency", samples / "shapes.keras", star, "-m", "integrated_gradients"]
+    few, many = (
+        rows(Path(files(kvis(*command, "--steps", n, "-o", tmp_path / n))[0]).parent)
+        for n in ("1", "200")
+    )
+    (coarse,), (fine,) = few.values(), many.values()
+    assert "more --steps bring them closer" in coarse["warnings"][0]
+    assert fine["completeness_gap"] < 0.02 < coarse["completeness_gap"]
+    assert fine["warnings"] == []
+    # A white picture against a white baseline: there is nothing to explain.
+    Image.new("RGB", (16, 16), "white").save(tmp_path / "white.png")
+    ran = kvis("saliency", tiny_model, tmp_path / "white.png", "-m", "integrated_gradients",
+               "--baseline", "white", "-o", tmp_path / "w")  # fmt: skip
+    assert files(ran)
+    (white,) = rows(tmp_path / "w").values()
+    assert white["warnings"] == ["all values are zero"]
+    assert "completeness_gap" not in white
+
+
 def test_a_saturated_probability_is_said(kvis, tf, picture, tmp_path):
     import keras
 

@@ -133,7 +133,7 @@ class SaliencyExplainer:
             float(batch.scores[i, t]),
             None if self.filters else probability(self.opened, batch.outputs[i], units),
             self.filters.layer.path if self.filters else "",
-            extras={name: value for name, value in extras.items() if value == value},
+            extras={name: v for name, v in extras.items() if isinstance(v, str) or np.isfinite(v)},
             warnings=tuple(warnings),
             variant=self._variant(shown),
         )
@@ -254,6 +254,9 @@ def _constant(raw: np.ndarray) -> list[str]:
 
 def _incomplete(extras: dict[str, Any]) -> list[str]:
     gap = extras.get("completeness_gap", 0.0)
-    if gap == gap and gap <= COMPLETENESS:
+    # Nothing was to be explained, and nothing was found.
+    if np.isnan(gap) or gap <= COMPLETENESS:
         return []
+    if np.isinf(gap):
+        return ["the score is the same at the baseline, and the values do not add up to zero"]
     return [f"the values miss the change of the score by {gap:.0%}; more --steps bring them closer"]
