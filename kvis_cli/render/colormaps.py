@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
+from kvis_cli import plugins
 from kvis_cli.errors import UnknownNameError
 
 # Control colours, evenly spaced from 0 to 1. viridis, inferno and magma are by Smith and van der
@@ -67,8 +68,9 @@ _FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def names() -> list[str]:
-    """All palettes: the sequential ones first, then the diverging ones."""
-    return ["jet", "turbo", "viridis", "inferno", "magma", "hot", "gray", *_DIVERGING]
+    """All palettes: sequential ones, diverging ones, then those of other packages (sequential)."""
+    own = ["jet", "turbo", "viridis", "inferno", "magma", "hot", "gray", *_DIVERGING]
+    return own + [name for name in plugins.palette_names() if name not in own]
 
 
 def is_diverging(name: str) -> bool:
@@ -104,6 +106,8 @@ def lut(name: str) -> np.ndarray:
     elif name in _DIVERGING:
         from_middle = np.sign(steps - 127.5) * (np.abs(steps - 127.5) - 0.5) / 127
         table = _spline(_controls(_DIVERGING[name]), 0.5 + from_middle / 2)
+    elif (found := plugins.palette(name)) is not None:
+        table = found
     else:
         raise UnknownNameError.of("colormap", name, names())
     result = np.rint(table.clip(0, 255)).astype(np.uint8)

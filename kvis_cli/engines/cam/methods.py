@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from kvis_cli.engines.lazy import tf
+from kvis_cli.plugins import load_methods
 
 if TYPE_CHECKING:
     from kvis_cli.engines.cam.settings import CamEngineLike, MakeEngine
@@ -339,3 +340,6 @@ def guided_gradcam(*arguments: Any) -> CamEngineLike:
     from kvis_cli.engines.cam.guided import GuidedGradCam
 
     return GuidedGradCam(*arguments)
+
+
+load_methods()

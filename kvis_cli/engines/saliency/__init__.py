@@ -15,5 +15,8 @@ from kvis_cli.engines.saliency import rise  # noqa: F401
 # isort: on
 from kvis_cli.engines.saliency.methods import SALIENCY_METHODS
 from kvis_cli.engines.saliency.settings import SaliencySettings
+from kvis_cli.plugins import load_methods
 
 __all__ = ["SALIENCY_METHODS", "SaliencySettings"]
+
+load_methods()
