@@ -52,6 +52,8 @@ def build_model(card: ModelCard) -> keras.Model:
     check_code(card)
     _check_amounts(card)
     objects = {**legacy_objects(), **custom_objects(card.spec.custom_objects)}
+    if card.spec.trust:
+        objects = {**_named_in(card.config), **objects}
     try:
         with warnings.catch_warnings(), _explained(card), _trusting(card.spec.trust):
             # What Keras thinks of how the model was written is of no use to who explains it.
@@ -77,6 +79,24 @@ def custom_objects(references: list[str]) -> dict[str, Any]:
         reference.partition(":")[2]: imported(reference, "custom object")
         for reference in references
     }
+
+
+def _named_in(config: Any) -> dict[str, Any]:
+    """The classes that a trusted file names by module and that can be imported."""
+    found: dict[str, Any] = {}
+    pending = [config]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending.extend(item)
+        if not isinstance(item, dict):
+            continue
+        pending.extend(item.values())
+        module, name = item.get("module"), item.get("class_name")
+        if isinstance(module, str) and isinstance(name, str) and not module.startswith("keras"):
+            with contextlib.suppress(UsageError):
+                found[item.get("registered_name") or name] = imported(f"{module}:{name}", "class")
+    return found
 
 
 def imported(reference: str, kind: str) -> Any:
@@ -120,13 +140,17 @@ def _check_amounts(card: ModelCard) -> None:
         if call.layer_path not in seen:
             seen.add(call.layer_path)
             declared += call.params or 0
-    stored = sum(int(np.prod(w.shape, dtype=object)) for w in stored_weights(card.file.path))
+    stored = _stored_numbers(card.file.path)
     if declared > stored + SPARE_WEIGHTS + stored // 10:
         raise WeightsError(
             f"{card.reference} does not hold the weights of its layers.",
             f"They need {declared:,} numbers and the file stores {stored:,}.",
             "It is incomplete or was altered: copy it again, or save it again.",
         )
+
+
+def _stored_numbers(path: Path) -> int:
+    return sum(int(np.prod(w.shape, dtype=object)) for w in stored_weights(path))
 
 
 @contextlib.contextmanager
@@ -307,6 +331,15 @@ def _from_weights(card: ModelCard) -> keras.Model:
             " ".join(str(error).split())[:300],
             "Name the function that made the model when the weights were saved.",
         ) from error
+    taken = sum(int(np.prod(w.shape)) for w in model.weights)
+    stored = _stored_numbers(path)
+    if stored > taken:
+        # Keras leaves out what it finds no layer for, without a word.
+        raise WeightsError(
+            f"The weights in '{path}' are not those of {reference}.",
+            f"The file stores {stored:,} numbers and the model takes {taken:,}.",
+            "Name the function that made the model when the weights were saved.",
+        )
     return model
 
 
@@ -342,5 +375,7 @@ def _from_saved_model(card: ModelCard) -> keras.Model:
             for name, spec in entry.items()
         }
         outputs = layer(next(iter(inputs.values()))) if len(inputs) == 1 else layer(**inputs)
+        if isinstance(outputs, dict) and len(outputs) == 1:
+            outputs = next(iter(outputs.values()))
         single = next(iter(inputs.values())) if len(inputs) == 1 else inputs
         return keras.Model(single, outputs, name=card.name)

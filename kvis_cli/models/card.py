@@ -266,6 +266,13 @@ class ModelCard:
             return autolayer.resolve(
                 self.architecture, self.sidecar.layer, model=self.reference
             ), f"from {self.sidecar_file.name}" if self.sidecar_file else ""
+        if self.file is not None and self.file.format == "savedmodel":
+            raise UsageError(
+                f"{self.reference} shows none of its layers.",
+                "A SavedModel holds compiled functions: no layer of it can be read.",
+                "`kvis saliency` explains it by the gradient of its input; for a CAM give the "
+                "Keras model that it was exported from.",
+            )
         if address == "auto":
             choice = autolayer.choose_cam_layer(self.architecture, self.output_index())
             return choice.call, choice.reason

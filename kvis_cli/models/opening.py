@@ -138,6 +138,8 @@ def _opened(card: ModelCard, model: keras.Model) -> OpenModel:
     elif any(call.output_shape is None for call in card.architecture):
         complete_shapes(card.architecture, model, specs, names)
     notes, arrange = _arranged(card, specs, names)
+    if card.file is not None and card.file.format == "savedmodel":
+        notes.append("a SavedModel is sealed: scores are its outputs, never before their softmax")
     return OpenModel(card, model, ModelReader(model, arrange), notes)
 
 
