@@ -411,7 +411,7 @@ def test_every_optimizer_raises_the_activation(am, reader, name):
 def test_adam_is_keras_adam(tf, am, reader):
     images = []
     for optimizer in (
-        am.Adam(0.01),
+        am.Adam(0.01, epsilon=1e-12),
         am.KerasOptimizer("adam", 0.01, beta_1=0.9, beta_2=0.99, epsilon=1e-12),
     ):
         objective = bound(am.ActivationMaximization("two", [0, 1]), 4)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from kvis_cli.errors import UnknownNameError
 
 Slots = tuple[Any, ...]
+RELATIVE = 1e-3
 
 
 class Optimizer(Protocol):
@@ -22,6 +23,13 @@ class Optimizer(Protocol):
     def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
         """Parameters and slots after step `number`, counted from 1."""
         ...
+
+
+def _floored(root: Any, epsilon: float) -> Any:
+    """`root` plus a part of its own root mean square over each picture; never zero."""
+    axes = list(range(1, root.shape.rank))
+    whole = tf.sqrt(tf.reduce_mean(tf.square(root), axis=axes, keepdims=True))
+    return root + epsilon * whole + 1e-20
 
 
 class Sgd:
@@ -65,6 +73,10 @@ class RmsProp:
         Divide the mean by ``1 - decay^t``, so that the first steps are not larger than the rest.
     unit_gradient
         First scale each picture's gradient to length 1, as keras-vis does.
+    epsilon
+        Of the picture's own root mean square, see `Adam`.
+    absolute
+        Added under the root, as keras-vis does.
     """
 
     def __init__(
@@ -74,10 +86,11 @@ class RmsProp:
         decay: float = 0.95,
         correct: bool = True,
         unit_gradient: bool = False,
-        epsilon: float = 1e-12,
+        epsilon: float = RELATIVE,
+        absolute: float = 0.0,
     ) -> None:
         self.rate, self.decay, self.correct = rate, decay, correct
-        self.unit_gradient, self.epsilon = unit_gradient, epsilon
+        self.unit_gradient, self.epsilon, self.absolute = unit_gradient, epsilon, absolute
 
     def slots(self, parameters: Any) -> Slots:
         return (tf.zeros_like(parameters),)
@@ -88,17 +101,34 @@ class RmsProp:
             gradient = tf.math.l2_normalize(gradient, axis=axes, epsilon=1e-30)
         mean = self.decay * slots[0] + (1 - self.decay) * tf.square(gradient)
         seen = mean / (1 - self.decay ** tf.cast(number, tf.float32)) if self.correct else mean
-        # The ε under the root is what keras-vis has; ours is far below any gradient.
-        return parameters - self.rate * gradient / tf.sqrt(seen + self.epsilon), (mean,)
+        root = _floored(tf.sqrt(seen + self.absolute), self.epsilon)
+        return parameters - self.rate * gradient / root, (mean,)
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015), ε far below any gradient, so that it is free of their scale."""
+    """Adam (Kingma and Ba 2015) that is free of the gradient's scale.
+
+    Parameters
+    ----------
+    rate
+        About the size of one step.
+    beta_1, beta_2
+        Decay of the means of the gradient and of its square.
+    epsilon
+        Relative to the root mean square over the picture: parameters that the score does not
+        depend on, whose gradient is rounding, stay where they are.
+    """
 
     def __init__(
-        self, rate: float, *, beta_1: float = 0.9, beta_2: float = 0.99, epsilon: float = 1e-12
+        self,
+        rate: float,
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        epsilon: float = RELATIVE,
     ) -> None:
-        self.rate, self.beta_1, self.beta_2, self.epsilon = rate, beta_1, beta_2, epsilon
+        self.rate, self.beta_1, self.beta_2 = rate, beta_1, beta_2
+        self.epsilon = epsilon
 
     def slots(self, parameters: Any) -> Slots:
         return tf.zeros_like(parameters), tf.zeros_like(parameters)
@@ -109,7 +139,7 @@ class Adam:
         second = self.beta_2 * slots[1] + (1 - self.beta_2) * tf.square(gradient)
         mean = first / (1 - self.beta_1**t)
         root = tf.sqrt(second / (1 - self.beta_2**t))
-        return parameters - self.rate * mean / (root + self.epsilon), (first, second)
+        return parameters - self.rate * mean / _floored(root, self.epsilon), (first, second)
 
 
 class KerasOptimizer:

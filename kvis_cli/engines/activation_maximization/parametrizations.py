@@ -85,7 +85,10 @@ class Fourier:
         axes = [np.fft.fftfreq(n) for n in self.size[:-1]] + [np.fft.rfftfreq(self.size[-1])]
         radius = np.sqrt(sum(f**2 for f in np.meshgrid(*axes, indexing="ij")))
         scale = 1 / np.maximum(radius, 1 / max(self.size)) ** decay
-        self.scale = (scale * np.sqrt(np.prod(self.size))).astype(np.float32)
+        scale *= np.sqrt(np.prod(self.size))
+        # The overall colour keeps one pace, however small the picture.
+        scale.flat[0] = 8 * np.prod(self.size)
+        self.scale = scale.astype(np.float32)
         colours = _COLOURS[::-1] if bgr else _COLOURS
         self.colours = colours if self.channels == 3 else None
 
@@ -101,8 +104,13 @@ class Fourier:
     def decode(self, parameters: Any) -> Any:
         spectrum = tf.complex(parameters[..., 0], parameters[..., 1])
         spectrum *= tf.cast(self.scale / 4, tf.complex64)
-        inverse = (tf.signal.irfft, tf.signal.irfft2d, tf.signal.irfft3d)[len(self.size) - 1]
-        planes = inverse(spectrum, fft_length=list(self.size))
+        if len(self.size) == 3:
+            # TensorFlow has no gradient of irfft3d, but of its parts.
+            along = [0, 1, 3, 4, 2]
+            spectrum = tf.transpose(spectrum, along)
+            spectrum = tf.transpose(tf.signal.ifft(spectrum), np.argsort(along))
+        inverse = tf.signal.irfft if len(self.size) == 1 else tf.signal.irfft2d
+        planes = inverse(spectrum, fft_length=list(self.size[-2:]))
         rank = planes.shape.rank
         images = tf.transpose(planes, [0, *range(2, rank), 1])
         if self.colours is not None:

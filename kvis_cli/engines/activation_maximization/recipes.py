@@ -232,5 +232,5 @@ def _optimizer(recipe: Recipe) -> Optimizer:
     from kvis_cli.engines.activation_maximization.optimizers import RmsProp, make_optimizer
 
     if recipe.optimizer == "keras-vis":
-        return RmsProp(recipe.rate, correct=False, unit_gradient=True, epsilon=1e-7)
+        return RmsProp(recipe.rate, correct=False, unit_gradient=True, epsilon=0.0, absolute=1e-7)
     return make_optimizer(recipe.optimizer, recipe.rate)

@@ -329,7 +329,8 @@ class MaximizeMaker:
         run = tf.function(
             lambda x: self.opened.reader.forward(x).outputs[self.output], autograph=False
         )
-        inputs = self.opened.to_inputs(pixels)
+        unit = self.canvas.space.to_unit(self.opened.preprocessing.apply(pixels))
+        inputs = np.asarray(self.canvas.space.to_inputs(unit), np.float32)
         size = self.job.batch_size
         found = [np.asarray(run(inputs[i : i + size])) for i in range(0, len(inputs), size)]
         outputs = np.concatenate(found)

@@ -1,0 +1,235 @@
+"""`kvis filters` from options to atlases."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kvis_cli.render.png import read_metadata
+
+
+def rows(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def cells(sheet: np.ndarray, count: int, columns: int, size: int, margin: int) -> np.ndarray:
+    step = size + margin
+    return np.stack(
+        [
+            sheet[i // columns * step :, i % columns * step :][:size, :size]
+            for i in range(count)
+        ]
+    )  # fmt: skip
+
+
+def test_several_layers_give_an_atlas_each(kvis, tiny_model, tmp_path, tf):
+    run = kvis(
+        "filters", tiny_model, "--layer", "first,second", "--grid", "3x2", "--size", 32,
+        "--margin", 4, "--steps", 6, "--out", tmp_path,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    assert run.out.split() == [
+        str(tmp_path / "filters_first.png"), str(tmp_path / "filters_second.png")
+    ]  # fmt: skip
+    found = {row["layer"]: row for row in rows(tmp_path)}
+    assert found["first"]["filters"] == [0, 1, 2, 3]
+    assert found["second"]["filters"] == [0, 1, 2, 3, 4, 5]
+    sheet = pixels(tmp_path / "filters_second.png")
+    assert sheet.shape == (2 * 32 + 4, 3 * 32 + 2 * 4, 3)
+    assert (sheet[32:36] == 0).all() and (sheet[:, 32:36] == 0).all()
+
+    # The scores in the manifest are those of the cells in the file, by the model itself.
+    import keras
+
+    model = keras.saving.load_model(tiny_model)
+    layer = keras.Sequential([keras.Input((32, 32, 3)), *model.layers[:3]])
+    shown = cells(sheet, 6, 3, 32, 4)
+    scores = layer(shown.astype(np.float32)).numpy().mean((1, 2))[range(6), range(6)]
+    np.testing.assert_allclose(found["second"]["scores_saved"], scores, rtol=1e-4)
+    assert "second" in read_metadata(tmp_path / "filters_second.png")["kvis"]
+
+
+def test_same_seed_same_pixels_whatever_the_batch(kvis, tiny_model, tmp_path):
+    sheets = []
+    for name, batch, seed in (("a", 16, 0), ("b", 2, 0), ("c", 16, 1)):
+        run = kvis(
+            "filters", tiny_model, "--layer", "second", "--grid", "3x2", "--size", 16,
+            "--steps", 5, "--batch-size", batch, "--seed", seed, "--out", tmp_path / name,
+        )  # fmt: skip
+        assert run.code == 0, run.err
+        sheets.append(pixels(tmp_path / name / "filters_second.png"))
+    np.testing.assert_array_equal(sheets[0], sheets[1])
+    assert (sheets[0] != sheets[2]).any()
+
+
+def test_order_captions_and_raw(kvis, tiny_model, tmp_path):
+    common = ("filters", tiny_model, "--layer", "second", "--grid", "3x1", "--size", 16,
+              "--steps", 4, "--filters", "1,4,2")  # fmt: skip
+    assert kvis(*common, "--out", tmp_path / "a", "--raw").code == 0
+    assert kvis(*common, "--out", tmp_path / "b", "--sort", "activation").code == 0
+    assert kvis(*common, "--out", tmp_path / "c", "--captions").code == 0
+    (a,), (b,) = rows(tmp_path / "a"), rows(tmp_path / "b")
+    assert a["filters"] == [1, 4, 2]
+    assert b["scores_saved"] == sorted(a["scores_saved"], reverse=True)
+    score = dict(zip(a["filters"], a["scores_saved"], strict=True))
+    assert [score[f] for f in b["filters"]] == b["scores_saved"]
+    plain, written = (pixels(tmp_path / n / "filters_second.png") for n in "ac")
+    assert (plain != written).any() and (plain[:4] == written[:4]).all()
+    with np.load(tmp_path / "a" / "filters_second.npz") as raw:
+        assert list(raw["filters"]) == [1, 4, 2]
+        # The tiny model takes 0..255, so its inputs are the picture before rounding.
+        shown = cells(plain, 3, 3, 16, 5)
+        alive = [i for i, f in enumerate(a["filters"]) if f not in a["dead"]]
+        assert alive
+        np.testing.assert_allclose(raw["inputs"][alive], shown[alive], atol=0.51)
+
+
+@pytest.fixture(scope="module")
+def half_dead(tf, tmp_path_factory) -> Path:
+    import keras
+
+    inputs = keras.Input((16, 16, 3))
+    layer = keras.layers.Conv2D(4, 3, activation="relu", name="half")
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(layer(inputs)))
+    kernel, bias = layer.get_weights()
+    bias[1:3] = -1e9
+    layer.set_weights([np.abs(kernel), bias])
+    path = tmp_path_factory.mktemp("dead") / "dead.keras"
+    model.save(path)
+    return path
+
+
+def test_dead_filters_are_marked(kvis, half_dead, tmp_path):
+    run = kvis(
+        "filters", half_dead, "--preprocess", "none", "--layer", "half", "--grid", "2x2",
+        "--size", 24, "--margin", 0, "--steps", 4, "--out", tmp_path,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    assert rows(tmp_path)[0]["dead"] == [1, 2]
+    assert "2 of 4 filters are dead" in run.err
+    from kvis_cli.render.grid import dead_cell
+
+    shown = cells(pixels(tmp_path / "filters_half.png"), 4, 2, 24, 0)
+    np.testing.assert_array_equal(shown[1], dead_cell(24))
+    assert (shown[0] != dead_cell(24)).any()
+
+
+def test_all_dead_is_an_error(kvis, half_dead, tmp_path):
+    run = kvis(
+        "filters", half_dead, "--preprocess", "none", "--layer", "half", "--filters", "1,2",
+        "--steps", 3, "--size", 16, "--out", tmp_path,
+    )  # fmt: skip
+    assert run.code == 1
+    assert "Every filter of half is dead" in run.err
+
+
+def test_kernels_themselves(kvis, tiny_model, tmp_path, tf):
+    import keras
+
+    run = kvis(
+        "filters", tiny_model, "--layer", "first", "--weights", "--grid", "2x2", "--size", 9,
+        "--margin", 1, "--out", tmp_path,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    kernel = keras.saving.load_model(tiny_model).get_layer("first").kernel.numpy()
+    shown = cells(pixels(tmp_path / "filters_first_weights.png"), 4, 2, 9, 1)
+    for index in range(4):
+        k = kernel[..., index]
+        expected = np.rint(127.5 + 127.5 * k / np.abs(k).max())
+        np.testing.assert_array_equal(shown[index][::3, ::3], expected)
+    run = kvis("filters", tiny_model, "--layer", "second", "--weights", "--out", tmp_path)
+    assert run.code == 2 and "kernels of layer 'second'" in run.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--layer", "second", "--filters", "512"), 2, "Filter 512 is not in layer 'second'"),
+        (("--layer", "second", "--filters", "0-9"), 2, "goes beyond the layer"),
+        (("--layer", "second", "--filters", "x"), 2, "names no units"),
+        (("--layer", "secnod"), 2, "Did you mean 'second'"),
+        (("--layer", "second", "--size", "3"), 2, "cannot be computed for a picture of 3×3"),
+        (("--layer", "second", "--grid", "2x2", "--filters", "all"), 2, "do not fit into 2x2"),
+        (("--layer", "second", "--grid", "two"), 2, "--grid"),
+        (("--layer", "second", "--act", "0"), 2, "No such option"),
+        (("--layer", "second", "--optimizer", "adamm"), 2, "Unknown optimizer 'adamm'"),
+        (("--layer", "second", "--backprop", "guide"), 2, "Unknown backprop modifier 'guide'"),
+        (("--layer", "second", "--jitter", "99px"), 2, "not an amount"),
+        ((), 2, "name at least one layer"),
+    ],
+)
+def test_mistakes(kvis, tiny_model, tmp_path, arguments, code, message):
+    run = kvis("filters", tiny_model, *arguments, "--out", tmp_path)
+    assert run.code == code, run.err
+    assert message in " ".join(run.err.split())
+
+
+def test_size_that_would_do_is_named(kvis, tiny_model, tmp_path):
+    run = kvis("filters", tiny_model, "--layer", "second", "--size", 3, "--out", tmp_path)
+    assert "--size 6" in run.err
+
+
+def test_missing_weights_say_which_file_goes_where(kvis, tmp_path, monkeypatch):
+    """No cache, no network: the proxy points nowhere."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    run = kvis("filters", "--layer", "block3_conv1", "--out", tmp_path)
+    assert run.code == 3
+    assert "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5" in run.err
+
+
+@pytest.mark.slow
+def test_weights_file_and_the_book_atlas(kvis, tmp_path, tf):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.applications.VGG16(weights=None, include_top=False)
+    weights = tmp_path / "vgg.weights.h5"
+    model.save_weights(weights)
+    run = kvis(
+        "filters", f"vgg16:{weights}", "--layer", "block1_conv1,block2_conv1", "--preset",
+        "chollet", "--steps", 2, "--out", tmp_path,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    for layer in ("block1_conv1", "block2_conv1"):
+        sheet = pixels(tmp_path / f"filters_{layer}.png")
+        assert sheet.shape == (547, 547, 3)
+        # The book's display: mean 0.5 and deviation 0.1 of every picture that is not dead.
+        first = cells(sheet, 64, 8, 64, 5)[0] / 255
+        assert first.mean() == pytest.approx(0.5, abs=0.01)
+        assert first.std() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.slow
+def test_interrupt_keeps_finished_atlases(tiny_model, tmp_path):
+    """SIGINT once the first atlas is there: exit 130, the atlas and its row stay."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kvis_cli", "filters", str(tiny_model), "--layer", "first,second",
+         "--size", "48", "--steps", "3000", "--grid", "3x2", "--out", str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+    )  # fmt: skip
+    first = tmp_path / "filters_first.png"
+    until = time.monotonic() + 180
+    while not first.exists() and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert [row["layer"] for row in rows(tmp_path)] == ["first"]
+    assert pixels(first).shape == (2 * 48 + 5, 3 * 48 + 10, 3)
