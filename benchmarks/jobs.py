@@ -132,7 +132,9 @@ def _memory(report: Report, folder: Path, command: list[str], count: int) -> Non
         link = photos / f"more-{number:05}.jpg"
         if not link.exists():
             link.symlink_to(photos / f"{number % 50:04}.jpg")
-    process = subprocess.Popen([*command, "--force", "-o", str(folder / "long")])
+    process = subprocess.Popen(
+        [*command, "--force", "-o", str(folder / "long")], stdout=subprocess.DEVNULL
+    )
     journal = folder / "long" / "journal.jsonl"
     samples: list[tuple[int, float]] = []
 

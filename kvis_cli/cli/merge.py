@@ -62,5 +62,5 @@ def merge(
         if run["spec"].get("gif"):
             for path in write_animations(out):
                 typer.echo(path)
-        if run["failures"]:
+        if run["failures"] or run["distrusted"]:
             raise typer.Exit(1)

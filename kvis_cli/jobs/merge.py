@@ -119,6 +119,7 @@ def _joined(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     joined["tasks"] = {
         key: sum(run["tasks"][key] for run in runs) for key in ("all", "done", "failed")
     }
+    joined["distrusted"] = sum(run["distrusted"] for run in runs)
     joined["seconds"] = round(sum(run["seconds"] for run in runs), 3)
     times: dict[str, float] = {}
     for run in runs:

@@ -7,7 +7,8 @@ import signal
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -132,7 +133,8 @@ class Pool:
             str(log),
         )
         process = self._context.Process(target=main, args=arguments, daemon=True)
-        process.start()
+        with _without_interruption():
+            process.start()
         theirs.close()
         return _Process(process, ours, log)
 
@@ -289,6 +291,22 @@ class Pool:
                 worker.process.join()
             worker.connection.close()
         self._workers = []
+
+
+@contextmanager
+def _without_interruption() -> Iterator[None]:
+    """What is started here is not reached by Ctrl-C, which goes to all processes of a terminal.
+
+    The parent ends its workers itself, when what they have done is safe.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _reason(code: int | None) -> str:

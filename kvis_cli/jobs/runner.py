@@ -165,6 +165,7 @@ class Run:
             if todo:
                 self._compute(todo, cards)
         finally:
+            self.outcome.distrusted = self._distrusted()
             if self.outcome.changed and (self.done_rows or self.failed_rows or others):
                 self._finish(others, todo, time.monotonic() - began)
         if self._disk_error is not None:
@@ -251,6 +252,12 @@ class Run:
             return True
         return self.job.fail_fast and bool(self.outcome.failures)
 
+    def _distrusted(self) -> int:
+        """Results with a warning, those of earlier runs too: a rerun makes nothing better."""
+        strict = {i for i, task in self.ids.items() if self.job.tasks[task.entry].strict}
+        rows = (row for i in strict for row in self.done_rows.get(i, ()))
+        return sum(bool(row["warnings"] or row.get("caution")) for row in rows)
+
     # What workers say.
 
     def began(self, tasks: Sequence[Task]) -> None:
@@ -269,10 +276,8 @@ class Run:
         self.failed_rows.pop(task.id, None)
         self.done_rows[task.id] = rows
         self.outcome.rows.extend(rows)
-        strict = self.job.tasks[task.entry].strict
         for row in rows:
             self.outcome.written.append(self.store.folder / str(row["file"]))
-            self.outcome.distrusted += bool(strict and (row["warnings"] or row.get("caution")))
             self.listener.row(row)
         self.listener.task(self.plan.describe(task), True)
 
@@ -338,6 +343,7 @@ class Run:
                 for i in self.plan.images
             ],
             "tasks": {"all": len(self.ids), "done": done, "failed": failed},
+            "distrusted": self.outcome.distrusted,
             "seconds": round(seconds, 3),
             "seconds_by_model": {path: round(s, 3) for path, s in sorted(self.seconds.items())},
             "failures": [
