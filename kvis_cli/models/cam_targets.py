@@ -116,7 +116,7 @@ def check_linear_head(architecture: Architecture, output_index: int, layer: Laye
     while call is not layer:
         problem = ""
         name, activation = call.class_name, call.config.get("activation")
-        if name.startswith("GlobalAveragePooling"):
+        if name.startswith("GlobalAveragePooling") or _pools_everything(call):
             pooled = True
         elif name in ("Dense", "Conv1D", "Conv2D", "Conv3D"):
             ends = not pooled and not linear and activation in _FINAL
@@ -140,6 +140,18 @@ def check_linear_head(architecture: Architecture, output_index: int, layer: Laye
             "There is no global average pooling behind it.",
             "Use --method gradcam.",
         )
+
+
+def _pools_everything(call: LayerCall) -> bool:
+    """Whether average pooling has a window as large as the map."""
+    before = call.inputs[0].spatial_shape if len(call.inputs) == 1 else None
+    window = call.config.get("pool_size")
+    return (
+        call.class_name.startswith("AveragePooling")
+        and before is not None
+        and isinstance(window, Sequence)
+        and tuple(window) == tuple(before)
+    )
 
 
 def _is_pointwise(config: dict[str, object]) -> bool:

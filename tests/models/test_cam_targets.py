@@ -39,6 +39,11 @@ def cards(tf, tmp_path_factory):
         "pointwise",
         lambda x: layers.Softmax()(layers.Flatten()(layers.Conv2D(3, 1)(pooled(keepdims=True)(x)))),
     )
+    save("window", lambda x: layers.Dense(3)(layers.Flatten()(layers.AveragePooling2D(7)(x))))
+    save(
+        "part",
+        lambda x: layers.Dense(3)(layers.Flatten()(layers.AveragePooling2D(3, name="some")(x))),
+    )
     save("maps", lambda x: layers.Softmax()(pooled()(x)))
     save(
         "hidden",
@@ -66,7 +71,7 @@ def test_one_entry_of_the_option(cards):
         cam_layers(card, "relu_1+")
 
 
-@pytest.mark.parametrize("name", ["dense", "logits", "pointwise"])
+@pytest.mark.parametrize("name", ["dense", "logits", "pointwise", "window", "maps"])
 def test_plain_cam_behind_pooling_and_one_linear_layer(cards, name):
     card = cards[name]
     check_linear_head(card.architecture, 0, card.cam_layer("auto")[0])
@@ -75,7 +80,7 @@ def test_plain_cam_behind_pooling_and_one_linear_layer(cards, name):
 @pytest.mark.parametrize(
     ("name", "said"),
     [("hidden", "'mid'"), ("flat", "no global average pooling"), ("maximum", "'most'"),
-     ("squashed", "'tanh'")],
+     ("squashed", "'tanh'"), ("part", "'some'")],
 )  # fmt: skip
 def test_plain_cam_elsewhere(cards, name, said):
     card = cards[name]
