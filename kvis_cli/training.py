@@ -103,7 +103,7 @@ class KvisCallback(keras.callbacks.Callback):
             # Epochs that an earlier training left behind are not this one's.
             mine = [p for p in saved if p <= path]
             job = with_models(self.job, mine)
-            self.outcome = run_job(job, options=Options(resume=True))
+            self.outcome = run_job(job, options=Options(resume=True, growing=True))
             self._report(self.outcome)
         except (KvisError, OSError) as error:
             warnings.warn(f"kvis could not explain epoch {epoch + 1}: {error}", stacklevel=2)

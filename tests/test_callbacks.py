@@ -59,7 +59,8 @@ def test_pictures_of_epochs_are_those_of_the_saved_models(tf, model, picture, tm
     # Epoch 2 by its turn, epoch 3 because it is the last.
     saved = sorted(p.name for p in (out / "checkpoints").iterdir())
     assert saved == ["epoch-002.keras", "epoch-003.keras"]
-    found = {row["model"]: row for row in rows(out) if row["status"] == "done"}
+    assert [row["status"] for row in rows(out)] == ["done", "done"]
+    found = {row["model"]: row for row in rows(out)}
     assert len(found) == 2
     assert (out / "report.html").is_file()
     again = tmp_path / "again"

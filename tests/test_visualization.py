@@ -391,8 +391,7 @@ def test_activation_stays_in_its_range_and_is_the_picture_that_scores(vis, digit
     assert vis.visualize_activation(digits, -1, 3, max_iter=2).dtype == np.uint8
 
 
-def test_activation_with_losses_is_the_same(vis, digits):
-    from kvis_cli.input_modifiers import Jitter
+def test_activation_with_losses_is_the_same(vis, digits, digit):
     from kvis_cli.losses import ActivationMaximization
     from kvis_cli.regularizers import LPNorm, TotalVariation
 
@@ -405,7 +404,7 @@ def test_activation_with_losses_is_the_same(vis, digits):
     for preset in (None, "keras-vis"):
         settings = {
             "input_range": (0.0, 1.0), "max_iter": 4, "preset": preset,
-            "input_modifiers": [Jitter(2)],
+            "seed_input": digit,
         }  # fmt: skip
         expected = vis.visualize_activation(digits, -1, 3, tv_weight=10, **settings)
         found = vis.visualize_activation_with_losses(x, losses, **settings)

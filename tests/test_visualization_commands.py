@@ -82,3 +82,21 @@ def test_explain_gives_the_raw_maps_of_the_commands(kvis, tf, tiny_model, small,
         assert {e.map.tobytes() for e in found} == raw
         scores = sorted(row["score"] for row in rows)
         assert sorted(e.score for e in found) == pytest.approx(scores, rel=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["quality", "atlas"])
+def test_maximize(kvis, tf, tiny_model, tmp_path, preset):
+    import keras
+
+    from kvis_cli.visualization import visualize_activation
+
+    out = tmp_path / "out"
+    ran = kvis(
+        "maximize", tiny_model, "--class", 1, "--preset", preset, "--steps", 12,
+        "--preprocess", "none", "-o", out,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    [picture] = pictures(out)
+    model = keras.models.load_model(tiny_model)
+    found = visualize_activation(model, "classes", 1, preset=preset, max_iter=12)
+    np.testing.assert_array_equal(found, np.asarray(Image.open(picture)))

@@ -76,7 +76,7 @@ def watch(
                     told.add(path)
                     listener.warn(f"{path}: {error}")
             try:
-                options = Options(processes=True, resume=True)
+                options = Options(processes=True, resume=True, growing=True)
                 outcome = run_job(with_models(spec, paths), listener, options)
                 finish_reports(outcome.folder, spec.report, spec.gif, outcome.changed, listener)
             finally:

@@ -95,6 +95,8 @@ class Plan:
         Globs resolved, in natural order.
     tasks
         Everything there is to do, grouped by model.
+    growing
+        Whether models will join later, so that each has a folder of its own from the first on.
     """
 
     job: JobSpec
@@ -102,10 +104,12 @@ class Plan:
     images: list[PlannedImage]
     tasks: list[Task] = field(default_factory=list)
     shard: Shard | None = None
+    growing: bool = False
 
     def folder(self, model: int, entry: int) -> str:
         """Subfolder of the results of one model and one entry of the job's tasks."""
-        parts = [self.models[model].name] if len(self.models) > 1 else []
+        own = self.growing or len(self.models) > 1
+        parts = [self.models[model].name] if own else []
         label = self.labels[entry]
         if self._shares_names[entry]:
             parts.append(label)
@@ -167,8 +171,17 @@ def methods_of(task: TaskSpec) -> list[str]:
     return list(dict.fromkeys(methods)) if isinstance(methods, list) and methods else [""]
 
 
-def make_plan(job: JobSpec, *, shard: Shard | None = None) -> Plan:
+def make_plan(job: JobSpec, *, shard: Shard | None = None, growing: bool = False) -> Plan:
     """Expand globs, folders and tables, and give every task its identity.
+
+    Parameters
+    ----------
+    job
+        The validated spec.
+    shard
+        Only this part of the tasks.
+    growing
+        See `Plan`.
 
     Raises
     ------
@@ -189,7 +202,7 @@ def make_plan(job: JobSpec, *, shard: Shard | None = None) -> Plan:
         raise UsageError("There is no image to explain.", "", "Give files, folders or globs.")
     names = unique_names([source.path for source in sources])
     images = [PlannedImage(s, names[s.path], file_digest(s.path)) for s in sources]
-    plan = Plan(job, models, images, shard=shard)
+    plan = Plan(job, models, images, shard=shard, growing=growing)
     plan.tasks = [task for task in _tasks(plan) if shard is None or _in_shard(plan, task, shard)]
     return plan
 

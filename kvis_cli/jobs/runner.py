@@ -47,12 +47,15 @@ class Options:
         Remove results in the folder that the job does not ask for.
     shard
         Do only this part.
+    growing
+        More models will join: each gets a folder of its own from the first on.
     """
 
     processes: bool = False
     resume: bool = False
     clean_stale: bool = False
     shard: Shard | None = None
+    growing: bool = False
 
 
 @dataclass
@@ -119,7 +122,11 @@ def run_job(
     """
     check_device(job.device)
     options = options or Options()
-    return Run(make_plan(job, shard=options.shard), listener or Listener(), options).run()
+    return Run(
+        make_plan(job, shard=options.shard, growing=options.growing),
+        listener or Listener(),
+        options,
+    ).run()
 
 
 def result_folder(job: JobSpec, shard: Shard | None) -> Path:

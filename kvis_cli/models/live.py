@@ -49,11 +49,22 @@ class LiveModel:
     @cached_property
     def architecture(self) -> Architecture:
         """The graph; without calls where a subclassed model was never called."""
-        card = ModelCard(ModelSpec(path=self.model.name), self.model.name)
         try:
-            return live_architecture(self.model, *input_structure(card, self.model))
+            return live_architecture(self.model, *input_structure(self.card, self.model))
         except UsageError:
             return live_architecture(self.model)
+
+    @property
+    def card(self) -> ModelCard:
+        """An empty card of the model's name."""
+        return ModelCard(ModelSpec(path=self.model.name), self.model.name)
+
+    @cached_property
+    def gives_probabilities(self) -> bool:
+        """Whether its first output ends in a softmax or sigmoid."""
+        card = self.card
+        card.architecture = self.architecture
+        return card.final_activation() in ("softmax", "sigmoid")
 
     @cached_property
     def _inputs(self) -> list[Any]:

@@ -36,6 +36,7 @@ from kvis_cli.regularizers import LPNorm, TotalVariation
 from kvis_cli.visualization.composed import WeightedLosses, checked, loss_model, name_of
 from kvis_cli.visualization.subject import (
     Indices,
+    Subject,
     as_batch,
     input_channels_first,
     subject_of,
@@ -129,25 +130,24 @@ def visualize_activation(
             backprop_modifier, modify, tuple(m.key for m in input_modifiers or []),
         )  # fmt: skip
 
-        def make() -> tuple[ActivationMaximization, ActivationMaximizer]:
-            aim = ActivationMaximization(
-                subject.layer, 0, score=score, output=subject.output,
-                channels_first=subject.channels_first,
-            )  # fmt: skip
-            aim.name = "ActivationMax Loss"
+        def make() -> tuple[list[Any], ActivationMaximizer]:
+            aims = _aims(subject, score, phase.sure if live.gives_probabilities else 0.0)
             engine = make_maximizer(
-                phase, live.reader, [(aim, 1.0)], setting.shape, setting.space,
+                phase, live.reader, aims, setting.shape, setting.space,
                 gradient_modifier=modify, backprop_modifier=backprop_modifier,
             )  # fmt: skip
             engine.modifiers += [m.engine for m in input_modifiers or []]
-            return aim, engine
+            return [aim for aim, _ in aims], engine
 
-        aim, engine = live.engine(key, make)
-        aim.goals = as_goals([Goal(pairs)])
-        aim.bind(subject.tensor_shape)
+        aims, engine = live.engine(key, make)
+        for aim in aims:
+            aim.goals = as_goals([Goal(pairs)])
+            aim.bind(subject.tensor_shape)
         return engine
 
-    return _run(maximizer, recipe, setting, callbacks, verbose, seed)
+    # The numbers by which the commands choose the noise of a picture.
+    numbers = (0, *(index for index, _ in pairs))
+    return _run(maximizer, recipe, setting, callbacks, verbose, seed, numbers)
 
 
 def visualize_activation_with_losses(
@@ -212,7 +212,7 @@ def visualize_activation_with_losses(
         engine.modifiers += [m.engine for m in input_modifiers or []]
         return engine
 
-    return _run(maximizer, recipe, setting, callbacks, verbose, seed)
+    return _run(maximizer, recipe, setting, callbacks, verbose, seed, ())
 
 
 @dataclass(frozen=True)
@@ -256,13 +256,14 @@ class _Setting:
         low, high = (np.float32(edge) for edge in self.range)
         return InputSpace(np.asarray(low), np.asarray(high), input_channels_first(self.live))
 
-    def seeds(self, recipe: Recipe, seed: int) -> np.ndarray:
+    def seeds(self, recipe: Recipe, seed: int, numbers: tuple[int, ...]) -> np.ndarray:
         """``(1, …, C)``: the start picture as the recipe optimises it."""
         if self.start is not None:
             start = self.start[np.newaxis]
             return start if recipe.as_coded else self.space.to_unit(start)
         kind: Any = recipe.start
-        return seed_image(kind, self.shape, generator(seed, 0), self.range)[np.newaxis]
+        rng = generator(seed, 0, *numbers)
+        return seed_image(kind, self.shape, rng, self.range)[np.newaxis]
 
     def inputs(self, image: np.ndarray, recipe: Recipe) -> np.ndarray:
         """An optimised picture as a channels-last model input."""
@@ -287,12 +288,13 @@ def _run(
     callbacks: Sequence[Any] | None,
     verbose: bool,
     seed: int,
+    numbers: tuple[int, ...],
 ) -> np.ndarray:
     # The caller's own list stays as it is.
     listening = [c() if isinstance(c, type) else c for c in callbacks or []]
     if verbose and not any(isinstance(c, Print) for c in listening):
         listening.append(Print())
-    images, before = setting.seeds(recipe, seed), 0
+    images, before = setting.seeds(recipe, seed, numbers), 0
     for number, phase in enumerate(phases(recipe)):
         engine = maximizer(phase)
 
@@ -312,7 +314,7 @@ def _run(
 
         images = engine(
             images,
-            [generator(seed, 1 + number)],
+            [generator(seed, 1 + number, *numbers)],
             phase.steps,
             batch_size=1,
             watch=watch if listening else None,
@@ -332,6 +334,19 @@ def _recipe(
     if preset in (None, "keras-vis"):
         base = replace(base, act=act or 0.0, lp=lp or 0.0, tv=tv or 0.0)
     return base if steps is None else replace(base, steps=steps)
+
+
+def _aims(subject: Subject, score: ScoreKind, sure: float) -> list[tuple[EngineLoss, float]]:
+    """The activation; with `sure` also the probability of a class, so that it wins."""
+    aim = ActivationMaximization(
+        subject.layer, 0, score=score, output=subject.output, channels_first=subject.channels_first
+    )
+    aim.name = "ActivationMax Loss"
+    if not sure or subject.layer is not None or score != "logit":
+        return [(aim, 1.0)]
+    second = ActivationMaximization(None, 0, score="log-probability", output=subject.output)
+    second.name, second.is_objective = "log-probability", False
+    return [(aim, 1.0), (second, sure)]
 
 
 def _column(loss: Any, column: int) -> UserLoss:
