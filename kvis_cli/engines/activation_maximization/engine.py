@@ -15,7 +15,7 @@ from kvis_cli.engines.activation_maximization.losses import Loss, View, Weighted
 from kvis_cli.engines.activation_maximization.optimizers import Adam, Optimizer
 from kvis_cli.engines.activation_maximization.parametrizations import Parametrization, Pixel
 from kvis_cli.engines.activation_maximization.space import InputSpace
-from kvis_cli.engines.backprop_modifiers import backprop_modifier
+from kvis_cli.engines.backprop_modifiers import Rule, backprop_modifier
 from kvis_cli.errors import ResultError, UsageError
 from kvis_cli.models.reading import ModelReader
 
@@ -98,7 +98,8 @@ class ActivationMaximizer:
     patience
         Steps without a better total after which a picture comes to rest; 0 for never.
     backprop_modifier
-        Backward rule of rectifiers, a name of `kvis_cli.engines.backprop_modifiers`.
+        Backward rule of rectifiers: a name of `kvis_cli.engines.backprop_modifiers`, where it is
+        an error when there are none, or a rule of one's own.
 
     Attributes
     ----------
@@ -119,7 +120,7 @@ class ActivationMaximizer:
         gradient_modifier: GradientModifier | None = None,
         keep: Literal["best", "last"] = "best",
         patience: int = 0,
-        backprop_modifier: str | None = None,
+        backprop_modifier: str | Rule | None = None,
     ) -> None:
         self.reader = reader
         self.losses = weighted(losses)
@@ -367,7 +368,7 @@ class ActivationMaximizer:
                 terms, total = self._terms(images, [d[step] for d in draws], arguments)
                 objective = tf.reduce_sum(total)
             gradient = tape.gradient(objective, state.parameters)
-        if self.backprop_modifier is not None:
+        if isinstance(self.backprop_modifier, str):
             rectifiers.finish(objective)
             self.notes = [rectifiers.describe()]
         if gradient is None:

@@ -148,7 +148,7 @@ def make_maximizer(
     *,
     bgr: bool = False,
     gradient_modifier: Any = None,
-    backprop_modifier: str | None = None,
+    backprop_modifier: Any = None,
 ) -> ActivationMaximizer:
     """Put the parts of a recipe together.
 
@@ -169,7 +169,7 @@ def make_maximizer(
     gradient_modifier
         See `ActivationMaximizer`.
     backprop_modifier
-        Name of a rule of `kvis_cli.engines.backprop_modifiers`.
+        Name of a rule of `kvis_cli.engines.backprop_modifiers`, or a rule.
     """
     import numpy as np
 

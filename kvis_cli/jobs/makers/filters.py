@@ -124,7 +124,9 @@ class FiltersMaker:
 
     def _optimise(self, layer: _Layer, number: int, listener: Listener) -> _Found:
         steps = phases(self.recipe)
-        maximizers = [self._maximizer(layer, recipe) for recipe in steps]
+        maximizers = [self._maximizer(layer, recipe, self.backprop) for recipe in steps]
+        # Made when the first filter turns out to be blind to all that it was shown.
+        leaky: list[ActivationMaximizer] = []
         listener.stage(f"layer {layer.path}: {len(layer.filters)} filters")
         batches = -(-len(layer.filters) // self.job.batch_size)
         whole = self.recipe.steps * batches
@@ -137,7 +139,8 @@ class FiltersMaker:
                 first = replace(first, start="spectrum")
             images = self.canvas.start(first, self.shape, keys, self.job.seed)
             before = number * whole
-            for phase, (recipe, maximizer) in enumerate(zip(steps, maximizers, strict=True)):
+            used = [*leaky, *maximizers[len(leaky) :]]
+            for phase, (recipe, maximizer) in enumerate(zip(steps, used, strict=True)):
 
                 def progress(done: int, total: int, before: int = before) -> None:
                     if not attempt:
@@ -164,6 +167,8 @@ class FiltersMaker:
             again = [i for i in every if dead[i]]
             if not again:
                 break
+            if len(steps) > 1 and not leaky:
+                leaky.append(self._maximizer(layer, steps[0], through_the_silent))
             retried = run(again, attempt)
             images[again], dead[again] = retried.images, retried.unmoved
             scores[again] = retried.scores
@@ -176,7 +181,7 @@ class FiltersMaker:
             listener.note(note)
         return _Found(images, pixels, scores, saved, dead, warnings)
 
-    def _maximizer(self, layer: _Layer, recipe: Recipe) -> ActivationMaximizer:
+    def _maximizer(self, layer: _Layer, recipe: Recipe, backprop: Any) -> ActivationMaximizer:
         return make_maximizer(
             recipe,
             self.opened.reader,
@@ -185,7 +190,7 @@ class FiltersMaker:
             self.canvas.space,
             bgr=self.canvas.bgr,
             gradient_modifier=self.modify,
-            backprop_modifier=self.backprop,
+            backprop_modifier=backprop,
         )
 
     def _order(self, scores: np.ndarray, dead: np.ndarray) -> list[int]:
@@ -255,6 +260,14 @@ class FiltersMaker:
         path = store.path("filters", layer.path, "weights", folder=folder)
         store.write_picture(path, sheet, about)
         return Made(path, about)
+
+
+def through_the_silent(local: Any, gradient: Any) -> Any:
+    """A backward rule that lets a fifth of the gradient through rectifiers that do not respond.
+
+    A filter that is silent for a picture, or a unit before it, has no gradient to start along.
+    """
+    return 0.8 * local(gradient) + 0.2 * gradient
 
 
 @dataclass(frozen=True)
