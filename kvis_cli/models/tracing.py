@@ -66,8 +66,7 @@ def complete_shapes(
         if call.output_shape is None:
             call.output_shapes = shapes.get((call.layer_path, call.call), call.output_shapes)
             if call.params is None:
-                made = next((c for c in traced if c.layer_path == call.layer_path), None)
-                call.params = made.params if made else None
+                call.params = _parameters_within(traced, call.layer_path)
     known = {(call.layer_path, call.call): call for call in architecture}
     architecture.outputs = tuple(
         output if output.shape is not None else replace(output, shape=found.shape)
@@ -77,6 +76,25 @@ def complete_shapes(
         call.input_shapes = tuple(
             known[before.layer_path, before.call].output_shape for before in call.inputs
         )
+
+
+def _parameters_within(architecture: Architecture, path: str) -> int | None:
+    """The weights of a layer and of the layers inside it."""
+    counts = {
+        call.layer_path: call.params
+        for call in architecture
+        if call.layer_path == path or call.layer_path.startswith(f"{path}/")
+    }
+    known = [count for count in counts.values() if count is not None]
+    return sum(known) if known and len(known) == len(counts) else None
+
+
+def _own_parameters(operation: Any) -> int | None:
+    """The weights of a layer without those of the layers inside, which have their own rows."""
+    if not getattr(operation, "built", False) or not hasattr(operation, "count_params"):
+        return None
+    inner = [child for child in children(operation) if hasattr(child, "count_params")]
+    return int(operation.count_params() - sum(child.count_params() for child in inner))
 
 
 class _Recorder:
@@ -107,7 +125,7 @@ class _Recorder:
                 config = operation.get_config()
             except Exception:  # a custom layer may have none
                 config = {}
-            params = operation.count_params() if getattr(operation, "built", False) else None
+            params = _own_parameters(operation)
             self._add(path, type(operation).__name__, config, operation.name, number, tensors,
                       params, inputs)  # fmt: skip
 
