@@ -601,3 +601,35 @@ def test_the_model_is_left_as_it_was_and_goes_when_it_goes(keras, vis, digit, tm
     del model, new
     gc.collect()
     assert gone() is None
+
+
+def test_a_subclassed_model_is_explained_like_its_functional_twin(keras, vis, digit):
+    keras.utils.set_random_seed(6)
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = keras.layers.Conv2D(4, 3, activation="relu", name="conv")
+            self.pool = keras.layers.GlobalAveragePooling2D(name="pool")
+            self.head = keras.layers.Dense(3, activation="softmax", name="head")
+
+        def call(self, x):
+            return self.head(self.pool(self.conv(x)))
+
+    net = Net()
+    net(digit[None])
+    x = keras.Input((28, 28, 1))
+    twin = keras.Model(x, net.head(net.pool(net.conv(x))))
+    for layer in ("head", -1):
+        np.testing.assert_allclose(
+            vis.visualize_saliency(net, layer, 1, digit),
+            vis.visualize_saliency(twin, "head", 1, digit),
+            atol=1e-6,
+        )
+    for index in range(3):
+        expected = vis.visualize_cam(twin, "head", index, digit)
+        found = vis.visualize_cam(net, "head", index, digit, penultimate_layer_idx="conv")
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        np.testing.assert_allclose(
+            vis.visualize_cam(net, "head", index, digit), expected, atol=1e-6
+        )
