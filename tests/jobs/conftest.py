@@ -43,7 +43,7 @@ class Job:
             capture_output=True,
             text=True,
             env={**os.environ, "KVIS_TEST_FAULT": fault},
-            timeout=600,
+            timeout=1800,
         )
 
     def manifest(self, out: str) -> str:
