@@ -92,7 +92,7 @@ PRESETS: dict[str, Recipe] = {
         rotate=10.0,
         patience=96,
     ),
-    "atlas": Recipe(steps=40, warm_up=10, rate=0.1, decay=1.3, jitter="3%"),
+    "atlas": Recipe(steps=40, warm_up=10, rate=0.1, decay=1.3, jitter="2%"),
     "chollet": Recipe(
         steps=40,
         optimizer="sgd",
