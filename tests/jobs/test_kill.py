@@ -126,6 +126,8 @@ def test_interruption_keeps_what_is_done(job):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Where the tests themselves run in the background, it would be inherited as ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     out = job.folder / "interrupted"
     wait_for_work(process, out, 4)
