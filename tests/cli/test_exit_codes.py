@@ -117,6 +117,9 @@ def test_a_model_that_cannot_be_evaluated(kvis, tiny_model, picture, tmp_path, f
         (["--size", "64"], "--size"),
         (["--batch-size", "0"], "--batch-size"),
         (["--device", "tpu"], "Device 'tpu'"),
+        (["--max-channels", "8"], "--max-channels changes nothing in gradcam"),
+        (["--method", "eigencam", "--eigen-smooth"], "--eigen-smooth changes nothing"),
+        (["--method", "scorecam", "--noise-samples", "4"], "--noise-samples changes nothing"),
         (["--custom-objects", "no.such:Thing"], "no.such:Thing"),
     ],
 )

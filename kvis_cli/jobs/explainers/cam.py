@@ -10,7 +10,7 @@ import numpy as np
 from kvis_cli.engines.cam.augmented import AugmentedCam
 from kvis_cli.engines.cam.engine import CamEngine
 from kvis_cli.engines.cam.fusion import fuse
-from kvis_cli.engines.cam.methods import CAM_METHODS
+from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod
 from kvis_cli.engines.cam.settings import CamBatch, CamEngineLike, CamLayer, CamSettings, Key
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.explanation import Explanation, Target
@@ -120,6 +120,7 @@ class CamExplainer:
                     "Leave --direction out, or use another method.",
                 )
         shared = [name for name, method in methods.items() if method.weighted is not None]
+        self._refuse_idle_options(methods)
         engines: list[CamEngineLike] = []
         if shared:
             engines.append(CamEngine(reader, layers, shared, settings))
@@ -134,6 +135,23 @@ class CamExplainer:
             width_axis = 3 if settings.channel_axis == 1 else 2
             engines = [AugmentedCam(engine, width_axis) for engine in engines]
         return engines
+
+    def _refuse_idle_options(self, methods: dict[str, CamMethod]) -> None:
+        """An option that none of the methods looks at is a misunderstanding, not a preference."""
+        weighted = any(m.weighted is not None for m in methods.values())
+        summed = any(m.weighted is not None and m.reduction == "sum" for m in methods.values())
+        perturbed = bool(methods.keys() & {"scorecam", "ablationcam"})
+        for flag, given, heard, takes in (
+            ("--noise-samples", self.task.noise_samples, weighted, "methods of one gradient"),
+            ("--eigen-smooth", self.task.eigen_smooth, summed or perturbed, "weighted sums"),
+            ("--max-channels", self.task.max_channels, perturbed, "scorecam and ablationcam"),
+        ):
+            if given and not heard:
+                raise UsageError(
+                    f"{flag} changes nothing in {', '.join(methods)}.",
+                    f"It is for {takes}.",
+                    "Leave it out, or choose another --method; `kvis methods` describes them.",
+                )
 
     def __call__(self, inputs: np.ndarray) -> Explained:
         count = len(inputs)
