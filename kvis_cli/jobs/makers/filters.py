@@ -160,8 +160,8 @@ class FiltersMaker:
         goals = list(layer.objective.goals)
         every = list(range(len(goals)))
         result = run(every, 0)
-        images, dead = result.images.copy(), result.unmoved.copy()
-        scores = result.scores.copy()
+        images, scores = result.images.copy(), result.scores.copy()
+        dead = _silent(result)
         warnings = [w for entry in result.warnings for w in entry]
         for attempt in range(1, _TRIES):
             again = [i for i in every if dead[i]]
@@ -170,7 +170,7 @@ class FiltersMaker:
             if len(steps) > 1 and not leaky:
                 leaky.append(self._maximizer(layer, steps[0], through_the_silent))
             retried = run(again, attempt)
-            images[again], dead[again] = retried.images, retried.unmoved
+            images[again], dead[again] = retried.images, _silent(retried)
             scores[again] = retried.scores
         pixels = self.canvas.to_pixels(images, self.recipe)
         layer.objective.goals = goals
@@ -260,6 +260,11 @@ class FiltersMaker:
         path = store.path("filters", layer.path, "weights", folder=folder)
         store.write_picture(path, sheet, about)
         return Made(path, about)
+
+
+def _silent(result: Maximized) -> np.ndarray:
+    """``(N,)``: where nothing moved the activation, or a rectified filter ended at exactly 0."""
+    return result.unmoved | (result.scores == 0)
 
 
 def through_the_silent(local: Any, gradient: Any) -> Any:
