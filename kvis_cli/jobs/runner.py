@@ -147,6 +147,7 @@ class Run:
         self.ids = {task.id: task for task in plan.tasks}
         self.done_rows: dict[str, list[Row]] = {}
         self.failed_rows: dict[str, Row] = {}
+        self.before: dict[str, list[Row]] = {}
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.device = ""
         self._said: set[tuple[str, str]] = set()
@@ -173,8 +174,11 @@ class Run:
                 self._compute(todo, cards)
         finally:
             self.outcome.distrusted = self._distrusted()
-            if self.outcome.changed and (self.done_rows or self.failed_rows or others):
-                self._finish(others, todo, time.monotonic() - began)
+            if self.done_rows or self.failed_rows or self.before or others:
+                if self.outcome.changed:
+                    self._finish(others, todo, time.monotonic() - began)
+            else:
+                self.journal.remove()
         if self._disk_error is not None:
             raise self._disk_error
         return self.outcome
@@ -200,9 +204,10 @@ class Run:
         if self.options.resume:
             self.done_rows = finished.take(self.ids)
         todo = self._with_shared_scales([i for i in self.ids if i not in self.done_rows])
+        self.before = finished.take(todo)
         for i in todo:
-            self.done_rows.pop(i, None)
-            finished.rows.pop(i, None)
+            if i in self.done_rows:
+                self.before[i] = self.done_rows.pop(i)
         others = [row for rows in finished.rows.values() for row in rows]
         if self.options.clean_stale:
             self._clean(others)
@@ -313,6 +318,10 @@ class Run:
     # The end.
 
     def _finish(self, others: list[Row], todo: list[str], seconds: float) -> None:
+        # What was to be done again and was not, because the run ended early, is as good as before.
+        for i, rows in self.before.items():
+            if i not in self.failed_rows:
+                self.done_rows.setdefault(i, rows)
         rows = [row for rows in self.done_rows.values() for row in rows]
         ours = {row["file"] for row in rows}
         rows += [row for row in others if row["file"] not in ours]

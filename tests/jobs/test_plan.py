@@ -108,3 +108,22 @@ def test_the_classes_of_a_table_are_compiled_once_and_give_the_same_pictures(
         )
         # Other batch sizes may round differently.
         assert np.abs(one - other).max() <= 2
+
+
+def test_a_run_that_ends_early_forgets_nothing(tf, tiny_model, photos, tmp_path):
+    from kvis_cli.errors import DeviceError
+    from kvis_cli.jobs.store import read_rows
+
+    out = tmp_path / "out"
+    values = {"models": [str(tiny_model)], "images": [str(p) for p in photos], "tasks": ["cam"]}
+    assert run_job(build_job({**values, "out": str(out)})).exit_code == 0
+    before = (out / "manifest.jsonl").read_text()
+    with pytest.raises(DeviceError):
+        run_job(build_job({**values, "out": str(out), "device": "gpu:9"}))
+    assert (out / "manifest.jsonl").read_text() == before
+    assert len(read_rows(out / "manifest.jsonl")) == 7
+    assert not (out / "journal.jsonl").exists()
+    # Where there was nothing, nothing is left.
+    with pytest.raises(DeviceError):
+        run_job(build_job({**values, "out": str(tmp_path / "new"), "device": "gpu:9"}))
+    assert list((tmp_path / "new").iterdir()) == []
