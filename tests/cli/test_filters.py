@@ -216,7 +216,7 @@ def test_weights_file_and_the_book_atlas(kvis, tmp_path, tf):
 
 @pytest.mark.slow
 def test_interrupt_keeps_finished_atlases(tiny_model, tmp_path):
-    """SIGINT once the first atlas is there: exit 130, the atlas and its row stay."""
+    """SIGINT once the first atlas is there: exit 130, the atlas stays."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     process = subprocess.Popen(
         [sys.executable, "-m", "kvis_cli", "filters", str(tiny_model), "--layer", "first,second",
@@ -231,5 +231,4 @@ def test_interrupt_keeps_finished_atlases(tiny_model, tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert [row["layer"] for row in rows(tmp_path)] == ["first"]
     assert pixels(first).shape == (2 * 48 + 5, 3 * 48 + 10, 3)
