@@ -14,9 +14,10 @@ from __future__ import annotations
 import warnings
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 METHODS = "kvis.methods"
 PALETTES = "kvis.palettes"
@@ -56,6 +57,9 @@ def palette(name: str) -> np.ndarray | None:
     found = _load(entry) if entry is not None else None
     if found is None:
         return None
+    # Help and spec errors list methods by way of this module and need no arrays.
+    import numpy as np
+
     colours = np.asarray(found() if callable(found) else found)
     if colours.shape != (256, 3):
         warnings.warn(
