@@ -44,7 +44,7 @@ demo: $(VENV)/.installed
 	@echo "Pictures: $$(find $(OUT) -name '*.png' | wc -l) PNG files below $(OUT)/"
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not conformance"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not conformance"
 
 test-all: $(READY)
 	$(BIN)/python -m pytest

@@ -37,7 +37,9 @@ def cards(tf, tmp_path_factory):
     save("logits", lambda x: layers.Activation("sigmoid")(layers.Dense(3)(pooled()(x))))
     save(
         "pointwise",
-        lambda x: layers.Softmax()(layers.Flatten()(layers.Conv2D(3, 1)(pooled(keepdims=True)(x)))),
+        lambda x: layers.Softmax()(
+            layers.Flatten()(layers.Conv2D(3, 1, name="point")(pooled(keepdims=True)(x)))
+        ),
     )
     save("window", lambda x: layers.Dense(3)(layers.Flatten()(layers.AveragePooling2D(7)(x))))
     save(
@@ -97,4 +99,4 @@ def test_plain_cam_of_an_earlier_layer(cards):
 
 def test_a_single_position_is_refused(cards):
     with pytest.raises(UsageError, match="1×1"):
-        cam_layers(cards["pointwise"], "conv2d")
+        cam_layers(cards["pointwise"], "point")
