@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
+from kvis_cli.lazy import np
 
 Kind = Literal["heatmap", "signed", "image"]
 

@@ -15,7 +15,7 @@ PACKAGE = {
     "power/__init__.py": "",
     "power/cam.py": '''
 from kvis_cli.engines.cam.methods import weighting
-from kvis_cli.engines.lazy import tf
+from kvis_cli.lazy import tf
 
 
 @weighting("powercam", "Doe 2026")
@@ -40,12 +40,31 @@ def cubed(score, settings):
 def ember():
     return [(i, i // 2, 0) for i in range(256)]
 """,
+    "power/losses.py": """
+from kvis_cli.engines.activation_maximization.losses import Loss
+from kvis_cli.lazy import tf
+
+
+class Dark(Loss):
+    name = "dark"
+
+    def __call__(self, view, arguments):
+        return tf.reduce_mean(view.images, axis=(1, 2, 3))
+
+
+def bright(view):
+    return -tf.reduce_mean(view.images, axis=(1, 2, 3))
+""",
     "power-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: power\nVersion: 1.0\n",
     "power-1.0.dist-info/entry_points.txt": """
 [kvis.methods]
 power_cam = power.cam
 power_gradient = power.gradient
 broken = power.missing
+
+[kvis.losses]
+dark = power.losses:Dark
+bright = power.losses:bright
 
 [kvis.palettes]
 ember = power.colours:ember
@@ -117,3 +136,27 @@ def test_a_command_computes_the_method_in_the_palette(site, tf, tiny_model, pict
     colours = np.asarray(Image.open(shown)).reshape(-1, 3)
     assert (colours[:, 2] == 0).all()
     assert (colours[:, 1] == colours[:, 0] // 2).all()
+
+
+def test_a_loss_of_a_package_is_named_with_its_weight(site, tf, tiny_model, tmp_path):
+    from PIL import Image
+
+    means = {}
+    for name in ("dark", "bright"):
+        out = tmp_path / name
+        done = run(
+            site, "maximize", tiny_model, "--class", "1", "--steps", "30", "--preset", "atlas",
+            "--loss", f"{name}:100000", "--raw", "-o", out,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        with Image.open(next(out.glob("*.png"))) as image:
+            means[name] = np.asarray(image).mean()
+        assert f"loss {name}" in np.load(next(out.glob("*.npz")))
+    assert means["dark"] < 40
+    assert means["bright"] > 215
+    done = run(site, "maximize", tiny_model, "--class", "1", "--loss", "drak", "-o", tmp_path)
+    assert done.returncode == 2
+    assert "Did you mean 'dark'?" in done.stderr
+    done = run(site, "maximize", tiny_model, "--class", "1", "--loss", "dark:x", "-o", tmp_path)
+    assert done.returncode == 2
+    assert "dark:0.5" in done.stderr

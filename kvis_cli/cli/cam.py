@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from kvis_cli.cli.options import with_options
-from kvis_cli.cli.shared import Json, Quiet, Traceback, run_spec
+from kvis_cli.cli.shared import Json, Quiet, Traceback, run_task
 from kvis_cli.spec.cam import CamSpec
-from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.model import ModelSpec
+from kvis_cli.spec.run import RunSpec
 
 
-@with_options(CamSpec, ModelSpec, JobSpec)
+@with_options(CamSpec, ModelSpec, RunSpec)
 def cam(
     model: Annotated[str, typer.Argument(help="Model file, or keras.applications name.")],
     images: Annotated[list[str], typer.Argument(help="Pictures, folders and globs.")],
@@ -33,14 +33,4 @@ def cam(
 
       kvis cam model.h5 'photos/*.png' --class "tabby,bear" --layer base/conv5 --raw
     """
-    run_spec(
-        {
-            **given[JobSpec],
-            "models": [{"path": model, **given[ModelSpec]}],
-            "images": images,
-            "tasks": [{"cam": given[CamSpec]}],
-        },
-        as_json=json,
-        quiet=quiet,
-        show_traceback=traceback,
-    )
+    run_task(CamSpec, given, model, images, json=json, quiet=quiet, show_traceback=traceback)

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from kvis_cli.cli.options import with_options
-from kvis_cli.cli.shared import Json, Quiet, Traceback, run_spec
+from kvis_cli.cli.shared import Json, Quiet, Traceback, run_task
 from kvis_cli.spec.filters import FiltersSpec
-from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.model import ModelSpec
+from kvis_cli.spec.run import RunSpec
 
 
-@with_options(FiltersSpec, ModelSpec, JobSpec, without=("fit", "labels", "output", "size"))
+@with_options(FiltersSpec, ModelSpec, RunSpec, without=("fit", "labels", "output", "size"))
 def filters(
     model: Annotated[str, typer.Argument(help="Model file, or keras.applications name.")] = "vgg16",
     *,
@@ -34,13 +34,4 @@ def filters(
 
       kvis filters model.keras --layer conv1 --weights
     """
-    run_spec(
-        {
-            **given[JobSpec],
-            "models": [{"path": model, **given[ModelSpec]}],
-            "tasks": [{"filters": given[FiltersSpec]}],
-        },
-        as_json=json,
-        quiet=quiet,
-        show_traceback=traceback,
-    )
+    run_task(FiltersSpec, given, model, json=json, quiet=quiet, show_traceback=traceback)

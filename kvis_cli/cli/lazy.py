@@ -8,6 +8,16 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from kvis_cli.cli.rich_help import import_rich_help
+
+
+class LightCommand(TyperCommand):
+    """A command whose help waits for no part of Rich that it does not use."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        import_rich_help()
+        super().format_help(ctx, formatter)
+
 
 class LazyGroup(TyperGroup):
     """A group that knows its commands by a table and imports the one that is asked for.
@@ -29,6 +39,17 @@ class LazyGroup(TyperGroup):
             return super().get_command(ctx, cmd_name)
         return TyperCommand(cmd_name, help=self.table[cmd_name][1])
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.TyperException:
+            import_rich_help()
+            raise
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        import_rich_help()
+        super().format_help(ctx, formatter)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] in self.table:
             self.load(args[0])
@@ -44,6 +65,6 @@ class LazyGroup(TyperGroup):
                 rich_markup_mode="rich",
                 context_settings={"help_option_names": ["-h", "--help"]},
             )
-            single.command(name)(getattr(module, name.replace("-", "_")))
+            single.command(name, cls=LightCommand)(getattr(module, name.replace("-", "_")))
             self.commands[name] = typer.main.get_command(single)
         return self.commands[name]

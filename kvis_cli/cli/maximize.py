@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from kvis_cli.cli.options import with_options
-from kvis_cli.cli.shared import Json, Quiet, Traceback, run_spec
-from kvis_cli.spec.job import JobSpec
+from kvis_cli.cli.shared import Json, Quiet, Traceback, run_task
 from kvis_cli.spec.maximize import MaximizeSpec
 from kvis_cli.spec.model import ModelSpec
+from kvis_cli.spec.run import RunSpec
 
 
-@with_options(MaximizeSpec, ModelSpec, JobSpec, without=("size",))
+@with_options(MaximizeSpec, ModelSpec, RunSpec, without=("size",))
 def maximize(
     model: Annotated[str, typer.Argument(help="Model file, or keras.applications name.")],
     *,
@@ -34,13 +34,4 @@ def maximize(
 
       kvis maximize model.keras --class 20 --stages "tv=0,jitter=5%;tv=10" --gif ouzel.gif
     """
-    run_spec(
-        {
-            **given[JobSpec],
-            "models": [{"path": model, **given[ModelSpec]}],
-            "tasks": [{"maximize": given[MaximizeSpec]}],
-        },
-        as_json=json,
-        quiet=quiet,
-        show_traceback=traceback,
-    )
+    run_task(MaximizeSpec, given, model, json=json, quiet=quiet, show_traceback=traceback)

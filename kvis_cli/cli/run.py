@@ -14,10 +14,10 @@ from kvis_cli.cli.options import with_options
 from kvis_cli.cli.shared import Quiet, Traceback, exit_codes
 from kvis_cli.errors import UsageError
 from kvis_cli.spec.fields import RUN
-from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.run import RunSpec
 
 
-@with_options(JobSpec, job=True)
+@with_options(RunSpec, job=True)
 def run(
     job: Annotated[Path, typer.Argument(help="Job file (YAML).", metavar="JOB.yaml")],
     *,
@@ -75,7 +75,7 @@ def run(
         from kvis_cli.spec.file import read_job
 
         part = parse_shard(shard)
-        spec = read_job(job, given[JobSpec])
+        spec = read_job(job, given[RunSpec])
         if dry_run:
             plan = make_plan(spec, shard=part)
             show_plan(plan, result_folder(spec, part), as_json=json, force=force)

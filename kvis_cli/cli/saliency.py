@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from kvis_cli.cli.options import with_options
-from kvis_cli.cli.shared import Json, Quiet, Traceback, run_spec
-from kvis_cli.spec.job import JobSpec
+from kvis_cli.cli.shared import Json, Quiet, Traceback, run_task
 from kvis_cli.spec.model import ModelSpec
+from kvis_cli.spec.run import RunSpec
 from kvis_cli.spec.saliency import SaliencySpec
 
 
-@with_options(SaliencySpec, ModelSpec, JobSpec)
+@with_options(SaliencySpec, ModelSpec, RunSpec)
 def saliency(
     model: Annotated[str, typer.Argument(help="Model file, or keras.applications name.")],
     images: Annotated[list[str], typer.Argument(help="Pictures, folders and globs.")],
@@ -35,14 +35,4 @@ def saliency(
 
       kvis saliency model.keras cat.jpg --layer conv3 --unit 12,40
     """
-    run_spec(
-        {
-            **given[JobSpec],
-            "models": [{"path": model, **given[ModelSpec]}],
-            "images": images,
-            "tasks": [{"saliency": given[SaliencySpec]}],
-        },
-        as_json=json,
-        quiet=quiet,
-        show_traceback=traceback,
-    )
+    run_task(SaliencySpec, given, model, images, json=json, quiet=quiet, show_traceback=traceback)

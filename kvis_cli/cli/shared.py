@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -13,6 +13,9 @@ import typer
 
 from kvis_cli.cli.console import ConsoleListener, print_error
 from kvis_cli.errors import ExitCode, KvisError
+from kvis_cli.spec.model import ModelSpec
+from kvis_cli.spec.pictures import PictureSpec
+from kvis_cli.spec.run import RunSpec
 
 OUTPUT = "Output"
 Json = Annotated[
@@ -65,21 +68,44 @@ def exit_codes(show_traceback: bool = False) -> Iterator[None]:
         raise typer.Exit(ExitCode.FAILED) from None
 
 
-def run_spec(
-    values: Mapping[str, Any], *, as_json: bool, quiet: bool, show_traceback: bool
+def run_task(
+    task: type[PictureSpec],
+    given: Mapping[type, Mapping[str, Any]],
+    model: str,
+    images: Sequence[str] = (),
+    *,
+    json: bool,
+    quiet: bool,
+    show_traceback: bool,
 ) -> None:
-    """Validate a job given as flags, run it, print what it wrote and leave with its code."""
+    """Do one task on one model: validate it, run it, print what it wrote and leave with its code.
+
+    Parameters
+    ----------
+    task
+        The spec of the task.
+    given
+        What the user typed, by spec: the task's, `ModelSpec` and `RunSpec`.
+    """
     with exit_codes(show_traceback):
-        from kvis_cli.jobs.runner import run_job
         from kvis_cli.spec.build import build_job
 
+        values = {
+            **given[RunSpec],
+            "models": [{"path": model, **given[ModelSpec]}],
+            "images": list(images),
+            "tasks": [{task.model_fields["kind"].default: given[task]}],
+        }
         job = build_job(values, as_flags=True)
-        listener = ConsoleListener(quiet=quiet, as_json=as_json)
+
+        from kvis_cli.jobs.runner import run_job
+
+        listener = ConsoleListener(quiet=quiet, as_json=json)
         try:
             outcome = run_job(job, listener)
         finally:
             listener.close()
-        if as_json:
+        if json:
             failures = [{"what": what, "error": str(error)} for what, error in outcome.failures]
             listener.print_json({"results": listener.rows, "failures": failures})
         if outcome.exit_code:

@@ -11,10 +11,10 @@ import typer
 from kvis_cli.cli.options import with_options
 from kvis_cli.cli.shared import Quiet, Traceback, exit_codes
 from kvis_cli.spec.fields import RUN
-from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.run import RunSpec
 
 
-@with_options(JobSpec, job=True)
+@with_options(RunSpec, job=True)
 def watch(
     folder: Annotated[
         Path, typer.Argument(help="Folder that a training run saves into.", metavar="FOLDER")
@@ -64,7 +64,7 @@ def watch(
         from kvis_cli.report import finish_reports
         from kvis_cli.spec.file import read_job
 
-        spec = read_job(job, given[JobSpec])
+        spec = read_job(job, given[RunSpec])
         watched = CheckpointFolder(folder, spec.models[0])
         told: set[Path] = set()
         ended: list[int] = []

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kvis_cli.engines.lazy import tf
 from kvis_cli.errors import UnknownNameError
+from kvis_cli.lazy import tf
 
 Modify = Callable[[Any], Any]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import InputError, NotEvaluatedError, UsageError
-from kvis_cli.jobs.photos import natural_key
+from kvis_cli.jobs.finding import natural_key
 from kvis_cli.jobs.plan import make_plan
 from kvis_cli.jobs.resume import read_finished
 from kvis_cli.jobs.sheets import write_sheets

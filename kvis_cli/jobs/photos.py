@@ -1,26 +1,18 @@
-"""Finding and decoding pictures: every Pillow format, grey, RGBA, palette, 16-bit, EXIF-turned."""
+"""Decoding pictures: every Pillow format, grey, RGBA, palette, 16-bit, EXIF-turned."""
 
 from __future__ import annotations
 
-import glob
-import re
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from kvis_cli.errors import InputError, UsageError, close_matches
+from kvis_cli.errors import InputError
 from kvis_cli.models.arrays import load_array
 from kvis_cli.render.arrays import picture_of
 
-SUFFIXES = frozenset(
-    {".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
-    | {".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".sgi", ".tga", ".tif", ".tiff"}
-    | {".webp", ".xbm", ".xpm"}
-)
 MAX_PIXELS = 200_000_000
 
 
@@ -38,63 +30,6 @@ class Photo:
 
     path: Path
     pixels: np.ndarray
-
-
-def find_images(references: Sequence[str]) -> list[Path]:
-    """Files, folders and globs as a list of files, each once, in natural order per reference.
-
-    A folder gives the pictures directly inside it and below it. A file that is named outright is
-    taken as it is, whatever its suffix; whether it is a picture shows when it is read.
-
-    Raises
-    ------
-    UsageError
-        For a reference that matches nothing.
-    """
-    found: dict[Path, None] = {}
-    for reference in references:
-        path = Path(reference).expanduser()
-        if path.is_dir():
-            files = [f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file()]
-            if not files:
-                raise UsageError(
-                    f"The folder '{reference}' holds no pictures.",
-                    "Looked for " + ", ".join(sorted(SUFFIXES)[:8]) + " …",
-                )
-        elif path.exists():
-            files = [path]
-        elif glob.has_magic(reference):
-            files = [f for f in expand_glob(reference) if f.is_file()]
-            if not files:
-                raise UsageError(f"No file matches '{reference}'.")
-        else:
-            raise _missing(path, reference)
-        found.update(dict.fromkeys(sorted(files, key=natural_key)))
-    return list(found)
-
-
-def expand_glob(pattern: str) -> list[Path]:
-    """The paths that match `pattern` (``~`` and ``**`` included), in natural order."""
-    # pathlib's glob is relative to a folder and refuses absolute patterns.
-    found = glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207
-    return sorted((Path(f) for f in found), key=natural_key)
-
-
-def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key that puts ``epoch-9`` before ``epoch-10``."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p.lower()) for p in parts]
-
-
-def _missing(path: Path, reference: str) -> UsageError:
-    parent = path.parent
-    near = close_matches(path.name, [p.name for p in parent.iterdir()]) if parent.is_dir() else []
-    why = (
-        "Did you mean " + " or ".join(f"'{parent / n}'" for n in near) + "?"
-        if near
-        else ("" if parent.is_dir() else f"There is no folder '{parent}'.")
-    )
-    return UsageError(f"There is no image '{reference}'.", why, "Give a file, a folder or a glob.")
 
 
 def read_photo(path: Path) -> Photo:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import UsageError
+from kvis_cli.jobs.finding import expand_glob
 from kvis_cli.jobs.identity import file_digest, hash_of, model_digest, model_settings
-from kvis_cli.jobs.photos import expand_glob
 from kvis_cli.jobs.sources import Source, find_sources
 from kvis_cli.jobs.store import safe_name, unique_names
 from kvis_cli.models.applications import parse_reference

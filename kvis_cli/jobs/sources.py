@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvis_cli.errors import SpecError, UnknownNameError
-from kvis_cli.jobs.photos import find_images
+from kvis_cli.jobs.finding import find_images
 from kvis_cli.spec.fields import as_list
 from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from kvis_cli.errors import InputError
+from kvis_cli.lazy import np
 
 
 def load_array(path: Path) -> np.ndarray:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kvis_cli.errors import InputError, UnknownNameError, UsageError
+from kvis_cli.lazy import np
 from kvis_cli.models.architecture import Endpoint
 from kvis_cli.models.arrays import load_array
 from kvis_cli.models.replacing import parse_value

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from kvis_cli.errors import SpecError, UnknownNameError
+from kvis_cli.lazy import np
 
 Color = Literal["rgb", "bgr"]
 

@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import Target
+from kvis_cli.lazy import np
 from kvis_cli.models.labels import Labels
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import InputError
-from kvis_cli.jobs.photos import natural_key
+from kvis_cli.jobs.finding import natural_key
 from kvis_cli.jobs.resume import read_finished
 from kvis_cli.jobs.store import MANIFEST, RUN, Row, read_rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -11,8 +11,11 @@ from pydantic_core import ErrorDetails
 from kvis_cli.errors import SpecError, close_matches
 from kvis_cli.spec.fields import Spec, key_of
 from kvis_cli.spec.images import CsvSpec, ImageSpec
-from kvis_cli.spec.job import TASK_KINDS, JobSpec
 from kvis_cli.spec.model import ModelSpec
+
+# `kvis layers` checks a model's options without the specs of all tasks.
+if TYPE_CHECKING:
+    from kvis_cli.spec.job import JobSpec
 
 
 def build_job(values: Mapping[str, Any], *, as_flags: bool = False) -> JobSpec:
@@ -30,6 +33,8 @@ def build_job(values: Mapping[str, Any], *, as_flags: bool = False) -> JobSpec:
     SpecError
         With every mistake in one message.
     """
+    from kvis_cli.spec.job import JobSpec
+
     try:
         return JobSpec.model_validate(dict(values))
     except ValidationError as error:
@@ -79,6 +84,8 @@ def describe(error: ErrorDetails, as_flags: bool) -> str:
 
 def spec_at(location: tuple[Any, ...]) -> type[Spec] | None:
     """The spec whose keys stand at the place of an error, or None."""
+    from kvis_cli.spec.job import JobSpec
+
     match location:
         case (_,):
             return JobSpec
@@ -92,6 +99,8 @@ def spec_at(location: tuple[Any, ...]) -> type[Spec] | None:
 
 
 def _suggestion(location: tuple[Any, ...]) -> str:
+    from kvis_cli.spec.job import TASK_KINDS
+
     spec = spec_at(location)
     # The location of a task does not say its kind.
     specs = list(TASK_KINDS.values()) if spec is None else [spec]

@@ -9,12 +9,12 @@ from pydantic_core import PydanticCustomError
 
 from kvis_cli.errors import close_matches
 from kvis_cli.spec.cam import CamSpec
-from kvis_cli.spec.fields import RUN, Spec, as_list, option
 from kvis_cli.spec.filters import FiltersSpec
 from kvis_cli.spec.images import ImageEntry
 from kvis_cli.spec.maximize import MaximizeSpec
 from kvis_cli.spec.model import ModelSpec
 from kvis_cli.spec.pictures import PictureSpec
+from kvis_cli.spec.run import RunSpec
 from kvis_cli.spec.saliency import SaliencySpec
 
 # A new task joins the union and the table; nothing else needs to know its fields.
@@ -25,8 +25,6 @@ TASK_KINDS: dict[str, type[PictureSpec]] = {
     "filters": FiltersSpec,
     "maximize": MaximizeSpec,
 }
-
-ReportFormat = Literal["html", "json", "junit", "markdown"]
 
 
 def read_task(value: Any) -> Any:
@@ -57,7 +55,7 @@ def read_model(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
-class JobSpec(Spec):
+class JobSpec(RunSpec):
     """Models × images × tasks, and where the results go."""
 
     version: Literal[1] = Field(1, description="Version of the job file's language.")
@@ -69,48 +67,6 @@ class JobSpec(Spec):
     )
     tasks: list[Annotated[TaskSpec, BeforeValidator(read_task)]] = Field(
         min_length=1, description="What to do with every model and image."
-    )
-    output: str = option(
-        "kvis-out", "Folder for the results.", key="out", short="-o", panel=RUN, metavar="DIR"
-    )
-    device: str = option(
-        "auto", "Where to compute: auto, cpu, gpu or gpu:N.", panel=RUN, metavar="NAME"
-    )
-    batch_size: int = option(
-        16, "Inputs computed at once; less needs less memory.", panel=RUN, ge=1, le=4096
-    )
-    seed: int = option(0, "Seed of everything random.", panel=RUN, ge=0)
-    workers: int = option(
-        1, "Processes that compute, each with TensorFlow.", panel=RUN, job_only=True, ge=1, le=256
-    )
-    retries: int = option(
-        1,
-        "How often a task is tried again after its worker died or took too long.",
-        panel=RUN,
-        job_only=True,
-        ge=0,
-        le=100,
-    )
-    timeout: float | None = option(
-        None,
-        "Seconds that one task may take; a batch may take as much as its tasks together.",
-        panel=RUN,
-        job_only=True,
-        gt=0,
-    )
-    fail_fast: bool = option(False, "Stop at the first failure.", panel=RUN, job_only=True)
-    report: Annotated[list[ReportFormat], BeforeValidator(as_list)] = option(
-        list,
-        "Reports to write at the end: html, json, junit, markdown.",
-        panel=RUN,
-        metavar="FORMAT",
-        job_only=True,
-    )
-    gif: bool = option(
-        False,
-        "Also make an animation over the models (the checkpoints of a run) for every image.",
-        panel=RUN,
-        job_only=True,
     )
 
     @model_validator(mode="before")

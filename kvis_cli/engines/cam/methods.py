@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from kvis_cli.engines.lazy import tf
+from kvis_cli.lazy import tf
 from kvis_cli.plugins import load_methods
 
 if TYPE_CHECKING:

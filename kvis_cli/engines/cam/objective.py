@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from kvis_cli.engines.lazy import tf
+from kvis_cli.lazy import tf
 
 if TYPE_CHECKING:
     from kvis_cli.engines.targets import ScoreKind

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kvis_cli.engines.cam.methods import Reduction
-from kvis_cli.engines.lazy import tf
+from kvis_cli.lazy import tf
 
 
 def channel_sum(weighted: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from kvis_cli.engines.cam.objective import Objective
-from kvis_cli.engines.lazy import tf
+from kvis_cli.lazy import tf
 
 if TYPE_CHECKING:
     from kvis_cli.models.reading import ModelReader, Tap

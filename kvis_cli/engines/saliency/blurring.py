@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from kvis_cli.engines.lazy import tf
 from kvis_cli.engines.saliency.layout import spatial_axes
 from kvis_cli.engines.saliency.smoothing import gaussian_matrix
+from kvis_cli.lazy import np, tf
 
 
 def blur_matrices(shape: Any, shares: Sequence[float] | np.ndarray, axis: int | None) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kvis_cli.engines.lazy import tf
+from kvis_cli.lazy import tf
 
 CHANNELS: dict[str, str] = {
     "max": "the strongest channel, with its sign",

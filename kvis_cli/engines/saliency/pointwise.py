@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kvis_cli.engines.lazy import tf
 from kvis_cli.engines.saliency.batch import Attribution, Batch
 from kvis_cli.engines.saliency.methods import Explain, Make, register
 from kvis_cli.engines.saliency.settings import SaliencySettings
+from kvis_cli.lazy import tf
 
 if TYPE_CHECKING:
     from kvis_cli.engines.saliency.score import ScoreFunction

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from kvis_cli.engines.saliency.baselines import Baseline
+from kvis_cli.lazy import np
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from kvis_cli.engines.lazy import tf
 from kvis_cli.engines.saliency.baselines import along_channels
 from kvis_cli.engines.saliency.batch import Attribution, Batch, chunks
 from kvis_cli.engines.saliency.methods import Explain, Make, register
 from kvis_cli.engines.saliency.settings import SaliencySettings
+from kvis_cli.lazy import np, tf
 
 if TYPE_CHECKING:
     from kvis_cli.engines.saliency.score import ScoreFunction

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from kvis_cli.lazy import np
 
 
 def gaussian_matrix(length: int, sigma: float) -> np.ndarray:
