@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from rich.table import Table
 from kvis_cli.cli.console import ConsoleListener, make_console, print_table
 from kvis_cli.cli.options import with_options
 from kvis_cli.cli.shared import Quiet, Traceback, exit_codes
-from kvis_cli.errors import UsageError
+from kvis_cli.errors import ExitCode, UsageError
 from kvis_cli.spec.fields import RUN
 from kvis_cli.spec.run import RunSpec
 
@@ -24,7 +25,11 @@ def run(
     given: dict[type, dict[str, Any]],
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Only print what there is to do.", rich_help_panel=RUN),
+        typer.Option(
+            "--dry-run",
+            help="Only print what there is to do, and what is wrong.",
+            rich_help_panel=RUN,
+        ),
     ] = False,
     force: Annotated[
         bool,
@@ -77,8 +82,15 @@ def run(
         part = parse_shard(shard)
         spec = read_job(job, given[RunSpec])
         if dry_run:
+            from kvis_cli.jobs.checking import check_plan
+
             plan = make_plan(spec, shard=part)
-            show_plan(plan, result_folder(spec, part), as_json=json, force=force)
+            problems = check_plan(plan)
+            folder = result_folder(spec, part)
+            show_plan(plan, folder, problems, as_json=json, force=force)
+            if problems:
+                codes = {problem.error.exit_code for problem in problems}
+                raise typer.Exit(codes.pop() if len(codes) == 1 else ExitCode.FAILED)
             return
         from kvis_cli.cli.job_console import JobConsole
 
@@ -117,8 +129,10 @@ def parse_shard(text: str | None) -> Any:
     return Shard(int(match[1]), int(match[2]))
 
 
-def show_plan(plan: Any, folder: Path, *, as_json: bool, force: bool) -> None:
-    """Print what there is to do: a line per model and entry of the tasks."""
+def show_plan(
+    plan: Any, folder: Path, problems: Sequence[Any], *, as_json: bool, force: bool
+) -> None:
+    """Print what there is to do, a line per model and entry of the tasks, and what is wrong."""
     from kvis_cli.jobs.resume import read_finished
 
     done = set() if force else set(read_finished(folder).rows)
@@ -152,6 +166,10 @@ def show_plan(plan: Any, folder: Path, *, as_json: bool, force: bool) -> None:
                 "done": finished,
                 "left": len(plan.tasks) - finished,
                 "work": lines,
+                "problems": [
+                    {"what": p.what, "error": str(p.error), "kind": type(p.error).__name__}
+                    for p in problems
+                ],
             }
         )
         return
@@ -169,3 +187,6 @@ def show_plan(plan: Any, folder: Path, *, as_json: bool, force: bool) -> None:
         f"{len(plan.models)} models, {len(plan.images)} images, {len(plan.tasks)} tasks: "
         f"{finished} done, {len(plan.tasks) - finished} left; into {folder}"
     )
+    listener = ConsoleListener()
+    for problem in problems:
+        listener.failed(problem.what, problem.error)

@@ -1,0 +1,107 @@
+"""What a job asks of its models, checked by what their files say, without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from kvis_cli.errors import InputError, KvisError
+from kvis_cli.jobs.plan import Plan, PlannedModel
+from kvis_cli.models import autolayer
+from kvis_cli.models.cam_targets import cam_layers
+from kvis_cli.models.card import ModelCard, read_card
+from kvis_cli.models.labels import imagenet
+from kvis_cli.models.targets import Head, parse_classes
+from kvis_cli.models.trust import check_code
+from kvis_cli.spec.cam import CamSpec
+from kvis_cli.spec.job import TaskSpec
+from kvis_cli.spec.saliency import SaliencySpec
+
+IMAGENET_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that a run of the job would stumble over; `what` is the model and the task."""
+
+    what: str
+    error: KvisError
+
+
+def check_plan(plan: Plan) -> list[Problem]:
+    """Unreadable models and images, unknown layers and classes: all of them.
+
+    What a file does not say (an application's layers, a SavedModel's) is left to the run.
+    """
+    problems: dict[tuple[str, str], Problem] = {}
+    for image in plan.images:
+        if not image.sha256:
+            path = str(image.source.path)
+            error = InputError(f"'{path}' cannot be read.", "There is no such file, or no access.")
+            problems[path, ""] = Problem(path, error)
+    for model in plan.models:
+        for what, check in _checks(plan, model):
+            try:
+                check()
+            except KvisError as error:
+                problems.setdefault((what, str(error)), Problem(what, error))
+    return list(problems.values())
+
+
+def _checks(plan: Plan, model: PlannedModel) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """What is checked, each with what it is about; a check raises."""
+    path = model.spec.path
+    try:
+        card = read_card(model.spec)
+        head = _head(card)
+    except KvisError as error:
+        yield path, partial(_fail, error)
+        return
+    yield path, partial(check_code, card)
+    for number, task in enumerate(plan.job.tasks):
+        what = f"{path}, {plan.labels[number]}"
+        if card.architecture.is_graph and card.architecture.calls:
+            yield from ((what, check) for check in _layer_checks(card, task))
+        if head is None:
+            continue
+        for text in _classes(task):
+            yield what, partial(parse_classes, [text], head)
+    if head is not None and any(hasattr(t, "class_") and t.needs_images for t in plan.job.tasks):
+        # The first image of each class stands for all of them.
+        asked = {text: i.source.path for i in reversed(plan.images) for text in i.source.classes}
+        for text, image in asked.items():
+            yield f"{path}, {image}", partial(parse_classes, [text], head)
+
+
+def _fail(error: KvisError) -> None:
+    raise error
+
+
+def _head(card: ModelCard) -> Head | None:
+    """The outputs, where they are known before the model is built."""
+    if card.application is not None:
+        known = card.application.weights in ("imagenet", "random") and not card.spec.labels
+        return Head(IMAGENET_CLASSES, imagenet()) if known else None
+    return card.head() if card.architecture.outputs else None
+
+
+def _layer_checks(card: ModelCard, task: TaskSpec) -> Iterator[Callable[[], Any]]:
+    if isinstance(task, CamSpec):
+        named = [text.rpartition(":")[0] for text in task.filter]
+        if not named:
+            yield from (partial(cam_layers, card, text) for text in task.layer)
+    else:
+        layer = getattr(task, "layer", None) or getattr(task, "explained_layer", None) or []
+        named = [layer] if isinstance(layer, str) else list(layer)
+        named += [task.wrt] if isinstance(task, SaliencySpec) and task.wrt else []
+    for text in filter(None, named):
+        yield partial(autolayer.resolve, card.architecture, text, model=card.reference)
+
+
+def _classes(task: TaskSpec) -> list[str]:
+    if getattr(task, "filter", None) or getattr(task, "unit", None):
+        return []
+    texts = [*getattr(task, "class_", ()), *getattr(task, "contrast", ())]
+    return [text for text in texts if not text.lower().startswith("random:")]
