@@ -21,6 +21,9 @@ OUTPUT = "Output"
 Json = Annotated[
     bool, typer.Option("--json", help="Print the results as JSON.", rich_help_panel=OUTPUT)
 ]
+Events = Annotated[
+    bool, typer.Option("--json", help="Print events as JSON lines.", rich_help_panel=OUTPUT)
+]
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Only errors on stderr.", rich_help_panel=OUTPUT),

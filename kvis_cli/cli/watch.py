@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kvis_cli.cli.options import with_options
-from kvis_cli.cli.shared import Quiet, Traceback, exit_codes
+from kvis_cli.cli.shared import Events, Quiet, Traceback, exit_codes
 from kvis_cli.spec.fields import RUN
 from kvis_cli.spec.run import RunSpec
 
@@ -38,10 +38,7 @@ def watch(
             rich_help_panel=RUN,
         ),
     ] = None,
-    json: Annotated[
-        bool,
-        typer.Option("--json", help="Print events as JSON lines.", rich_help_panel="Output"),
-    ] = False,
+    json: Events = False,
     quiet: Quiet = False,
     traceback: Traceback = False,
 ) -> None:
