@@ -47,7 +47,8 @@ def merge(
         from kvis_cli.errors import UnknownNameError
         from kvis_cli.jobs.merge import merge_shards
         from kvis_cli.jobs.store import RUN
-        from kvis_cli.report import FILES, write_animations, write_report
+        from kvis_cli.report.animations import write_animations
+        from kvis_cli.report.write import FILES, write_report
         from kvis_cli.spec.fields import as_list
 
         asked = as_list(report or [])

@@ -44,7 +44,8 @@ def report(
     """
     with exit_codes(traceback):
         from kvis_cli.errors import UnknownNameError, UsageError
-        from kvis_cli.report import FILES, write_animations, write_report
+        from kvis_cli.report.animations import write_animations
+        from kvis_cli.report.write import FILES, write_report
         from kvis_cli.spec.fields import as_list
 
         names = list(dict.fromkeys(as_list(format or ["html"])))

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from kvis_cli.cli.console import ConsoleListener, make_console, print_table
 from kvis_cli.cli.options import with_options
-from kvis_cli.cli.shared import Quiet, Traceback, exit_codes
+from kvis_cli.cli.shared import Events, Quiet, Traceback, exit_codes
 from kvis_cli.errors import ExitCode, UsageError
 from kvis_cli.spec.fields import RUN
 from kvis_cli.spec.run import RunSpec
@@ -53,10 +53,7 @@ def run(
             rich_help_panel=RUN,
         ),
     ] = None,
-    json: Annotated[
-        bool,
-        typer.Option("--json", help="Print events as JSON lines.", rich_help_panel="Output"),
-    ] = False,
+    json: Events = False,
     quiet: Quiet = False,
     traceback: Traceback = False,
 ) -> None:
@@ -83,10 +80,11 @@ def run(
         spec = read_job(job, given[RunSpec])
         if dry_run:
             from kvis_cli.jobs.checking import check_plan
+            from kvis_cli.jobs.digests import Digests
 
-            plan = make_plan(spec, shard=part)
-            problems = check_plan(plan)
             folder = result_folder(spec, part)
+            plan = make_plan(spec, shard=part, digests=Digests(folder))
+            problems = check_plan(plan)
             show_plan(plan, folder, problems, as_json=json, force=force)
             if problems:
                 codes = {problem.error.exit_code for problem in problems}

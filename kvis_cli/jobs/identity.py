@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from kvis_cli.jobs.digests import Digests
 from kvis_cli.models.applications import parse_reference
 from kvis_cli.models.sidecar import sidecar_path
 from kvis_cli.spec.model import ModelSpec
@@ -20,23 +21,22 @@ def hash_of(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
-def file_digest(path: Path) -> str:
+def content_digest(path: Path, digests: Digests) -> str:
     """SHA-256 of a file's bytes, of all files of a folder; empty where it cannot be read."""
     try:
         if path.is_dir():
             files = sorted(p for p in path.rglob("*") if p.is_file())
-            return hash_of([(p.relative_to(path).as_posix(), file_digest(p)) for p in files])
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+            return hash_of([(p.relative_to(path).as_posix(), digests.file(p)) for p in files])
     except OSError:
         return ""
+    return digests.file(path)
 
 
-def model_digest(spec: ModelSpec, seed: int) -> str:
+def model_digest(spec: ModelSpec, seed: int, digests: Digests) -> str:
     """A hash of a model's content. Of an application, of its name and its weights' content."""
     path = Path(spec.path).expanduser()
     if path.exists():
-        return file_digest(path)
+        return content_digest(path, digests)
     reference = parse_reference(spec.path)
     if reference is None:
         return ""
@@ -44,10 +44,10 @@ def model_digest(spec: ModelSpec, seed: int) -> str:
         return hash_of(reference.name, "random", seed)
     if reference.weights == "imagenet":
         return hash_of(reference.name, "imagenet")
-    return hash_of(reference.name, file_digest(Path(reference.weights).expanduser()))
+    return hash_of(reference.name, digests.file(Path(reference.weights).expanduser()))
 
 
-def model_settings(spec: ModelSpec) -> dict[str, Any]:
+def model_settings(spec: ModelSpec, digests: Digests) -> dict[str, Any]:
     """Everything besides the model itself that changes its inputs, outputs or captions."""
     settings: dict[str, Any] = spec.model_dump(mode="json", by_alias=True, exclude={"path"})
     path = Path(spec.path).expanduser()
@@ -59,5 +59,5 @@ def model_settings(spec: ModelSpec) -> dict[str, Any]:
     ]
     if spec.labels:
         beside.append(Path(spec.labels).expanduser())
-    settings["files"] = [file_digest(p) for p in beside if p.is_file()]
+    settings["files"] = [digests.file(p) for p in beside if p.is_file()]
     return settings

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import UsageError
+from kvis_cli.jobs.digests import Digests
 from kvis_cli.jobs.finding import expand_glob
-from kvis_cli.jobs.identity import file_digest, hash_of, model_digest, model_settings
+from kvis_cli.jobs.identity import hash_of, model_digest, model_settings
 from kvis_cli.jobs.sources import Source, find_sources
 from kvis_cli.jobs.store import safe_name, unique_names
 from kvis_cli.models.applications import parse_reference
@@ -97,6 +98,8 @@ class Plan:
         Everything there is to do, grouped by model.
     growing
         Whether models will join later, so that each has a folder of its own from the first on.
+    digests
+        The hashes of all files that were looked at.
     """
 
     job: JobSpec
@@ -105,6 +108,7 @@ class Plan:
     tasks: list[Task] = field(default_factory=list)
     shard: Shard | None = None
     growing: bool = False
+    digests: Digests = field(default_factory=Digests)
 
     def folder(self, model: int, entry: int) -> str:
         """Subfolder of the results of one model and one entry of the job's tasks."""
@@ -171,7 +175,13 @@ def methods_of(task: TaskSpec) -> list[str]:
     return list(dict.fromkeys(methods)) if isinstance(methods, list) and methods else [""]
 
 
-def make_plan(job: JobSpec, *, shard: Shard | None = None, growing: bool = False) -> Plan:
+def make_plan(
+    job: JobSpec,
+    *,
+    shard: Shard | None = None,
+    growing: bool = False,
+    digests: Digests | None = None,
+) -> Plan:
     """Expand globs, folders and tables, and give every task its identity.
 
     Parameters
@@ -182,27 +192,30 @@ def make_plan(job: JobSpec, *, shard: Shard | None = None, growing: bool = False
         Only this part of the tasks.
     growing
         See `Plan`.
+    digests
+        Hashes of files that are known already.
 
     Raises
     ------
     UsageError
         For a glob or a folder that gives nothing; for tasks that need images when there are none.
     """
+    digests = digests or Digests()
     specs: dict[str, ModelSpec] = {}
     for spec in job.models:
         for path in _expand(spec.path):
             specs.setdefault(path, spec.model_copy(update={"path": path}))
     model_names = unique_names([Path(_named(path)) for path in specs])
     models = [
-        PlannedModel(spec, model_names[Path(_named(path))], model_digest(spec, job.seed))
+        PlannedModel(spec, model_names[Path(_named(path))], model_digest(spec, job.seed, digests))
         for path, spec in specs.items()
     ]
     sources = find_sources(job.images)
     if not sources and any(task.needs_images for task in job.tasks):
         raise UsageError("There is no image to explain.", "", "Give files, folders or globs.")
     names = unique_names([source.path for source in sources])
-    images = [PlannedImage(s, names[s.path], file_digest(s.path)) for s in sources]
-    plan = Plan(job, models, images, shard=shard, growing=growing)
+    images = [PlannedImage(s, names[s.path], digests.file(s.path)) for s in sources]
+    plan = Plan(job, models, images, shard=shard, growing=growing, digests=digests)
     plan.tasks = [task for task in _tasks(plan) if shard is None or _in_shard(plan, task, shard)]
     return plan
 
@@ -210,7 +223,8 @@ def make_plan(job: JobSpec, *, shard: Shard | None = None, growing: bool = False
 def _tasks(plan: Plan) -> Iterator[Task]:
     job = plan.job
     regions = [
-        (i.source.box, file_digest(i.source.mask) if i.source.mask else "") for i in plan.images
+        (i.source.box, plan.digests.file(i.source.mask) if i.source.mask else "")
+        for i in plan.images
     ]
     everything = hash_of([(i.sha256, i.source.classes) for i in plan.images])
     settings = [
@@ -218,7 +232,7 @@ def _tasks(plan: Plan) -> Iterator[Task]:
         for spec in job.tasks
     ]
     for m, model in enumerate(plan.models):
-        about_model = hash_of(model.sha256, model_settings(model.spec), job.seed)
+        about_model = hash_of(model.sha256, model_settings(model.spec, plan.digests), job.seed)
         for e, spec in enumerate(job.tasks):
             folder = plan.folder(m, e)
             # With a shared scale every picture depends on all the others.

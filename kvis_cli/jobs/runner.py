@@ -8,20 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kvis_cli import __version__
 from kvis_cli.errors import ExitCode, KvisError, OutputError, UsageError
+from kvis_cli.jobs.digests import Digests
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.plan import Plan, Shard, Task, make_chunks, make_plan
 from kvis_cli.jobs.resume import read_finished
 from kvis_cli.jobs.sheets import write_sheets
 from kvis_cli.jobs.store import RUN, Journal, ResultStore, Row
 from kvis_cli.jobs.tensorflow import check_device, start
-from kvis_cli.models.card import ModelCard, read_card
-from kvis_cli.models.files import check_safe
-from kvis_cli.models.trust import check_code
 from kvis_cli.spec.job import JobSpec
+
+if TYPE_CHECKING:
+    from kvis_cli.models.card import ModelCard
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 # Images that a worker gets at once: few enough to share out, many enough to overlap well.
@@ -122,11 +123,9 @@ def run_job(
     """
     check_device(job.device)
     options = options or Options()
-    return Run(
-        make_plan(job, shard=options.shard, growing=options.growing),
-        listener or Listener(),
-        options,
-    ).run()
+    digests = Digests(result_folder(job, options.shard))
+    plan = make_plan(job, shard=options.shard, growing=options.growing, digests=digests)
+    return Run(plan, listener or Listener(), options).run()
 
 
 def result_folder(job: JobSpec, shard: Shard | None) -> Path:
@@ -185,6 +184,10 @@ class Run:
 
     def _cards(self) -> dict[str, ModelCard]:
         """The models' files, read before TensorFlow starts; the only model has to be good."""
+        from kvis_cli.models.card import read_card
+        from kvis_cli.models.files import check_safe
+        from kvis_cli.models.trust import check_code
+
         cards = {}
         for model in self.plan.models:
             try:
@@ -328,6 +331,7 @@ class Run:
         self.store.write_manifest(rows + list(self.failed_rows.values()))
         self.store.write_json(RUN, self._summary(seconds))
         self.journal.remove()
+        self.plan.digests.remember(self.store.folder)
         for path in write_sheets(self.plan, self.store, self.done_rows, set(todo)):
             self.outcome.written.append(path)
             self.listener.wrote(path)

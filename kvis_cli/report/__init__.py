@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kvis_cli.jobs.events import Listener
-from kvis_cli.report.animations import write_animations
-from kvis_cli.report.write import FILES, write_report
 
 
 def finish_reports(
@@ -20,7 +18,7 @@ def finish_reports(
     folder
         The result folder.
     formats
-        Keys of `FILES`.
+        Keys of `write.FILES`.
     gif
         Whether to make animations over the models.
     changed
@@ -28,9 +26,15 @@ def finish_reports(
     listener
         Hears of the files.
     """
+    if not (formats or gif):
+        return []
+    from kvis_cli.report.write import FILES, write_report
+
     missing = [name for name in formats if changed or not (folder / FILES[name]).is_file()]
     written = [write_report(folder, name) for name in missing]
     if gif and changed:
+        from kvis_cli.report.animations import write_animations
+
         written += write_animations(folder)
     for path in written:
         listener.wrote(path)

@@ -16,11 +16,12 @@ from PIL import Image
 
 from kvis_cli.errors import InputError
 from kvis_cli.jobs.store import RUN, ResultStore
-from kvis_cli.report import write_animations, write_report
+from kvis_cli.report.animations import write_animations
 from kvis_cli.report.charts import curve, short_names
 from kvis_cli.report.data import load_run
 from kvis_cli.report.markdown import LIMIT
 from kvis_cli.report.summary import summarise
+from kvis_cli.report.write import write_report
 
 MODELS = ["epoch-1", "epoch-2", "epoch-10"]
 IMAGES = ["cat", "a</script><b>'\"&|`x"]
