@@ -6,6 +6,7 @@ import binascii
 import codecs
 import dis
 import marshal
+import opcode
 import subprocess
 import sys
 from types import CodeType
@@ -57,8 +58,36 @@ def is_current(code: CodeType) -> bool:
     return (
         bool(starts)
         and all(not name.startswith("<") for name in opcodes)
+        and _has_own_caches(code.co_code)
         and all(is_current(value) for value in inner)
     )
+
+
+def _has_own_caches(instructions: bytes) -> bool:
+    """Whether each instruction is followed by as many empty places as this Python keeps there.
+
+    That is what differs between versions whose instructions have the same numbers; a place too
+    many or too few and the interpreter reads data as instructions.
+    """
+    at = 0
+    while at < len(instructions):
+        number = instructions[at]
+        places = instructions[at + 2 : at + 2 + 2 * _caches(number)]
+        if number == _CACHE or len(places) < 2 * _caches(number) or any(places[::2]):
+            return False
+        at += 2 + len(places)
+    return True
+
+
+def _caches(number: int) -> int:
+    # By number until Python 3.12, by name since 3.13.
+    if isinstance(_CACHES, dict):
+        return int(_CACHES.get(opcode.opname[number], 0))
+    return int(_CACHES[number]) if number < len(_CACHES) else 0
+
+
+_CACHE = opcode.opmap.get("CACHE", -1)
+_CACHES: Any = getattr(opcode, "_inline_cache_entries", ())
 
 
 def _decoded(code: str) -> bytes:
