@@ -1,6 +1,6 @@
 """Time of a filter atlas against loops, a peer, and the raw convolutions that it needs.
 
-    python benchmarks/atlas.py --filters 64
+    python -m benchmarks.atlas --filters 64
 
 All rows are timed in this one process, one after the other, on the same weights (VGG16, random),
 with the recipe of "Deep Learning with Python": uniform noise, mean of the filter's map, gradient
@@ -11,13 +11,13 @@ machine and on what else runs there; the ratios are what is compared.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from benchmarks.measure import Report
 from kvis_cli.jobs.tensorflow import import_tensorflow
 
 import_tensorflow()
@@ -156,8 +156,9 @@ def raw_convolutions(model: keras.Model, layer: str, size: int, steps: int, batc
     return total * steps / batch
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--layer", default="block3_conv1")
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--size", type=int, default=64)
@@ -166,7 +167,6 @@ def main() -> None:
     parser.add_argument(
         "--slow-filters", type=int, default=8, help="filters for the loops that are far slower"
     )
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     keras.utils.set_random_seed(0)
     model = keras.applications.VGG16(weights=None, include_top=False)
@@ -177,25 +177,24 @@ def main() -> None:
     raw = [raw_convolutions(model, options.layer, *common, batch)]
     ours = kvis_batch(model, options.layer, options.filters, *common, batch)
     raw.append(raw_convolutions(model, options.layer, *common, batch))
-    rows = {
-        "kvis": ours,
-        "raw forward and input-gradient convolutions": float(np.mean(raw)),
-        "the book's loop, compiled step": book_loop(
-            model, options.layer, few, *common, compiled=True
-        ),
-        "the book's loop, eager": book_loop(model, options.layer, few, *common, compiled=False),
-        "tf-keras-vis": tf_keras_vis(model, options.layer, few, *common),
-    }
-    if options.json:
-        print(json.dumps({name: round(seconds, 4) for name, seconds in rows.items()}, indent=2))
-        return
-    print(
-        f"VGG16 {options.layer}, {options.filters} filters of {options.size}x{options.size}, "
+    report = Report(
+        f"VGG16 {options.layer}: {options.filters} filters, size {options.size}, "
         f"{options.steps} steps, batches of {batch}"
     )
-    for name, seconds in rows.items():
-        print(f"{seconds:8.3f} s per filter  {seconds / ours:6.2f} x kvis  {name}")
+    report.add("kvis", f"{ours:.3f} s per filter")
+    bare = float(np.mean(raw))
+    report.add("raw forward and input-gradient convolutions", f"{bare:.3f} s per filter")
+    report.at_most("kvis, of the raw convolutions", ours / bare, 1.1)
+    of = (model, options.layer, few)
+    loops: list[tuple[str, float, Callable[[], float]]] = [
+        ("the book's loop, eager", 5, lambda: book_loop(*of, *common, compiled=False)),
+        ("the book's loop, compiled step", 1.4, lambda: book_loop(*of, *common, compiled=True)),
+        ("tf-keras-vis", 5, lambda: tf_keras_vis(*of, *common)),
+    ]
+    for name, bar, run in loops:
+        report.at_least(f"{name}, of kvis", run() / ours, bar)
+    return report.show()
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -175,6 +175,8 @@ class Pool:
 
     def _handle(self, worker: _Process, name: str, *arguments: Any) -> None:
         match name:
+            case "made":
+                self.sink.made(*arguments)
             case "done":
                 task, rows = arguments
                 worker.finished += 1

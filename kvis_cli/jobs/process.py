@@ -41,6 +41,9 @@ class Link(Listener):
     def began(self, tasks: Sequence[Task]) -> None:
         self.send(("began", [task.id for task in tasks]))
 
+    def made(self, task: Task, row: Row) -> None:
+        self.send(("made", task, row))
+
     def done(self, task: Task, rows: list[Row]) -> None:
         self.send(("done", task, rows))
 

@@ -16,7 +16,6 @@ from kvis_cli.jobs.digests import Digests
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.plan import Plan, Shard, Task, make_chunks, make_plan
 from kvis_cli.jobs.resume import read_finished
-from kvis_cli.jobs.sheets import write_sheets
 from kvis_cli.jobs.store import RUN, Journal, ResultStore, Row
 from kvis_cli.jobs.tensorflow import check_device, start
 from kvis_cli.spec.job import JobSpec
@@ -145,6 +144,7 @@ class Run:
         self.outcome = Outcome()
         self.ids = {task.id: task for task in plan.tasks}
         self.done_rows: dict[str, list[Row]] = {}
+        self.parts: dict[str, dict[str, Row]] = {}
         self.failed_rows: dict[str, Row] = {}
         self.before: dict[str, list[Row]] = {}
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -173,7 +173,7 @@ class Run:
                 self._compute(todo, cards)
         finally:
             self.outcome.distrusted = self._distrusted()
-            if self.done_rows or self.failed_rows or self.before or others:
+            if self.done_rows or self.failed_rows or self.before or self.parts or others:
                 if self.outcome.changed:
                     self._finish(others, todo, time.monotonic() - began)
             else:
@@ -278,6 +278,11 @@ class Run:
     def began(self, tasks: Sequence[Task]) -> None:
         """Nothing to record: a task that never ends is done again."""
 
+    def made(self, task: Task, row: Row) -> None:
+        # Without `of` a task does not count as done, and a rerun makes it whole.
+        row = {**row, "of": None, "entry": self.plan.labels[task.entry]}
+        self.parts.setdefault(task.id, {})[str(row["file"])] = row
+
     def done(self, task: Task, rows: list[Row]) -> None:
         if task.id in self.done_rows:
             return
@@ -326,12 +331,17 @@ class Run:
             if i not in self.failed_rows:
                 self.done_rows.setdefault(i, rows)
         rows = [row for rows in self.done_rows.values() for row in rows]
+        for i, parts in self.parts.items():
+            if i not in self.done_rows:
+                rows += parts.values()
         ours = {row["file"] for row in rows}
         rows += [row for row in others if row["file"] not in ours]
         self.store.write_manifest(rows + list(self.failed_rows.values()))
         self.store.write_json(RUN, self._summary(seconds))
         self.journal.remove()
         self.plan.digests.remember(self.store.folder)
+        from kvis_cli.jobs.sheets import write_sheets
+
         for path in write_sheets(self.plan, self.store, self.done_rows, set(todo)):
             self.outcome.written.append(path)
             self.listener.wrote(path)

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kvis_cli.errors import OutputError
 from kvis_cli.explanation import Explanation
-from kvis_cli.render.png import encode_png, provenance, write_bytes_atomic
+from kvis_cli.lazy import np
+from kvis_cli.render.png import encode_png, provenance, with_metadata, write_bytes_atomic
 
 MANIFEST = "manifest.jsonl"
 JOURNAL = "journal.jsonl"
@@ -97,8 +96,12 @@ class ResultStore:
 
     def write_picture(self, path: Path, picture: np.ndarray, about: Row) -> Path:
         """Encode and write a picture with its provenance."""
-        metadata = provenance({**self.origin, **about}) if self.metadata else None
-        return write_bytes_atomic(path, encode_png(picture, metadata))
+        return self.write_encoded(path, encode_png(picture), about)
+
+    def write_encoded(self, path: Path, png: bytes, about: Row) -> Path:
+        """Write a picture of `encode_png`, which may have been looked at, with its provenance."""
+        metadata = provenance({**self.origin, **about}) if self.metadata else {}
+        return write_bytes_atomic(path, with_metadata(png, metadata))
 
     def write_raw(self, path: Path, explanation: Explanation) -> Path:
         """Write a raw map: ``np.load(path)["map"]`` is float32, unscaled."""

@@ -11,7 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,6 +48,9 @@ class Sink(Protocol):
 
     def began(self, tasks: Sequence[Task]) -> None:
         """These tasks are being computed now."""
+
+    def made(self, task: Task, row: Row) -> None:
+        """One of the pictures of a task that goes on is on disk."""
 
     def done(self, task: Task, rows: list[Row]) -> None:
         """All pictures of a task are on disk."""
@@ -208,6 +211,7 @@ class Worker:
             for warning in made.warnings:
                 self.listener.warn(f"{made.path.name}: {warning}")
             self.listener.wrote(made.path)
+            self.sink.made(task, rows[-1])
         self.sink.done(task, rows)
 
     def _tell(self, opened: OpenModel, top: bool) -> None:
@@ -298,13 +302,16 @@ class ChunkRun:
         import tensorflow as tf
 
         size = min(self.chunk.batch, self.worker.memory_limit)
-        pending = [batch[i : i + size] for i in range(0, len(batch), size)]
+        # A model of any size may be given inputs of several, which no array holds together.
+        runs = [list(run) for _, run in groupby(batch, lambda p: p.input.shape)]
+        pending = [run[i : i + size] for run in runs for i in range(0, len(run), size)]
         while pending:
             part = pending.pop(0)
             inputs = np.stack([p.input for p in part])
             try:
                 inject(names, size)
-                yield part, self.explainer(self.opened.to_inputs(_padded(inputs, size)))
+                full = size if len(runs) == 1 else len(part)
+                yield part, self.explainer(self.opened.to_inputs(_padded(inputs, full)))
             except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 if size == 1:
                     raise ResultError(

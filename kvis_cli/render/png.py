@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from kvis_cli.errors import InputError, OutputError
+from kvis_cli.lazy import np
 
 PROVENANCE_KEY = "kvis"
 """Text chunk that holds the JSON of the spec that made a picture."""
@@ -39,6 +39,7 @@ encoding in threads overlaps with computing.
 """
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER_BYTES = 25
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
 
 
@@ -72,9 +73,16 @@ def encode_png(
         raise ValueError(f"A PNG has 1, 3 or 4 channels, not {channels}.")
     header = struct.pack(">LLBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
     rows = _filtered(array.reshape(height, width * channels), channels)
-    texts = [_text_chunk(key, value) for key, value in sorted((metadata or {}).items())]
     pixels = _chunk(b"IDAT", zlib.compress(rows.tobytes(), compress_level))
-    return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *texts, pixels, _chunk(b"IEND", b"")])
+    png = b"".join([_SIGNATURE, _chunk(b"IHDR", header), pixels, _chunk(b"IEND", b"")])
+    return with_metadata(png, metadata or {})
+
+
+def with_metadata(png: bytes, metadata: Mapping[str, str]) -> bytes:
+    """A PNG of `encode_png` with text chunks; its pixels are not compressed again."""
+    texts = [_text_chunk(key, value) for key, value in sorted(metadata.items())]
+    end = len(_SIGNATURE) + _HEADER_BYTES
+    return b"".join([png[:end], *texts, png[end:]])
 
 
 def _filtered(flat: np.ndarray, channels: int) -> np.ndarray:

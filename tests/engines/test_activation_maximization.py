@@ -572,3 +572,149 @@ def test_gradient_and_backprop_modifiers(tf, am, reader):
     np.testing.assert_allclose(negated - start, start - plain, atol=1e-6)
     _, maximizer = images(backprop_modifier="guided")
     assert "1 of 2 activations" in maximizer.notes[0]
+
+
+def test_mean_distances_and_grain_are_what_they_say(tf, am):
+    x = noise(2, (9, 11, 3)).astype(np.float64)
+    view = am.View(tf.constant(x, tf.float32), None, [], {})
+    np.testing.assert_allclose(am.L1()(view, {}), np.abs(x - 0.5).mean((1, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(am.L2()(view, {}), ((x - 0.5) ** 2).mean((1, 2, 3)), rtol=1e-5)
+    taps = np.exp(-0.5 * np.arange(-3, 4) ** 2)
+    taps /= taps.sum()
+    blurred = np.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)), "reflect")
+    blurred = sum(w * blurred[:, i : i + 9] for i, w in enumerate(taps))
+    blurred = sum(w * blurred[:, :, i : i + 11] for i, w in enumerate(taps))
+    np.testing.assert_allclose(
+        am.Blur()(view, {}), ((x - blurred) ** 2).mean((1, 2, 3)), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 255.0), (-1.0, 1.0)])
+def test_regularizers_of_presets_on_model_inputs_see_the_unit_range(am, reader, low, high):
+    recipe = replace(am.PRESETS["keras-vis"], l1=1.0, l2=2.0, grain=3.0)
+    objective = bound(am.ActivationMaximization("two", [0]), 4)
+    space = am.InputSpace(np.float32(low), np.float32(high))
+    maximizer = am.make_maximizer(recipe, reader, [(objective, 1.0)], SIZE, space)
+    unit = noise(1)
+    history = maximizer(space.to_inputs(unit), generators(am, 1), 1).history
+    assert history["l1"][0] == pytest.approx(np.abs(unit - 0.5).mean(), rel=1e-4)
+    assert history["l2"][0] == pytest.approx(np.square(unit - 0.5).mean(), rel=1e-4)
+    weights = {"activation": 1, "L-6.0 Norm Loss": 10, "TV(2.0) Loss": 10}
+    weights |= {"l1": 1, "l2": 2, "blur": 3}
+    total = sum(w * history[name][0] for name, w in weights.items())
+    assert history["total"][0] == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["keras-vis", "chollet", "quality"])
+def test_channels_first_makes_the_same_picture(tf, am, preset):
+    """The same convolution, once on (H, W, C) and once on (C, H, W)."""
+    import keras
+
+    from kvis_cli.models.reading import ModelReader
+
+    keras.utils.set_random_seed(4)
+    images, weights = [], None
+    for order, shape in (("channels_last", (10, 12, 3)), ("channels_first", (3, 10, 12))):
+        inputs = keras.Input(shape)
+        layer = keras.layers.Conv2D(4, 3, activation="tanh", data_format=order, name="conv")
+        model = keras.Model(inputs, layer(inputs))
+        if weights is None:
+            weights = layer.get_weights()
+        layer.set_weights(weights)
+        first = order == "channels_first"
+        objective = am.ActivationMaximization("conv", [1, 2], channels_first=first)
+        objective.bind(tuple(model.output.shape))
+        recipe = replace(am.PRESETS[preset], keep="last")
+        space = am.InputSpace(np.float32(0), np.float32(255), channels_first=first)
+        maximizer = am.make_maximizer(
+            recipe, ModelReader(model), [(objective, 1.0)], (10, 12, 3), space
+        )
+        start = noise(2, (10, 12, 3)) * (255 if recipe.as_coded else 1)
+        images.append(maximizer(start, generators(am, 2), 5).images)
+    assert np.abs(images[0] - start).max() > 0.01
+    np.testing.assert_allclose(images[1], images[0], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["jitter", "rotate", "scale", "flip", "pad", "blur"])
+def test_input_modifiers_are_differentiated(tf, am, name):
+    """The gradient of <w, A(x)> is Aᵀw: <x, Aᵀw> is <w, A(x) - A(0)>, for any x and w."""
+    modifier = am.INPUT_MODIFIERS[name]()
+    shape = (20, 22, 3)
+    numbers = np.stack([modifier.draw(am.generator(7, i), 3, shape)[2] for i in range(2)])
+    x, w = (tf.constant(noise(2, shape, seed)) for seed in (1, 2))
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            changed = modifier.apply(x, tf.constant(numbers))
+            score = tf.reduce_sum(w * changed)
+        return changed, tape.gradient(score, x)
+
+    changed, found = gradient(x)
+    still = modifier.apply(tf.zeros_like(x), tf.constant(numbers))
+    assert np.abs(changed - x).max() > 0.01
+    assert float(tf.reduce_sum(x * found)) == pytest.approx(
+        float(tf.reduce_sum(w * (changed - still))), rel=1e-4
+    )
+    with pytest.raises(UsageError, match=f"nothing to {name}|Only pictures"):
+        modifier.draw(am.generator(0), 2, (7,))
+
+
+@pytest.mark.parametrize("fails_at", [0, 3, "measure"])
+def test_memory_that_ends_in_the_middle_changes_nothing(tf, am, reader, fails_at):
+    """Batches above 2 run out of memory at some step: the same pictures, scores, histories."""
+
+    def maximizer():
+        objective = bound(am.ActivationMaximization("two", [0, 1, 2, 3, 0]), 4)
+        return am.ActivationMaximizer(
+            reader, [objective, (am.TotalVariation(), 0.1)], SIZE, modifiers=[am.Jitter("2px")],
+            patience=3, optimizer=am.Adam(0.05),
+        )  # fmt: skip
+
+    def run(maximizer):
+        frames: dict[int, list[int]] = {}
+
+        def frame(rows, step, images):
+            for row in rows:
+                if step == 0:
+                    frames[row] = []
+                frames[row].append(step)
+
+        told = []
+        found = maximizer(
+            noise(5), generators(am, 5), 6, batch_size=5, frames=frame, frames_every=2,
+            progress=lambda done, total: told.append((done, total)),
+        )  # fmt: skip
+        assert told[-1][0] == told[-1][1]
+        return found, frames
+
+    whole, frames = run(maximizer())
+    tight = maximizer()
+    step, measured = tight._compiled, tight._measured
+
+    def limited_step(state, draws, arguments, number):
+        if state[0].shape[0] > 2 and int(number) == fails_at:
+            raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+        return step(state, draws, arguments, number)
+
+    def limited_measure(images, arguments):
+        if images.shape[0] > 2 and fails_at == "measure":
+            raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+        return measured(images, arguments)
+
+    tight._compiled, tight._measured = limited_step, limited_measure
+    halved, halved_frames = run(tight)
+    assert "batches of 2" in tight.notes[-1]
+    np.testing.assert_array_equal(np.rint(halved.images * 255), np.rint(whole.images * 255))
+    np.testing.assert_allclose(halved.scores, whole.scores, rtol=1e-4)
+    np.testing.assert_allclose(halved.history["total"], whole.history["total"], rtol=1e-3)
+    assert halved_frames == frames == {row: [0, 2, 4, 6] for row in range(5)}
+    np.testing.assert_allclose(tight.measure(halved.images, 5), halved.scores, rtol=1e-5)
+
+    def never(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+
+    tight._compiled = never
+    with pytest.raises(ResultError, match="not enough memory for even one picture"):
+        run(tight)

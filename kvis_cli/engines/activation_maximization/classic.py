@@ -39,7 +39,10 @@ class KerasVisTotalVariation(Loss):
         self.name = f"TV({beta}) Loss"
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
-        square = squared_differences(view.inputs)
+        inputs = view.inputs
+        if view.channels_first:
+            inputs = tf.transpose(inputs, [0, *range(2, inputs.shape.rank), 1])
+        square = squared_differences(inputs)
         powered = square if self.beta == 2 else (square + 1e-12) ** (self.beta / 2)
         return tf.reduce_sum(powered, axis=list(range(1, square.shape.rank))) / _values(view)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,7 @@ from kvis_cli.engines.backprop_modifiers import Rule, backprop_modifier
 from kvis_cli.errors import ResultError, UsageError
 from kvis_cli.models.reading import ModelReader
 
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 Frames = Callable[[list[int], int, np.ndarray], None]
 Watch = Callable[[int, np.ndarray, np.ndarray, np.ndarray], None]
@@ -172,7 +173,8 @@ class ActivationMaximizer:
             Called with the number of batch-steps done and of all.
         frames
             Called with the numbers of the pictures, the step and the pictures as they are: before
-            the first step, every `frames_every` steps and after the last.
+            the first step, every `frames_every` steps and after the last; from step 0 anew for
+            pictures whose batch was halved.
         watch
             Called after every step with its number from 0, the total and the unweighted losses
             ``(B, 1 + losses)``, and the pictures and the gradient of their parameters, both as
@@ -190,33 +192,26 @@ class ActivationMaximizer:
             np.stack([m.draw(generator, steps, self.shape) for generator in generators], axis=1)
             for m in self.modifiers
         ]
-        size = _even(count, batch_size)
-        parts: list[_Part] = []
-        done, rows = 0, list(range(count))
-        while done < count:
-            chosen = rows[done : done + size]
-            batches_left = -(-(count - done) // size)
-            total = (len(parts) + batches_left) * steps
+        batches = 0
 
-            def tell(step: int, before: int = len(parts) * steps, total: int = total) -> None:
+        def run(rows: list[int], size: int) -> _Part:
+            nonlocal batches
+            before = batches * steps
+            total = before - (rows[0] - count) // size * steps
+
+            def tell(step: int) -> None:
                 if progress is not None:
                     progress(before + step, total)
 
-            try:
-                parts.append(
-                    self._run(seeds, draws, chosen, size, steps, tell, frames, frames_every, watch)
-                )
-            except tf.errors.ResourceExhaustedError:
-                if size == 1:
-                    raise ResultError(
-                        "There is not enough memory for even one picture.",
-                        "The model or the picture is too large for this device.",
-                        "Use a smaller --size or another --device.",
-                    ) from None
-                size = -(-size // 2)
-                continue
-            done += len(chosen)
-        return self._joined(parts, steps)
+            part = self._run(seeds, draws, rows, size, steps, tell, frames, frames_every, watch)
+            batches += 1
+            return part
+
+        return self._joined(in_batches(count, batch_size, run, self._note), steps)
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
     def _run(
         self,
@@ -298,13 +293,12 @@ class ActivationMaximizer:
 
     def measure(self, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
         """The activations of finished pictures ``(N, …, C)``, e.g. of a file that was read back."""
-        size = _even(len(images), batch_size)
-        found = []
-        for start in range(0, len(images), size):
-            rows = list(range(start, min(start + size, len(images))))
+
+        def run(rows: list[int], size: int) -> np.ndarray:
             filled = rows + rows[-1:] * (size - len(rows))
-            found.append(self._scores(images[filled], self._arguments(filled))[: len(rows)])
-        return np.concatenate(found)
+            return self._scores(images[filled], self._arguments(filled))[: len(rows)]
+
+        return np.concatenate(in_batches(len(images), batch_size, run, self._note))
 
     def _joined(self, parts: list[_Part], steps: int) -> Maximized:
         names = ["total", *(w.loss.name for w in self.losses)]
@@ -370,7 +364,7 @@ class ActivationMaximizer:
             gradient = tape.gradient(objective, state.parameters)
         if isinstance(self.backprop_modifier, str):
             rectifiers.finish(objective)
-            self.notes = [rectifiers.describe()]
+            self._note(rectifiers.describe())
         if gradient is None:
             raise UsageError(
                 "What is to be maximised does not depend on the picture.",
@@ -436,15 +430,14 @@ class ActivationMaximizer:
     def _view(self, images: Any, shown: Any, arguments: list[dict[str, Any]]) -> View:
         inputs = self.space.to_inputs(shown)
         if not any(w.loss.taps or w.loss.needs_outputs for w in self.losses):
-            return View(images, inputs, [], {})
+            return View(images, inputs, [], {}, self.space.channels_first)
         with ExitStack() as stack:
             if self.stop and sum(bool(w.loss.taps) for w in self.losses) == 1:
                 for w, a in zip(self.losses, arguments, strict=True):
                     stack.enter_context(w.loss.reading(self.reader, a))
             forward = self.reader.forward(inputs, self.taps, stop=self.stop)
-        return View(
-            images, inputs, forward.outputs, dict(zip(self.taps, forward.taps, strict=True))
-        )
+        taps = dict(zip(self.taps, forward.taps, strict=True))
+        return View(images, inputs, forward.outputs, taps, self.space.channels_first)
 
     def _measure(self, images: Any, arguments: list[dict[str, Any]]) -> Any:
         aims = [i for i, w in enumerate(self.losses) if w.loss.is_objective]
@@ -458,6 +451,52 @@ class _Part:
     scores: np.ndarray
     history: np.ndarray
     rows: list[int]
+
+
+def in_batches(
+    count: int,
+    batch_size: int,
+    run: Callable[[list[int], int], T],
+    note: Callable[[str], None] = lambda text: None,
+) -> list[T]:
+    """Do rows 0 to `count` in batches, halved whenever memory does not suffice.
+
+    Parameters
+    ----------
+    count
+        How many rows there are.
+    batch_size
+        At most so many at once.
+    run
+        Gets the numbers of the rows of a batch, and the size up to which the last one is to be
+        filled, so that nothing is compiled anew.
+    note
+        Told what was halved.
+
+    Raises
+    ------
+    ResultError
+        When memory does not suffice for one row.
+    """
+    size = _even(count, batch_size)
+    parts: list[T] = []
+    done = 0
+    while done < count:
+        rows = list(range(done, min(done + size, count)))
+        try:
+            parts.append(run(rows, size))
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            if size == 1:
+                raise ResultError(
+                    "There is not enough memory for even one picture.",
+                    "The model or the picture is too large for this device.",
+                    "Use a smaller --size or another --device.",
+                ) from None
+            size = -(-size // 2)
+            note(f"out of memory: going on with batches of {size}")
+            continue
+        done += len(rows)
+    return parts
 
 
 def _even(count: int, batch_size: int) -> int:

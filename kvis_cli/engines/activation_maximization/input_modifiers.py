@@ -21,8 +21,18 @@ class InputModifier:
     name = "modifier"
 
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
-        """The random numbers of one picture of `shape`: float32 ``(steps, n)``."""
-        del rng, shape
+        """The random numbers of one picture of `shape`: float32 ``(steps, n)``.
+
+        Raises
+        ------
+        UsageError
+            For an input without axes along which it could be changed.
+        """
+        if len(shape) < 2:
+            raise UsageError(
+                f"There is nothing to {self.name} in this input.",
+                f"It has no spatial axis; its shape is {shape}.",
+            )
         return np.zeros((steps, 0), np.float32)
 
     def apply(self, images: Any, numbers: Any) -> Any:
@@ -74,6 +84,7 @@ class Jitter(InputModifier):
         self.by = by
 
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+        super().draw(rng, steps, shape)
         axes = shape[:-1]
         each = self.by if isinstance(self.by, list) else [self.by] * len(axes)
         if len(each) != len(axes):
@@ -97,6 +108,7 @@ class Flip(InputModifier):
     name = "flip"
 
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+        super().draw(rng, steps, shape)
         return rng.integers(0, 2, (steps, 1)).astype(np.float32)
 
     def apply(self, images: Any, numbers: Any) -> Any:
@@ -122,6 +134,7 @@ class Pad(InputModifier):
         self.by = by
 
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+        super().draw(rng, steps, shape)
         limits = np.array([amount(self.by, n) for n in shape[:-1]])
         starts = rng.integers(0, 2 * limits + 1, (steps, len(limits)))
         both = np.concatenate([starts, np.broadcast_to(limits, starts.shape)], axis=1)
@@ -156,6 +169,7 @@ class Scale(InputModifier):
         self.low, self.high = low, high
 
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+        super().draw(rng, steps, shape)
         factors = np.exp(rng.uniform(np.log(self.low), np.log(self.high), (steps, 1)))
         return factors.astype(np.float32)
 

@@ -28,12 +28,15 @@ class View:
         The model's outputs; empty where the pass stopped at a layer.
     taps
         The layer tensors that the losses asked for.
+    channels_first
+        Whether `inputs` is ``(B, C, …)``.
     """
 
     images: Any
     inputs: Any
     outputs: list[Any]
     taps: dict[Tap, Any]
+    channels_first: bool = False
 
 
 class Loss:

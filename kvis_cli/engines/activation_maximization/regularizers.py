@@ -7,11 +7,13 @@ included.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
 from kvis_cli.engines.activation_maximization.losses import Loss, View
+from kvis_cli.engines.activation_maximization.space import InputSpace
 from kvis_cli.errors import UsageError
 
 _TINY = 1e-12
@@ -86,7 +88,7 @@ class L2(Loss):
 
 
 class Blur(Loss):
-    """Mean squared difference between a picture and itself, blurred: what it has of fine grain."""
+    """Mean squared difference between a picture and itself, blurred by a pixel: its fine grain."""
 
     name = "blur"
 
@@ -94,6 +96,25 @@ class Blur(Loss):
         from kvis_cli.engines.activation_maximization.input_modifiers import blurred
 
         return tf.reduce_mean(_flat(tf.square(view.images - blurred(view.images, 1.0))), axis=1)
+
+
+class InUnitRange(Loss):
+    """A regularizer of pictures that are optimised as model inputs.
+
+    Parameters
+    ----------
+    loss
+        One of this module.
+    space
+        The way from the unit range to those inputs.
+    """
+
+    def __init__(self, loss: Loss, space: InputSpace) -> None:
+        self.loss, self.space, self.name = loss, space, loss.name
+
+    def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
+        low, high = self.space.low, self.space.high
+        return self.loss(replace(view, images=(view.images - low) / (high - low)), arguments)
 
 
 def squared_differences(images: Any) -> Any:
