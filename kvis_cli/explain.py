@@ -11,6 +11,9 @@ Examples
 
     [heat] = explain.cam(model, "cat.jpg", class_="tabby", labels="imagenet")
     heat.map, heat.score, heat.target.label, heat.warnings
+
+    [ouzel] = explain.maximize(model, class_=20, steps=128)
+    PIL.Image.fromarray(ouzel.map.round().astype("uint8")).save("ouzel.png")
 """
 
 from __future__ import annotations
@@ -33,7 +36,10 @@ Images = str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
 
 _OF_RUN = ("batch_size", "seed")
 
-__all__ = ["Explanation", "Target", "cam", "saliency"]
+# Results are arrays: an option of how they would be shown or stored has nothing to change.
+_CHANGES_THE_RESULT = ("size", "smooth", "sort", "stretch")
+
+__all__ = ["Explanation", "Target", "cam", "filters", "maximize", "saliency"]
 
 
 def cam(model: Any, images: Images, **options: Any) -> list[Explanation]:
@@ -60,7 +66,7 @@ def cam(model: Any, images: Images, **options: Any) -> list[Explanation]:
     SpecError
         For options that are not there or have wrong values.
     UsageError
-        For unknown classes, layers and methods.
+        For unknown classes, layers and methods, and for options of how pictures are shown.
     """
     return _explained("cam", model, images, options)
 
@@ -86,14 +92,72 @@ def saliency(model: Any, images: Images, **options: Any) -> list[Explanation]:
     return _explained("saliency", model, images, options)
 
 
-def _explained(kind: str, model: Any, images: Images, options: dict[str, Any]) -> list[Explanation]:
-    from kvis_cli.jobs.tensorflow import import_tensorflow
+def maximize(model: Any, **options: Any) -> list[Explanation]:
+    """Activation maximization: what does a class or a unit look like to the model?
 
-    import_tensorflow()
+    Parameters
+    ----------
+    model
+        As for `cam`.
+    **options
+        As for `cam`, with the keys of a ``maximize`` task (``class_``, or ``layer`` and ``unit``,
+        ``preset``, ``steps`` …); ``kvis maximize --help`` explains them. ``losses`` is a list of
+        terms beside them: names of registered losses, ``"name:weight"``, or
+        `kvis_cli.engines.activation_maximization.losses.Loss` objects and functions of its `View`,
+        alone or as ``(loss, weight)``.
+
+    Returns
+    -------
+    list of Explanation
+        For each target and run. ``map`` is the picture, float32 ``(H, W, C)`` in 0..255; rounded
+        it is the file that the command writes. ``extras`` has ``inputs``, the picture as a model
+        input; ``score_saved``, the score of the rounded picture; ``loss``, the history of every
+        term; and ``steps``.
+
+    Raises
+    ------
+    SpecError, UsageError
+        As for `cam`.
+    """
+    losses = options.pop("losses", ())
+    maker = _maker("maximize", model, options)
+    from kvis_cli.engines.activation_maximization.named_losses import terms
+
+    maker.losses += terms(losses)
+    return maker.explanations()
+
+
+def filters(model: Any = "vgg16", **options: Any) -> list[Explanation]:
+    """What does each filter of a layer want to see?
+
+    Parameters
+    ----------
+    model
+        As for `cam`.
+    **options
+        As for `cam`, with the keys of a ``filters`` task (``layer``, ``filters``, ``size`` …);
+        ``kvis filters --help`` explains them.
+
+    Returns
+    -------
+    list of Explanation
+        For each layer and filter, as by `maximize`. With ``weights=True`` the kernels themselves,
+        which have no score.
+
+    Raises
+    ------
+    SpecError, UsageError
+        As for `cam`.
+    ResultError
+        When every filter is dead.
+    """
+    return _maker("filters", model, options).explanations()
+
+
+def _explained(kind: str, model: Any, images: Images, options: dict[str, Any]) -> list[Explanation]:
+    job, opened = _prepared(kind, model, options)
     from kvis_cli.jobs.explainers import EXPLAINERS
 
-    job = _job(kind, model, options)
-    opened = _opened(model, job)
     explainer = EXPLAINERS[kind](opened, job.tasks[0], job)
     inputs = np.stack([_as_input(opened, job, image) for image in _several(images)])
     found: list[Explanation] = []
@@ -104,20 +168,61 @@ def _explained(kind: str, model: Any, images: Images, options: dict[str, Any]) -
     return found
 
 
+def _maker(kind: str, model: Any, options: dict[str, Any]) -> Any:
+    job, opened = _prepared(kind, model, options)
+    from kvis_cli.jobs.makers import MAKERS
+
+    return MAKERS[kind](opened, job.tasks[0], job)
+
+
+def _prepared(kind: str, model: Any, options: dict[str, Any]) -> tuple[JobSpec, OpenModel]:
+    from kvis_cli.jobs.tensorflow import import_tensorflow
+
+    import_tensorflow()
+    job = _job(kind, model, options)
+    return job, _opened(model, job)
+
+
 def _job(kind: str, model: Any, options: dict[str, Any]) -> JobSpec:
     from kvis_cli.spec.build import build_job
+    from kvis_cli.spec.job import TASK_KINDS
     from kvis_cli.spec.model import ModelSpec
 
     given = {key.rstrip("_"): value for key, value in options.items()}
     path = str(model) if isinstance(model, str | Path) else getattr(model, "name", "model")
-    of_model = {key: given.pop(key) for key in list(given) if key in ModelSpec.model_fields}
+    # A size is that of the picture where the task has one, else that of the model's input.
+    own = TASK_KINDS[kind].model_fields
+    of_model = {k: given.pop(k) for k in list(given) if k in ModelSpec.model_fields.keys() - own}
     of_run: dict[str, Any] = {key: given.pop(key) for key in _OF_RUN if key in given}
     for key, value in given.items():
-        if isinstance(value, int | np.integer) and not isinstance(value, bool) and key == "class":
-            given[key] = str(value)
-        elif key == "class" and not isinstance(value, str):
-            given[key] = [str(entry) for entry in value]
+        _check_result(kind, key)
+        if key in ("class", "unit"):
+            given[key] = _as_text(value)
     return build_job({"models": [{**of_model, "path": path}], "tasks": [{kind: given}], **of_run})
+
+
+def _as_text(value: Any) -> Any:
+    """Integers of any kind as the texts that a spec takes."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | np.integer):
+        return str(value)
+    return [str(entry) for entry in value]
+
+
+def _check_result(kind: str, key: str) -> None:
+    from kvis_cli.spec.fields import PICTURE, flag_of
+    from kvis_cli.spec.job import TASK_KINDS
+
+    field = TASK_KINDS[kind].model_fields.get(key)
+    flag = flag_of(key, field) if field is not None else None
+    shown = flag is not None and flag.panel == PICTURE and key not in _CHANGES_THE_RESULT
+    if shown or key in ("strict", "verbose"):
+        raise UsageError(
+            f"'{key}' is about pictures on disk.",
+            f"explain.{kind} gives arrays.",
+            f"Leave it out, or use `kvis {kind}`.",
+        )
 
 
 def _opened(model: Any, job: JobSpec) -> OpenModel:
@@ -127,7 +232,8 @@ def _opened(model: Any, job: JobSpec) -> OpenModel:
     from kvis_cli.models.opening import open_live, open_model
 
     if isinstance(model, str | Path):
-        return open_model(read_card(job.models[0]), seed=job.seed)
+        top = job.tasks[0].needs_head
+        return open_model(read_card(job.models[0]), top=top, seed=job.seed)
     if not isinstance(model, keras.Model):
         raise UsageError(
             f"A Keras model or the name of a file is needed, not {type(model).__name__}."

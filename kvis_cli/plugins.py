@@ -4,6 +4,9 @@
 group             what an entry names
 ================  ===========================================================================
 ``kvis.methods``  a module that enters CAM or saliency methods into the registries
+``kvis.losses``   a loss for activation maximization: a class or an object of
+                  `kvis_cli.engines.activation_maximization.losses.Loss`, or a function of its
+                  `View`; the entry's name is the loss's
 ``kvis.palettes`` 256 colours ``(256, 3)`` in 0..255, or a function that gives them; the entry's
                   name is the palette's
 ================  ===========================================================================
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 METHODS = "kvis.methods"
+LOSSES = "kvis.losses"
 PALETTES = "kvis.palettes"
 
 _loaded: set[str] = set()
@@ -38,6 +42,23 @@ def load_methods() -> None:
             continue
         _loaded.add(name)
         _load(entry)
+
+
+def loss_names() -> list[str]:
+    """The losses that other packages bring."""
+    return sorted(_entries(LOSSES))
+
+
+def loss(name: str) -> Any:
+    """What one of `loss_names` names; None where there is nothing of the name.
+
+    Warns
+    -----
+    UserWarning
+        For one that cannot be imported.
+    """
+    entry = _entries(LOSSES).get(name)
+    return None if entry is None else _load(entry)
 
 
 def palette_names() -> list[str]:

@@ -143,6 +143,12 @@ class MaximizeSpec(OptimizationSpec):
         None, "Size of the picture for a layer: 224 or 320x240.", panel=TARGET, metavar="WxH"
     )
     act: float | None = option(None, "Weight of the activation.", panel=OPTIMIZATION)
+    loss: Texts = option(
+        list,
+        "More terms to minimise, from packages that add some: NAME or NAME:WEIGHT.",
+        panel=OPTIMIZATION,
+        metavar="NAME",
+    )
     seed_image: str | None = option(
         None,
         "Start from a picture, or from the raw array of an earlier run (.npz, .npy).",

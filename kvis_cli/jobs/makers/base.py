@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from kvis_cli.explanation import Explanation
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.store import ResultStore
 
@@ -43,4 +44,8 @@ class Maker(Protocol):
 
     def __call__(self, store: ResultStore, listener: Listener, folder: str) -> Iterator[Made]:
         """Make and write the pictures, one by one; `listener.progress` hears of the steps."""
+        ...
+
+    def explanations(self) -> list[Explanation]:
+        """Make the pictures and write nothing."""
         ...

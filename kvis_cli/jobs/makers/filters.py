@@ -15,6 +15,7 @@ from kvis_cli.engines.activation_maximization.objectives import ActivationMaximi
 from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer, phases
 from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.errors import ResultError, UsageError
+from kvis_cli.explanation import Explanation, Target
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.makers.base import Made
 from kvis_cli.jobs.makers.kernels import kernel_pictures
@@ -103,15 +104,60 @@ class FiltersMaker:
         return filters
 
     def __call__(self, store: ResultStore, listener: Listener, folder: str) -> Iterator[Made]:
+        if self.task.weights:
+            for layer in self.layers:
+                yield self._kernels(store, layer, folder)
+            return
+        for layer, found in self._found(listener):
+            yield self._write(store, layer, found, folder)
+
+    def explanations(self) -> list[Explanation]:
+        """The pictures themselves, one per layer and filter, nothing written."""
+        made = []
+        if self.task.weights:
+            for layer in self.layers:
+                pictures = kernel_pictures(self.opened, layer.tap.path)
+                for f in layer.filters:
+                    made.append(
+                        Explanation(
+                            pictures[f].astype(np.float32),
+                            "image",
+                            "kernels",
+                            _target(layer, f),
+                            float("nan"),
+                            layer=layer.path,
+                        )
+                    )
+            return made
+        for layer, found in self._found(Listener()):
+            shown = self.canvas.to_display(found.images, self.recipe)
+            for i in self._order(found.saved, found.dead):
+                told = ("nothing in the picture changes the activation: the filter is dead",)
+                made.append(
+                    Explanation(
+                        shown[i],
+                        "image",
+                        "activation_maximization",
+                        _target(layer, layer.filters[i]),
+                        float(found.scores[i]),
+                        layer=layer.path,
+                        extras={
+                            "inputs": self.canvas.to_inputs(found.images[i], self.recipe),
+                            "score_saved": float(found.saved[i]),
+                        },
+                        warnings=(*found.warnings[i], *(told if found.dead[i] else ())),
+                    )
+                )
+        return made
+
+    def _found(self, listener: Listener) -> Iterator[tuple[_Layer, _Found]]:
+        """Every layer with what was found in it."""
         dead_layers = []
         for number, layer in enumerate(self.layers):
-            if self.task.weights:
-                yield self._kernels(store, layer, folder)
-                continue
             found = self._optimise(layer, number, listener)
             if found.dead.all():
                 dead_layers.append(layer.path)
-            yield self._write(store, layer, found, folder)
+            yield layer, found
             # Compiled steps hold tensors of their layer's size until they are collected.
             del found
             gc.collect()
@@ -163,7 +209,7 @@ class FiltersMaker:
         result = run(every, 0)
         images, scores = result.images.copy(), result.scores.copy()
         dead = _silent(result)
-        warnings = [w for entry in result.warnings for w in entry]
+        warnings = list(result.warnings)
         for attempt in range(1, _TRIES):
             again = [i for i in every if dead[i]]
             if not again:
@@ -225,7 +271,7 @@ class FiltersMaker:
         if self.task.raw:
             about["raw"] = self._write_raw(path, layer, found, order)
         store.write_picture(path, sheet, about)
-        warnings = list(dict.fromkeys(found.warnings))
+        warnings = list(dict.fromkeys(w for told in found.warnings for w in told))
         if dead:
             shown = ", ".join(map(str, dead[:12])) + (" …" if len(dead) > 12 else "")
             warnings.append(f"{len(dead)} of {len(filters)} filters are dead: {shown}")
@@ -285,7 +331,11 @@ class _Found:
     scores: np.ndarray
     saved: np.ndarray
     dead: np.ndarray
-    warnings: list[str]
+    warnings: list[tuple[str, ...]]
+
+
+def _target(layer: _Layer, index: int) -> Target:
+    return Target(f"{layer.path} · filter {index}", str(index), ((index, 1.0),))
 
 
 def _number(value: Any) -> float | None:

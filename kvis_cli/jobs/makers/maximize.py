@@ -13,11 +13,12 @@ import tensorflow as tf
 from PIL import Image
 
 from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer, Maximized
+from kvis_cli.engines.activation_maximization.named_losses import terms
 from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization, Goal
 from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer, phases
 from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.errors import InputError, UsageError
-from kvis_cli.explanation import Target
+from kvis_cli.explanation import Explanation, Target
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.makers.base import Made
 from kvis_cli.jobs.makers.optimizing import (
@@ -60,8 +61,54 @@ class _Wanted:
         return (self.run, *(index for index, _ in self.goal.units))
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What the optimisation came to, before anything is written.
+
+    Attributes
+    ----------
+    maximizer, results
+        Of the last phase; of all phases.
+    frames
+        Per picture, what its animation shows.
+    """
+
+    maximizer: ActivationMaximizer
+    results: list[Maximized]
+    frames: dict[int, list[np.ndarray]]
+
+    @property
+    def result(self) -> Maximized:
+        return self.results[-1]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What the pictures are to the model once they are rounded to 8 bits.
+
+    Attributes
+    ----------
+    scores
+        ``(N,)``.
+    probabilities
+        Per picture those of its units; None where the outputs are none.
+    warnings
+        Per picture, those of the optimisation among them.
+    """
+
+    scores: np.ndarray
+    probabilities: list[list[float]] | None
+    warnings: list[tuple[str, ...]]
+
+
 class MaximizeMaker:
-    """`kvis maximize`: all targets of one task in one batch."""
+    """`kvis maximize`: all targets of one task in one batch.
+
+    Attributes
+    ----------
+    losses
+        Terms beside the objective and the recipe's, with weights.
+    """
 
     def __init__(self, opened: OpenModel, task: MaximizeSpec, job: JobSpec) -> None:
         self.opened, self.task, self.job = opened, task, job
@@ -70,6 +117,7 @@ class MaximizeMaker:
         self.bound: tuple[int | None, ...] = ()
         self.canvas = Canvas.of(opened)
         self.modify, self.backprop = check_modifiers(task)
+        self.losses = terms(task.loss)
         stages = parse_stages(task.stages) if task.stages else [{}]
         whole = [recipe_of(task, self.canvas, _typed(stage)) for stage in stages]
         if task.layer is not None and task.tv is None and task.preset == "quality":
@@ -172,6 +220,40 @@ class MaximizeMaker:
         return aims
 
     def __call__(self, store: ResultStore, listener: Listener, folder: str) -> Iterator[Made]:
+        yield from self._write(store, listener, folder, self._optimise(listener))
+
+    def explanations(self) -> list[Explanation]:
+        """The pictures themselves, one per target and run, nothing written."""
+        found = self._optimise(Listener())
+        recipe = self.recipes[-1]
+        images = found.result.images
+        shown = self.canvas.to_display(images, recipe)
+        judged = self._judge(self.canvas.to_pixels(images, recipe), found)
+        made = []
+        for i, wanted in enumerate(self.wanted):
+            likely = judged.probabilities[i] if judged.probabilities else []
+            made.append(
+                Explanation(
+                    shown[i],
+                    "image",
+                    "activation_maximization",
+                    wanted.target,
+                    float(found.result.scores[i]),
+                    likely[0] if len(likely) == 1 else None,
+                    self.layer,
+                    extras={
+                        "inputs": self.canvas.to_inputs(images[i], recipe),
+                        "score_saved": float(judged.scores[i]),
+                        "loss": _losses(found.result, i),
+                        "steps": [int(r.steps[i]) for r in found.results],
+                    },
+                    warnings=judged.warnings[i],
+                    variant=f"run{wanted.run + 1}" if self.task.runs > 1 else "",
+                )
+            )
+        return made
+
+    def _optimise(self, listener: Listener) -> _Found:
         keys = [w.key for w in self.wanted]
         first = self.recipes[0]
         images = self.canvas.start(first, self.shape, keys, self.job.seed)
@@ -213,7 +295,7 @@ class MaximizeMaker:
                 listener.note(note)
             if self.task.verbose:
                 self._tell_terms(listener, result, number)
-        yield from self._write(store, listener, folder, maximizer, results, frames)
+        return _Found(maximizer, results, frames)
 
     def _maximizer(self, recipe: Recipe) -> ActivationMaximizer:
         return make_maximizer(
@@ -222,13 +304,14 @@ class MaximizeMaker:
             self._aims(recipe),
             self.shape,
             self.canvas.space,
+            more=self.losses,
             bgr=self.canvas.bgr,
             gradient_modifier=self.modify,
             backprop_modifier=self.backprop,
         )
 
     def _tell_terms(self, listener: Listener, result: Maximized, stage: int) -> None:
-        terms = {k: v for k, v in result.history.items() if k != "unmoved"}
+        terms = _terms(result)
         for i, wanted in enumerate(self.wanted):
             count = int(result.steps[i])
             name = wanted.target.label + (f", run {wanted.run + 1}" if self.task.runs > 1 else "")
@@ -237,16 +320,37 @@ class MaximizeMaker:
                 values = ", ".join(f"{k} {v[step, i]:.4g}" for k, v in terms.items())
                 listener.note(f"{head}: step {step + 1}: {values}")
 
+    def _judge(self, pixels: np.ndarray, found: _Found) -> _Judged:
+        """Look at pictures of 8 bits, ``(N, …, C)``, as the model does."""
+        result, recipe = found.result, self.recipes[-1]
+        scores = found.maximizer.measure(
+            self.canvas.from_pixels(pixels, recipe), self.job.batch_size
+        )
+        outputs = self._probabilities(pixels)
+        warnings = []
+        for i in range(len(pixels)):
+            told = list(result.warnings[i])
+            if result.unmoved[i]:
+                told.append("nothing in the picture changes the activation: the unit is dead")
+            elif scores[i] < result.scores[i] - (1 - _KEPT) * abs(result.scores[i]):
+                stretched = " (it is shown stretched)" if recipe.stretch else ""
+                told.append(
+                    f"the saved picture scores {scores[i]:.4g}, the optimised one "
+                    f"{result.scores[i]:.4g}{stretched}"
+                )
+            warnings.append(tuple(told))
+        probabilities = None
+        if outputs is not None:
+            probabilities = [
+                [float(outputs[i, index]) for index, _ in wanted.target.units]
+                for i, wanted in enumerate(self.wanted)
+            ]
+        return _Judged(scores, probabilities, warnings)
+
     def _write(
-        self,
-        store: ResultStore,
-        listener: Listener,
-        folder: str,
-        maximizer: ActivationMaximizer,
-        results: list[Maximized],
-        frames: dict[int, list[np.ndarray]],
+        self, store: ResultStore, listener: Listener, folder: str, found: _Found
     ) -> Iterator[Made]:
-        result, recipe = results[-1], self.recipes[-1]
+        result, recipe = found.result, self.recipes[-1]
         pixels = self.canvas.to_pixels(result.images, recipe)
         paths = [self._path(store, folder, w) for w in self.wanted]
         abouts = []
@@ -258,52 +362,38 @@ class MaximizeMaker:
                 "units": [list(unit) for unit in wanted.goal.units],
                 "run": wanted.run,
                 "score": _number(result.scores[i]),
-                "steps": [int(r.steps[i]) for r in results],
+                "steps": [int(r.steps[i]) for r in found.results],
                 "preset": self.task.preset,
                 "recipe": about_recipe(recipe),
             }
             store.write_picture(paths[i], as_picture(pixels[i]), about)
             abouts.append(about)
-        saved = self._read_back(paths, pixels)
-        scores = maximizer.measure(self.canvas.from_pixels(saved, recipe), self.job.batch_size)
-        probabilities = self._probabilities(saved)
+        judged = self._judge(self._read_back(paths, pixels), found)
         captions = []
         for i, wanted in enumerate(self.wanted):
-            about, warnings = abouts[i], list(result.warnings[i])
-            about["score_saved"] = _number(scores[i])
-            about["loss"] = {
-                k: _number(v[max(0, int(result.steps[i]) - 1), i])
-                for k, v in result.history.items()
-                if k != "unmoved"
-            }
-            text = f"{wanted.target.label}: score {result.scores[i]:.4g}, saved {scores[i]:.4g}"
-            short = f"{wanted.target.label} {scores[i]:.3g}"
-            if probabilities is not None:
-                found = [float(probabilities[i, index]) for index, _ in wanted.target.units]
-                about["probabilities_saved"] = found
-                shown = " + ".join(f"{p:.3f}" for p in found)
+            about, saved = abouts[i], judged.scores[i]
+            about["score_saved"] = _number(saved)
+            about["loss"] = {k: _number(v[-1]) for k, v in _losses(result, i).items()}
+            text = f"{wanted.target.label}: score {result.scores[i]:.4g}, saved {saved:.4g}"
+            short = f"{wanted.target.label} {saved:.3g}"
+            if judged.probabilities is not None:
+                about["probabilities_saved"] = judged.probabilities[i]
+                shown = " + ".join(f"{p:.3f}" for p in judged.probabilities[i])
                 text += f", probability {shown}"
                 short = f"{wanted.target.label} {shown}"
             listener.note(text)
             captions.append(short)
-            if result.unmoved[i]:
-                warnings.append("nothing in the picture changes the activation: the unit is dead")
-            elif scores[i] < result.scores[i] - (1 - _KEPT) * abs(result.scores[i]):
-                stretched = " (it is shown stretched)" if recipe.stretch else ""
-                warnings.append(
-                    f"the saved picture scores {scores[i]:.4g}, the optimised one "
-                    f"{result.scores[i]:.4g}{stretched}"
-                )
             if self.task.raw:
                 about["raw"] = self._write_raw(paths[i], result, i, recipe)
-            yield Made(paths[i], about, tuple(warnings))
+            yield Made(paths[i], about, judged.warnings[i])
             if self.task.gif:
                 path = paths[i].with_suffix(Path(self.task.gif).suffix.lower())
                 stem = safe_name(Path(self.task.gif).stem)
                 stem = stem if len(self.wanted) == 1 else f"{stem}_{paths[i].stem}"
                 path = paths[i].with_name(stem + path.suffix)
-                write_animation(path, frames[i])
-                yield Made(path, {"target": wanted.target.label, "frames": len(frames[i])})
+                write_animation(path, found.frames[i])
+                about = {"target": wanted.target.label, "frames": len(found.frames[i])}
+                yield Made(path, about)
         if self.task.grid:
             yield self._sheet(store, folder, pixels, captions)
 
@@ -346,9 +436,7 @@ class MaximizeMaker:
             "inputs": self.canvas.to_inputs(result.images[row], recipe),
             "score": np.float32(result.scores[row]),
         }
-        for name, values in result.history.items():
-            if name != "unmoved":
-                arrays[f"loss {name}"] = values[:, row]
+        arrays |= {f"loss {k}": v[:, row] for k, v in _terms(result).items()}
         np.savez_compressed(buffer, **arrays)
         raw = path.with_suffix(".npz")
         write_bytes_atomic(raw, buffer.getvalue())
@@ -401,6 +489,16 @@ class MaximizeMaker:
                 "Use the --size of the run that wrote it.",
             )
         return array
+
+
+def _terms(result: Maximized) -> dict[str, np.ndarray]:
+    """The history of every loss and of their sum, ``(steps, N)``."""
+    return {k: v for k, v in result.history.items() if k != "unmoved"}
+
+
+def _losses(result: Maximized, row: int) -> dict[str, np.ndarray]:
+    """`_terms` of one picture, for the steps that it took."""
+    return {k: v[: max(1, int(result.steps[row])), row] for k, v in _terms(result).items()}
 
 
 def _typed(stage: dict[str, str]) -> dict[str, Any]:

@@ -120,8 +120,8 @@ class Canvas:
             return np.asarray(images, np.float32)
         return np.asarray(images * (self.space.high - self.space.low) + self.space.low, np.float32)
 
-    def to_pixels(self, images: np.ndarray, recipe: Recipe) -> np.ndarray:
-        """Optimised pictures ``(N, …, C)`` as uint8: the exact inverse of the preprocessing.
+    def to_display(self, images: np.ndarray, recipe: Recipe) -> np.ndarray:
+        """Optimised pictures ``(N, …, C)`` in 0..255: the exact inverse of the preprocessing.
 
         With `Recipe.stretch` each is given mean 0.5 and deviation 0.1 first; where the recipe
         works on model inputs, they are then shown as they are, as in the book.
@@ -132,7 +132,11 @@ class Canvas:
             pixels = self.opened.preprocessing.invert(self.to_inputs(images, recipe))
             if recipe.stretch:
                 pixels = np.stack([stretch(image / 255) for image in pixels]) * 255
-        return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        return np.clip(pixels, 0, 255).astype(np.float32)
+
+    def to_pixels(self, images: np.ndarray, recipe: Recipe) -> np.ndarray:
+        """`to_display` as uint8."""
+        return np.rint(self.to_display(images, recipe)).astype(np.uint8)
 
     def from_pixels(self, pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
         """Pictures of a file, ``(N, …, C)`` in 0..255, as what a recipe optimises."""
