@@ -49,6 +49,16 @@ class OptimizationSpec(PictureSpec):
     lp: float | None = option(
         None, "Weight of the Lp norm: no extreme pixels.", panel=OPTIMIZATION, ge=0
     )
+    l1: float | None = option(
+        None, "Weight of the mean absolute distance from grey.", panel=OPTIMIZATION, ge=0
+    )
+    l2: float | None = option(
+        None, "Weight of the mean squared distance from grey.", panel=OPTIMIZATION, ge=0
+    )
+    grain: float | None = option(
+        None, "Weight of fine grain: of what a blur of one pixel takes away.",
+        panel=OPTIMIZATION, ge=0,
+    )  # fmt: skip
     jitter: Text | None = option(
         None, "Shift at random each step: 16px or 5%.", panel=OPTIMIZATION, metavar="AMOUNT"
     )
@@ -182,8 +192,8 @@ class MaximizeSpec(OptimizationSpec):
 
 
 _STAGE_KEYS = (
-    "steps", "optimizer", "lr", "tv", "lp", "jitter", "pad", "rotate", "rescale", "flip", "blur",
-    "patience", "act",
+    "steps", "optimizer", "lr", "tv", "lp", "l1", "l2", "grain", "jitter", "pad", "rotate",
+    "rescale", "flip", "blur", "patience", "act",
 )  # fmt: skip
 
 

@@ -234,3 +234,36 @@ def test_interrupt_keeps_finished_atlases(tiny_model, tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert pixels(first).shape == (2 * 48 + 5, 3 * 48 + 10, 3)
+    (row,) = rows(tmp_path)
+    assert row["file"] == "filters_first.png" and row["status"] == "done"
+    assert row["filters"] == [0, 1, 2, 3] and min(row["scores_saved"]) > 0
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_failure_at_a_later_layer_keeps_the_first(kvis, tiny_model, tmp_path, processes):
+    """The second layer overflows; its atlas is missing, and a rerun does not take it for done."""
+    import keras
+
+    model = keras.saving.load_model(tiny_model)
+    layer = model.get_layer("second")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([np.full_like(kernel, 3e38), bias])
+    model.save(tmp_path / "half.keras")
+    job = tmp_path / "job.yaml"
+    job.write_text(
+        "models: [half.keras]\noutput: out\ntasks:\n- filters: {layer: [first, second], "
+        "size: 16, steps: 3, grid: 3x2}\n"
+    )
+    options = ("--layer", "first,second", "--size", 16, "--steps", 3, "--grid", "3x2")
+    for _ in range(2):
+        if processes:
+            run = kvis("run", job)
+        else:
+            run = kvis("filters", tmp_path / "half.keras", *options, "--out", tmp_path / "out")
+        assert run.code == 1, run.err
+        assert "the term 'activation' is not finite" in " ".join(run.err.split())
+        found = {row["status"]: row for row in rows(tmp_path / "out")}
+        assert found["done"]["file"].endswith("filters_first.png")
+        assert len(found["done"]["scores_saved"]) == 4
+        assert (tmp_path / "out" / found["done"]["file"]).is_file()
+        assert "not finite" in found["failed"]["error"]["what"]

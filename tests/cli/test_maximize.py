@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kvis_cli.render.png import read_metadata
 from kvis_cli.spec.maximize import parse_rescale, parse_stages
 
 
@@ -69,7 +70,11 @@ def test_saved_picture_scores_what_is_said(kvis, trained, tmp_path, tf):
         assert row["probabilities_saved"][0] > 0.95
         # Class 0 is red and class 2 is blue, so the colours tell whether BGR was undone.
         assert picture[..., index].mean() > picture[..., 2 - index].mean() + 10
-        assert f"{row['score_saved']:.4g}"[:4] in run.err
+        assert f"saved {row['score_saved']:.4g}, probability" in run.err
+        # The file itself says what it is worth, and its pixels are compressed once.
+        about = json.loads(read_metadata(tmp_path / row["file"])["kvis"])
+        assert about["score_saved"] == row["score_saved"]
+        assert about["probabilities_saved"] == row["probabilities_saved"]
 
 
 def test_both_at_once_and_decrease(kvis, trained, tmp_path, tf):
@@ -172,6 +177,68 @@ def test_runs_differ_and_animation_shows_the_steps(kvis, trained, tmp_path):
     assert "step 10: total" in run.err and "log-probability" in run.err
 
 
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--l1", "l1"), ("--l2", "l2"), ("--grain", "blur"), ("--tv", "tv(2)"), ("--lp", "lp(6)")],
+)
+def test_a_heavy_regularizer_makes_its_term_smaller(kvis, trained, tmp_path, option, name):
+    terms = []
+    for weight in (1e-6, 1e4):
+        out = tmp_path / str(weight)
+        run = kvis("maximize", trained, *PREPROCESS, "--class", 0, "--steps", 30, option, weight,
+                   "--parametrization", "pixel", "--rotate", 0, "--raw", "--out", out)  # fmt: skip
+        assert run.code == 0, run.err
+        with np.load(out / "maximize_0.npz") as raw:
+            history = raw[f"loss {name}"]
+        row = rows(out)["maximize_0.png"]
+        assert row["loss"][name] == pytest.approx(history[row["steps"][0] - 1], rel=1e-5)
+        terms.append(row["loss"][name])
+    assert terms[1] < 0.7 * terms[0]
+
+
+def test_regularizers_beside_a_preset_of_model_inputs(kvis, trained, tmp_path):
+    """Their terms are about the picture in 0 to 1: what comes out of 4 steps goes into the 5th."""
+    common = ("maximize", trained, *PREPROCESS, "--class", 0, "--preset", "chollet", "--l1", 1,
+              "--l2", 2, "--raw")  # fmt: skip
+    for steps in (4, 5):
+        run = kvis(*common, "--steps", steps, "--out", tmp_path / str(steps))
+        assert run.code == 0, run.err
+    with np.load(tmp_path / "4" / "maximize_0.npz") as raw:
+        picture = (raw["inputs"] + np.array([104, 117, 123])) / 255
+    loss = rows(tmp_path / "5")["maximize_0.png"]["loss"]
+    assert loss["l1"] == pytest.approx(np.abs(picture - 0.5).mean(), rel=1e-3)
+    assert loss["l2"] == pytest.approx(np.square(picture - 0.5).mean(), rel=1e-3)
+    assert loss["total"] == pytest.approx(
+        loss["activation"] + loss["l1"] + 2 * loss["l2"], rel=1e-3
+    )
+
+
+def test_memory_that_ends_halves_the_batch(kvis, trained, tmp_path, tf, monkeypatch):
+    """Batches above 2 do not fit: the same pictures and films, and it is said."""
+    from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer
+
+    common = ("maximize", trained, *PREPROCESS, "--class", "0,1,2", "--steps", 12, "--gif", "a.gif",
+              "--gif-every", 4)  # fmt: skip
+    assert kvis(*common, "--out", tmp_path / "whole").code == 0
+    step = ActivationMaximizer._step
+
+    def limited(self, state, draws, arguments, number):
+        if state[0].shape[0] > 2:
+            raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+        return step(self, state, draws, arguments, number)
+
+    monkeypatch.setattr(ActivationMaximizer, "_step", limited)
+    run = kvis(*common, "--out", tmp_path / "tight")
+    assert run.code == 0, run.err
+    assert "out of memory: going on with batches of 2" in run.err
+    for name in ("maximize_0", "maximize_1", "maximize_2"):
+        whole, tight = (pixels(tmp_path / n / f"{name}.png") for n in ("whole", "tight"))
+        np.testing.assert_array_equal(whole, tight)
+        for folder in ("whole", "tight"):
+            with Image.open(tmp_path / folder / f"a_{name}.gif") as film:
+                assert film.n_frames == 4
+
+
 def test_stretch_only_when_asked(kvis, trained, tmp_path):
     common = ("maximize", trained, *PREPROCESS, "--class", 0, "--steps", 8)
     assert kvis(*common, "--out", tmp_path / "a").code == 0
@@ -251,6 +318,7 @@ def test_binary_sigmoid_has_two_classes(kvis, tmp_path, tf):
         (("--class", "0", "--gif", "a.mp4"), "a.mp4"),
         (("--class", "0", "--seed-image", "no.npz"), "no.npz"),
         (("--class", "0", "--rescale", "2,1"), "range of factors"),
+        (("--class", "0", "--grain", "-1"), "--grain"),
     ],
 )
 def test_mistakes(kvis, trained, tmp_path, arguments, message):

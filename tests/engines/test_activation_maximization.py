@@ -584,9 +584,7 @@ def test_mean_distances_and_grain_are_what_they_say(tf, am):
     blurred = np.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)), "reflect")
     blurred = sum(w * blurred[:, i : i + 9] for i, w in enumerate(taps))
     blurred = sum(w * blurred[:, :, i : i + 11] for i, w in enumerate(taps))
-    np.testing.assert_allclose(
-        am.Blur()(view, {}), ((x - blurred) ** 2).mean((1, 2, 3)), rtol=1e-4
-    )
+    np.testing.assert_allclose(am.Blur()(view, {}), ((x - blurred) ** 2).mean((1, 2, 3)), rtol=1e-4)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 255.0), (-1.0, 1.0)])

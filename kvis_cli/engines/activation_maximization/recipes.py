@@ -37,8 +37,9 @@ class Recipe:
         What keeps pixels in their range.
     start
         A kind of `kvis_cli.engines.activation_maximization.seeds.seed_image`.
-    act, tv, lp
-        Weights of the activation, of total variation and of the Lp norm.
+    act, tv, lp, l1, l2, grain
+        Weights of the activation and of the regularizers: total variation, the Lp norm, the mean
+        absolute and the mean squared distance from grey, what a blur takes away.
     sure
         For classes: weight of the log-probability beside the logit, so that a class wins against
         its neighbours, too.
@@ -68,6 +69,9 @@ class Recipe:
     sure: float = 0.0
     tv: float = 0.0
     lp: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    grain: float = 0.0
     tv_beta: float = 2.0
     lp_p: float = 6.0
     jitter: str | None = None
@@ -182,13 +186,19 @@ def make_maximizer(
     from kvis_cli.engines.activation_maximization.parametrizations import Fourier, Pixel
     from kvis_cli.engines.activation_maximization.space import InputSpace
 
-    if recipe.as_coded:
-        space = InputSpace(channels_first=space.channels_first)
+    assert np.ndim(space.low) <= 1
+    plain: list[tuple[Loss, float]] = [
+        (regularizers.L1(), recipe.l1),
+        (regularizers.L2(), recipe.l2),
+        (regularizers.Blur(), recipe.grain),
+    ]
     tv: Loss
     lp: Loss
     if recipe.as_coded:
         tv = classic.KerasVisTotalVariation(recipe.tv_beta)
         lp = classic.KerasVisLPNorm(recipe.lp_p)
+        plain = [(regularizers.InUnitRange(loss, space), weight) for loss, weight in plain]
+        space = InputSpace(channels_first=space.channels_first)
     else:
         tv = regularizers.TotalVariation(recipe.tv_beta)
         lp = regularizers.LPNorm(recipe.lp_p)
@@ -196,11 +206,10 @@ def make_maximizer(
         parametrization: Any = Fourier(tuple(shape), bgr=bgr, decay=recipe.decay)
     else:
         parametrization = Pixel(recipe.bound)
-    assert np.ndim(space.low) <= 1
+    aimed = [(loss, weight * recipe.act) for loss, weight in aims]
     return ActivationMaximizer(
         reader,
-        [(loss, weight * recipe.act) for loss, weight in aims]
-        + [(tv, recipe.tv), (lp, recipe.lp), *more],
+        [*aimed, (tv, recipe.tv), (lp, recipe.lp), *plain, *more],
         shape,
         space=space,
         parametrization=parametrization,

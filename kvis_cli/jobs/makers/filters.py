@@ -109,6 +109,9 @@ class FiltersMaker:
                 yield self._kernels(store, layer, folder)
             return
         for layer, found in self._found(listener):
+            if not found.dead.all():
+                score, saved = (np.mean(s[~found.dead]) for s in (found.scores, found.saved))
+                listener.note(f"{layer.path}: mean score {score:.4g}, saved {saved:.4g}")
             yield self._write(store, layer, found, folder)
 
     def explanations(self) -> list[Explanation]:

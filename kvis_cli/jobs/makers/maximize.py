@@ -12,7 +12,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer, Maximized
+from kvis_cli.engines.activation_maximization.engine import (
+    ActivationMaximizer,
+    Maximized,
+    in_batches,
+)
 from kvis_cli.engines.activation_maximization.named_losses import terms
 from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization, Goal
 from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer, phases
@@ -39,7 +43,7 @@ from kvis_cli.models.reading import Tap
 from kvis_cli.models.targets import parse_classes
 from kvis_cli.render.animation import SUFFIXES, write_animation
 from kvis_cli.render.grid import Sheet, render_sheet
-from kvis_cli.render.png import write_bytes_atomic
+from kvis_cli.render.png import encode_png, write_bytes_atomic
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.maximize import MaximizeSpec, parse_stages
 from kvis_cli.spec.model import parse_size
@@ -70,16 +74,20 @@ class _Found:
     maximizer, results
         Of the last phase; of all phases.
     frames
-        Per picture, what its animation shows.
+        Per picture and phase, what its animation shows.
     """
 
     maximizer: ActivationMaximizer
     results: list[Maximized]
-    frames: dict[int, list[np.ndarray]]
+    frames: dict[tuple[int, int], list[np.ndarray]]
 
     @property
     def result(self) -> Maximized:
         return self.results[-1]
+
+    def film(self, row: int) -> list[np.ndarray]:
+        """The frames of a picture, phase after phase."""
+        return [f for phase in range(len(self.results)) for f in self.frames[row, phase]]
 
 
 @dataclass(frozen=True)
@@ -259,7 +267,7 @@ class MaximizeMaker:
         images = self.canvas.start(first, self.shape, keys, self.job.seed)
         if self.seed is not None:
             images = np.repeat(self.canvas.to_unit(self.seed[np.newaxis], first), len(keys), 0)
-        frames: dict[int, list[np.ndarray]] = {}
+        frames: dict[tuple[int, int], list[np.ndarray]] = {}
         results = []
         total = sum(recipe.steps for recipe in self.recipes)
         listener.stage(f"{len(keys)} picture{'s' * (len(keys) > 1)}, {total} steps")
@@ -274,10 +282,16 @@ class MaximizeMaker:
                 listener.progress(before * batches + done, total * batches, "steps")
 
             def frame(
-                rows: list[int], step: int, shown: np.ndarray, recipe: Recipe = recipe
+                rows: list[int],
+                step: int,
+                shown: np.ndarray,
+                recipe: Recipe = recipe,
+                number: int = number,
             ) -> None:
                 for row, pixels in zip(rows, self.canvas.to_pixels(shown, recipe), strict=True):
-                    frames.setdefault(row, []).append(as_picture(pixels))
+                    if step == 0:
+                        frames[row, number] = []
+                    frames[row, number].append(as_picture(pixels))
 
             result = maximizer(
                 images,
@@ -352,28 +366,24 @@ class MaximizeMaker:
     ) -> Iterator[Made]:
         result, recipe = found.result, self.recipes[-1]
         pixels = self.canvas.to_pixels(result.images, recipe)
-        paths = [self._path(store, folder, w) for w in self.wanted]
-        abouts = []
-        # Scores are those of the files, so the files come first; their provenance holds the rest.
+        # Scores are those of the encoded files, which then get them into their provenance.
+        encoded = [encode_png(as_picture(picture)) for picture in pixels]
+        judged = self._judge(self._read_back(encoded, pixels), found)
+        captions = []
         for i, wanted in enumerate(self.wanted):
+            path, saved = self._path(store, folder, wanted), judged.scores[i]
             about: dict[str, Any] = {
                 "layer": self.layer,
                 "target": wanted.target.label,
                 "units": [list(unit) for unit in wanted.goal.units],
                 "run": wanted.run,
                 "score": _number(result.scores[i]),
+                "score_saved": _number(saved),
+                "loss": {k: _number(v[-1]) for k, v in _losses(result, i).items()},
                 "steps": [int(r.steps[i]) for r in found.results],
                 "preset": self.task.preset,
                 "recipe": about_recipe(recipe),
             }
-            store.write_picture(paths[i], as_picture(pixels[i]), about)
-            abouts.append(about)
-        judged = self._judge(self._read_back(paths, pixels), found)
-        captions = []
-        for i, wanted in enumerate(self.wanted):
-            about, saved = abouts[i], judged.scores[i]
-            about["score_saved"] = _number(saved)
-            about["loss"] = {k: _number(v[-1]) for k, v in _losses(result, i).items()}
             text = f"{wanted.target.label}: score {result.scores[i]:.4g}, saved {saved:.4g}"
             short = f"{wanted.target.label} {saved:.3g}"
             if judged.probabilities is not None:
@@ -384,16 +394,16 @@ class MaximizeMaker:
             listener.note(text)
             captions.append(short)
             if self.task.raw:
-                about["raw"] = self._write_raw(paths[i], result, i, recipe)
-            yield Made(paths[i], about, judged.warnings[i])
+                about["raw"] = self._write_raw(path, result, i, recipe)
+            store.write_encoded(path, encoded[i], about)
+            yield Made(path, about, judged.warnings[i])
             if self.task.gif:
-                path = paths[i].with_suffix(Path(self.task.gif).suffix.lower())
                 stem = safe_name(Path(self.task.gif).stem)
-                stem = stem if len(self.wanted) == 1 else f"{stem}_{paths[i].stem}"
-                path = paths[i].with_name(stem + path.suffix)
-                write_animation(path, found.frames[i])
-                about = {"target": wanted.target.label, "frames": len(found.frames[i])}
-                yield Made(path, about)
+                stem = stem if len(self.wanted) == 1 else f"{stem}_{path.stem}"
+                path = path.with_name(stem + Path(self.task.gif).suffix.lower())
+                film = found.film(i)
+                write_animation(path, film)
+                yield Made(path, {"target": wanted.target.label, "frames": len(film)})
         if self.task.grid:
             yield self._sheet(store, folder, pixels, captions)
 
@@ -402,12 +412,13 @@ class MaximizeMaker:
         at = f"at-{self.task.at.replace(',', '-')}" if self.task.at else ""
         return store.path("maximize", self.layer, wanted.target.name, at, run, folder=folder)
 
-    def _read_back(self, paths: list[Path], pixels: np.ndarray) -> np.ndarray:
+    def _read_back(self, encoded: list[bytes], pixels: np.ndarray) -> np.ndarray:
+        """What is in the files; curves and slices are their own values, not how they are drawn."""
         if not is_plain(self.shape):
             return pixels
         read = []
-        for path in paths:
-            with Image.open(path) as image:
+        for png in encoded:
+            with Image.open(io.BytesIO(png)) as image:
                 read.append(np.asarray(image).reshape(self.shape))
         return np.stack(read)
 
@@ -421,9 +432,11 @@ class MaximizeMaker:
         )
         unit = self.canvas.space.to_unit(self.opened.preprocessing.apply(pixels))
         inputs = np.asarray(self.canvas.space.to_inputs(unit), np.float32)
-        size = self.job.batch_size
-        found = [np.asarray(run(inputs[i : i + size])) for i in range(0, len(inputs), size)]
-        outputs = np.concatenate(found)
+        outputs = np.concatenate(
+            in_batches(
+                len(inputs), self.job.batch_size, lambda rows, size: np.asarray(run(inputs[rows]))
+            )
+        )
         if self.opened.head.binary:
             # The weight of class 0 is -1, its probability the rest.
             sign = np.array([w.target.units[0][1] for w in self.wanted])[:, np.newaxis]

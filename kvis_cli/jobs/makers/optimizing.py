@@ -150,7 +150,7 @@ class Canvas:
         made = [seed_image(kind, shape, generator(seed, 0, *key), self.value_range) for key in keys]
         images = np.stack(made)
         if recipe.as_coded and kind in ("noise", "grey", "spectrum"):
-            images = self.space.to_inputs(images) if not self.channels_first else images
+            images = self.to_inputs(images, replace(recipe, as_coded=False))
         return images
 
 
@@ -162,10 +162,10 @@ def recipe_of(task: OptimizationSpec, canvas: Canvas, settings: dict[str, Any]) 
     UsageError
         For options that do not go together.
     """
-    base = PRESETS[task.preset]  # type: ignore[attr-defined]
+    base = _fitted(PRESETS[task.preset], canvas)  # type: ignore[attr-defined]
     names = (
-        "steps", "optimizer", "parametrization", "start", "tv", "lp", "jitter", "pad", "rotate",
-        "flip", "blur", "patience", "stretch", "act",
+        "steps", "optimizer", "parametrization", "start", "tv", "lp", "l1", "l2", "grain",
+        "jitter", "pad", "rotate", "flip", "blur", "patience", "stretch", "act",
     )  # fmt: skip
     given: dict[str, Any] = {n: getattr(task, n, None) for n in (*names, "lr", "rescale")}
     given = {k: v for k, v in {**given, **settings}.items() if v is not None}
@@ -189,11 +189,17 @@ def recipe_of(task: OptimizationSpec, canvas: Canvas, settings: dict[str, Any]) 
             "The preset optimises model inputs as they are.",
             "Use --preset quality.",
         )
-    if recipe.parametrization == "fourier" and len(canvas.shape) == 1:
-        recipe = replace(recipe, parametrization="pixel", jitter=None, pad=None, tv=0.0)
-    if len(canvas.shape) != 3:
-        recipe = replace(recipe, rotate=None)
     return recipe
+
+
+def _fitted(preset: Recipe, canvas: Canvas) -> Recipe:
+    """A preset without what has no meaning for the input; what is asked for stays, and may fail."""
+    axes = len(canvas.shape) - 1
+    if axes == 0:
+        preset = replace(
+            preset, parametrization="pixel", warm_up=0, jitter=None, rescale=None, tv=0.0
+        )
+    return preset if axes == 2 else replace(preset, rotate=None)
 
 
 def about_recipe(recipe: Recipe) -> dict[str, Any]:
