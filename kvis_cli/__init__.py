@@ -25,6 +25,7 @@ _MODULES = (
     "grad_modifiers",
     "input_modifiers",
     "losses",
+    "optimizer",
     "regularizers",
     "utils",
     "visualization",

@@ -39,7 +39,8 @@ class OptimizerCallback:
         overall_loss
             Their sum.
         grads
-            The gradient of what is optimised, ``(1, …)``.
+            The gradient after `grad_modifier`: of the model input ``(1, …, C)``, or of its spectrum
+            where a preset optimises that.
         wrt_value
             The picture ``(1, …, C)`` as a model input, as it was before the step.
         """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
+
+from kvis_cli.errors import UsageError
 
 
 class InputModifier:
@@ -62,3 +64,39 @@ class Jitter(InputModifier):
 
         each = self.jitter
         return input_modifiers.Jitter(each if isinstance(each, str | int | float) else list(each))
+
+
+class _Function(InputModifier):
+    """A modifier that is one function."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    @property
+    def key(self) -> Hashable:
+        return self.function
+
+    def apply(self, images: Any) -> Any:
+        return self.function(images)
+
+
+def get(modifier: InputModifier | type[InputModifier] | Callable[[Any], Any]) -> InputModifier:
+    """A modifier, a class of one, or a function as a modifier.
+
+    Raises
+    ------
+    UsageError
+        For anything else, and for a modifier written for keras-vis.
+    """
+    if isinstance(modifier, type):
+        modifier = modifier()
+    if not isinstance(modifier, InputModifier) and callable(modifier):
+        return _Function(modifier)
+    if not isinstance(modifier, InputModifier) or type(modifier).apply is InputModifier.apply:
+        raise UsageError(
+            f"{type(modifier).__name__} is no input modifier.",
+            "It has no method `apply`."
+            + (" `pre` and `post` are not called." if hasattr(modifier, "pre") else ""),
+            "Write apply(self, images) with TensorFlow; the gradient is taken through it.",
+        )
+    return modifier

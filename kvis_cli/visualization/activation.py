@@ -29,7 +29,7 @@ from kvis_cli.engines.activation_maximization.space import InputSpace
 from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
 from kvis_cli.engines.targets import ScoreKind
 from kvis_cli.errors import UnknownNameError, UsageError
-from kvis_cli.input_modifiers import InputModifier
+from kvis_cli.input_modifiers import InputModifier, get
 from kvis_cli.losses import Loss
 from kvis_cli.models.live import Address, LiveModel, live_model
 from kvis_cli.regularizers import LPNorm, TotalVariation
@@ -62,7 +62,7 @@ def visualize_activation(
     tv_weight: float = 10,
     *,
     max_iter: int | None = None,
-    input_modifiers: Sequence[InputModifier] | None = None,
+    input_modifiers: Sequence[InputModifier | Callable[[Any], Any]] | None = None,
     callbacks: Sequence[OptimizerCallback | type[OptimizerCallback]] | None = None,
     verbose: bool = False,
     score: ScoreKind = "logit",
@@ -92,7 +92,8 @@ def visualize_activation(
     max_iter
         Steps; None for 200, or for those of the preset.
     input_modifiers
-        Random changes before the model, e.g. ``[Jitter(0.05)]``.
+        Random changes before the model, e.g. ``[Jitter(0.05)]``: `InputModifier` objects, or
+        functions of pictures ``(1, …, C)`` in 0..1.
     callbacks
         Told after every step.
     verbose
@@ -123,11 +124,12 @@ def visualize_activation(
     setting = _Setting.of(live, input_range, seed_input, subject.layer is not None)
     recipe = _recipe(preset, act_max_weight, lp_norm_weight, tv_weight, max_iter)
     modify = None if grad_modifier is None else find_modifier(grad_modifier).modify
+    moves = [get(m) for m in input_modifiers or []]
 
     def maximizer(phase: Recipe) -> ActivationMaximizer:
         key = (
             "activation", subject, score, setting.shape, setting.range, replace(phase, steps=1),
-            backprop_modifier, modify, tuple(m.key for m in input_modifiers or []),
+            backprop_modifier, modify, tuple(m.key for m in moves),
         )  # fmt: skip
 
         def make() -> tuple[list[Any], ActivationMaximizer]:
@@ -136,7 +138,7 @@ def visualize_activation(
                 phase, live.reader, aims, setting.shape, setting.space,
                 gradient_modifier=modify, backprop_modifier=backprop_modifier,
             )  # fmt: skip
-            engine.modifiers += [m.engine for m in input_modifiers or []]
+            engine.modifiers += [m.engine for m in moves]
             return [aim for aim, _ in aims], engine
 
         aims, engine = live.engine(key, make)
@@ -159,7 +161,7 @@ def visualize_activation_with_losses(
     *,
     grad_modifier: str | Modify | None = None,
     max_iter: int | None = None,
-    input_modifiers: Sequence[InputModifier] | None = None,
+    input_modifiers: Sequence[InputModifier | Callable[[Any], Any]] | None = None,
     callbacks: Sequence[OptimizerCallback | type[OptimizerCallback]] | None = None,
     verbose: bool = False,
     preset: str | None = None,
@@ -209,7 +211,7 @@ def visualize_activation_with_losses(
         engine = make_maximizer(
             phase, live.reader, terms, setting.shape, setting.space, gradient_modifier=modify
         )
-        engine.modifiers += [m.engine for m in input_modifiers or []]
+        engine.modifiers += [get(m).engine for m in input_modifiers or []]
         return engine
 
     return _run(maximizer, recipe, setting, callbacks, verbose, seed, ())
@@ -270,6 +272,13 @@ class _Setting:
         low, high = self.range
         return image if recipe.as_coded else image * (high - low) + low
 
+    def gradient(self, gradient: np.ndarray, recipe: Recipe) -> np.ndarray:
+        """The gradient of what is optimised; of pixels, as one of model inputs."""
+        if recipe.as_coded or recipe.parametrization != "pixel":
+            return gradient
+        low, high = self.range
+        return gradient / (high - low)
+
     def shown(self, image: np.ndarray, recipe: Recipe) -> np.ndarray:
         """An optimised picture as it is returned."""
         low, high = self.range
@@ -309,8 +318,9 @@ def _run(
             values = [float(v) * t.weight for v, t in zip(seen[0, 1:], terms, strict=True)]
             named = [(t.loss.name, v) for t, v in zip(terms, values, strict=True)]
             picture = setting.inputs(images[:1], recipe)
+            grads = setting.gradient(gradient[:1], recipe)
             for callback in listening:
-                callback.callback(before + step, named, sum(values), gradient[:1], picture)
+                callback.callback(before + step, named, sum(values), grads, picture)
 
         images = engine(
             images,
