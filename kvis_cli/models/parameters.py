@@ -80,6 +80,17 @@ def _separable(config: Config, inputs: list[Shape]) -> int:
     return _volume(config, len(inputs[0])) * out + out * filters + _bias(config, filters)
 
 
+@_counts("LocallyConnected1D", "LocallyConnected2D")
+def _locally_connected(config: Config, inputs: list[Shape]) -> int:
+    out = output_shapes("LocallyConnected2D", config, inputs)[0]
+    if out is None:
+        raise ValueError("unknown output shape")
+    # A kernel, and a bias, for every position.
+    outputs = math.prod(_size(size) for size in out[1:])
+    window = _volume(config, len(inputs[0])) * _channels(config, inputs[0])
+    return outputs * window + _bias(config, outputs)
+
+
 @_counts("Dense")
 def _dense(config: Config, inputs: list[Shape]) -> int:
     units = int(config["units"])

@@ -156,7 +156,7 @@ def _lambda(config: Config, inputs: list[Shape]) -> Shape:
 
 
 @_rule("Conv1D", "Conv2D", "Conv3D")
-@_rule("SeparableConv1D", "SeparableConv2D")
+@_rule("SeparableConv1D", "SeparableConv2D", "LocallyConnected1D", "LocallyConnected2D")
 def _conv(config: Config, inputs: list[Shape]) -> Shape:
     batch, spatial, _ = _split(config, inputs[0])
     return _join(config, batch, _conv_spatial(config, spatial), int(config["filters"]))

@@ -16,7 +16,8 @@ from typing import Any
 from kvis_cli.errors import ModelError, UnknownNameError
 from kvis_cli.models import upgrade_keras1
 from kvis_cli.models.architecture import nested_numbering
-from kvis_cli.models.upgrade_ops import is_op, upgrade_op
+from kvis_cli.models.upgrade_branches import as_graph, has_branches
+from kvis_cli.models.upgrade_ops import is_op, operation_name, upgrade_op
 
 Config = dict[str, Any]
 
@@ -46,6 +47,11 @@ TRAINING_ONLY = frozenset({"RandomHeight", "RandomWidth"})
 
 # Keys that Keras 3 does not take, by class; "" is every layer.
 _CONV_KERNEL = ("kernel_constraint", "kernel_initializer", "kernel_regularizer")
+# What only training needs.
+_LOCAL_KEYS = (
+    *_CONV_KERNEL, "activity_regularizer", "bias_constraint", "bias_initializer",
+    "bias_regularizer",
+)  # fmt: skip
 DROPPED_KEYS: dict[str, tuple[str, ...]] = {
     "": (
         "autocast", "batch_input_shape", "batch_size", "dynamic", "experimental_autocast",
@@ -65,6 +71,8 @@ DROPPED_KEYS: dict[str, tuple[str, ...]] = {
     "DepthwiseConv2D": ("filters", "groups", *_CONV_KERNEL),
     "GRU": ("time_major",),
     "LSTM": ("time_major",),
+    "LocallyConnected1D": _LOCAL_KEYS,
+    "LocallyConnected2D": _LOCAL_KEYS,
     "MultiHeadAttention": ("key_shape", "query_shape", "value_shape"),
     "RNN": ("time_major",),
     "SeparableConv1D": ("groups", *_CONV_KERNEL),
@@ -100,6 +108,8 @@ FUNCTIONAL = {
 }
 # Keras 2's hard sigmoid is 0.2·x + 0.5, clipped; Keras 3's is x/6 + 0.5.
 LEGACY_HARD_SIGMOID = "keras2_hard_sigmoid"
+# Layers that Keras 3 no longer has and kvis brings along (`locally_connected`).
+KEPT_LAYERS = frozenset({"LocallyConnected1D", "LocallyConnected2D"})
 _HARD_SIGMOID_KEYS = ("activation", "recurrent_activation")
 _INNER_LAYERS = ("backward_layer", "cell", "cells", "forward_layer", "layer")
 _LOW_PRECISION = ("float16", "bfloat16")
@@ -286,6 +296,9 @@ class _Upgrade:
 
     def layer(self, layer: Config) -> Config:
         """A serialised layer or nested model in Keras 3's form; `layer` may be modified."""
+        if has_branches(layer):
+            layer = as_graph(layer)
+            self.log.add("Joined the branches of a Sequential to one graph", "")
         config = layer.get("config")
         if isinstance(config, list):
             self.log.add("Wrapped a bare list of layers as a Sequential", "")
@@ -334,7 +347,7 @@ class _Upgrade:
         if is_op(layer):
             new = upgrade_op(layer)
             if new is None:
-                self.log.unsupported.append(f"{_name(layer)} ({layer['config']['function']})")
+                self.log.unsupported.append(f"{_name(layer)} ({operation_name(layer)})")
                 return layer
             self.log.add("Turned TensorFlow operations into layers", _name(layer))
             return new
@@ -397,6 +410,8 @@ class _Upgrade:
             # Written by hand, or left by Dense(input_dim=…).
             shape = [None, config["input_dim"]] if class_name == "Dense" else None
         config = {key: _plain_value(value) for key, value in config.items()}
+        if class_name in KEPT_LAYERS:
+            self._kept(class_name, config, name)
         class_name = self._renamed(class_name, config, name)
         self._dtype(config)
         if class_name == "InputLayer":
@@ -413,6 +428,8 @@ class _Upgrade:
             "config": config,
             "registered_name": _registered_name(layer),
         }
+        if class_name in KEPT_LAYERS:
+            new.update(module=None, registered_name=f"kvis>{class_name}")
         new.update({key: layer[key] for key in ("name", "inbound_nodes") if key in layer})
         if shape is not None and class_name != "InputLayer":
             new["kvis_input_shape"] = shape
@@ -430,9 +447,20 @@ class _Upgrade:
             self.log.add(f"Renamed {class_name} to {new_name}", name)
         elif new.keys() != config.keys():
             self.log.add("Renamed the settings of Keras 1", name)
-        if class_name == "BatchNormalization" and config.get("mode") == 1:
-            self.log.unsupported.append(f"{name} (BatchNormalization mode 1 of Keras 1)")
+        if class_name == "BatchNormalization" and config.get("mode") in (1, 2):
+            # Over each input alone, or over the batch even in use: neither is in Keras 2 and 3.
+            mode = config["mode"]
+            self.log.unsupported.append(f"{name} (BatchNormalization mode {mode} of Keras 1)")
         return new_name, new
+
+    def _kept(self, class_name: str, config: Config, name: str) -> None:
+        # The others keep their weights as one sparse or masked matrix.
+        implementation = config.get("implementation", 1)
+        if implementation != 1:
+            text = f"{name} ({class_name}, implementation {implementation})"
+            self.log.unsupported.append(text)
+        else:
+            self.log.add("Kept Keras 2's locally connected layers", name)
 
     def _renamed(self, class_name: str, config: Config, name: str) -> str:
         if class_name in TRAINING_ONLY:
@@ -614,16 +642,31 @@ def _is_keras3(layer: Config) -> bool:
 
 def _to_float32(config: Config, log: _Log, *, copied: bool) -> Config:
     """The config with mixed and half precision replaced by float32."""
-    low = [(path, layer) for path, layer in iterate_layers(config) if _is_low(layer)]
-    low += [("", config)] if _is_low(config) else []
+    everything = [("", config), *iterate_layers(config)]
+    low = [(path, part) for path, layer in everything for part in _wrapped(layer) if _is_low(part)]
     if not low:
         return config
     if not copied:
         return _to_float32(copy.deepcopy(config), log, copied=True)
     for path, layer in low:
         log.add("Turned low precision into float32", path)
-        layer["config"]["dtype"] = "float32"
+        _raise_precision(layer["config"])
     return config
+
+
+def _wrapped(layer: Config) -> Iterator[Config]:
+    """A serialised layer, and those that it wraps: ``TimeDistributed``, cells, whole models."""
+    yield layer
+    config = layer.get("config")
+    if not isinstance(config, dict):
+        return
+    for key in _INNER_LAYERS:
+        value = config.get(key)
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, dict) and "class_name" in part:
+                yield from _wrapped(part)
+                for _, inner in iterate_layers(part):
+                    yield from _wrapped(inner)
 
 
 def _is_low(layer: Config) -> bool:
@@ -631,5 +674,14 @@ def _is_low(layer: Config) -> bool:
     dtype = config.get("dtype") if isinstance(config, dict) else None
     if isinstance(dtype, dict):
         inner = dtype.get("config")
-        dtype = inner.get("name") if isinstance(inner, dict) else None
+        dtype = inner.get("name", inner.get("source_name")) if isinstance(inner, dict) else None
     return isinstance(dtype, str) and (dtype.startswith("mixed_") or dtype in _LOW_PRECISION)
+
+
+def _raise_precision(config: Config) -> None:
+    dtype = config["dtype"]
+    if isinstance(dtype, dict) and "source_name" in dtype["config"]:
+        # Quantised weights stay what they are; what is computed from them is float32.
+        dtype["config"]["source_name"] = "float32"
+    else:
+        config["dtype"] = "float32"

@@ -1,13 +1,16 @@
 """TensorFlow operations inside a Keras 2 graph, said as layers and operations of Keras 3.
 
-Keras 2 wraps arithmetic on symbolic tensors in ``TFOpLambda`` and ``SlicingOpLambda`` layers;
-``preprocess_input`` inside a model is the usual source. Keras 3 has no such layers.
+Keras 2 wraps arithmetic on symbolic tensors in ``TFOpLambda`` and ``SlicingOpLambda`` layers (until
+TensorFlow 2.3 in ``TensorFlowOpLayer``); ``preprocess_input`` inside a model is the usual source.
+Keras 3 has no such layers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+from kvis_cli.models.upgrade_nodes import as_call, node_operation
 
 Config = dict[str, Any]
 # A tensor is written as a reference of Keras 2: [layer, call, output].
@@ -61,12 +64,18 @@ _UNARY = {
     "square": "Square",
 }
 _REDUCTIONS = {"reduce_max": "Max", "reduce_mean": "Mean", "reduce_min": "Min", "reduce_sum": "Sum"}
-_CLASSES = frozenset({"SlicingOpLambda", "TFOpLambda"})
+_CLASSES = frozenset({"SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer"})
 
 
 def is_op(layer: Config) -> bool:
     """Whether a layer wraps a TensorFlow operation."""
     return layer.get("class_name") in _CLASSES
+
+
+def operation_name(layer: Config) -> str:
+    """What a layer that `is_op` computes, as its file calls it."""
+    config = layer["config"]
+    return node_operation(config) if "node_def" in config else str(config["function"])
 
 
 def upgrade_op(layer: Config) -> Config | None:
@@ -79,9 +88,14 @@ def upgrade_op(layer: Config) -> Config | None:
         is not in the table.
     """
     config = layer["config"]
+    name = str(layer.get("name") or config["name"])
     nodes = layer.get("inbound_nodes") or []
     try:
-        converted = [_one(str(config["function"]), config["name"], node) for node in nodes]
+        if layer["class_name"] == "TensorFlowOpLayer":
+            calls = [as_call(config, node) for node in nodes]
+        else:
+            calls = [(str(config["function"]), node) for node in nodes]
+        converted = [call and _one(call[0], name, call[1]) for call in calls]
     except ZeroDivisionError:
         return None
     if not converted or any(item is None for item in converted):
