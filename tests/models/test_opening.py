@@ -280,6 +280,39 @@ def test_subclassed_models_need_their_class_or_trust(tf, tmp_path):
     assert trusted.card.cam_layer("auto")[0].path == "block"
 
 
+# --- inputs of several shapes -------------------------------------------------------------------
+
+
+def test_arrays_of_several_shapes_go_in_one_run(tf, kvis, tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(2)
+    wave = keras.Input((None, 2))
+    x = keras.layers.Conv1D(4, 5, activation="relu", name="c1")(wave)
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    keras.Model(wave, keras.layers.Dense(3, activation="softmax")(x)).save(tmp_path / "m.keras")
+    rng = np.random.default_rng(0)
+    lengths = {"a": 40, "b": 64, "c": 40, "d": 64, "e": 64}
+    for name, length in lengths.items():
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(length, 2)).astype(np.float32))
+
+    def maps(folder, *names):
+        files = [tmp_path / f"{name}.npy" for name in names]
+        ran = kvis("cam", tmp_path / "m.keras", *files, "-c", "1", "--raw", "-o", tmp_path / folder)
+        assert ran.code == 0, ran.err
+        rows = [
+            json.loads(line)
+            for line in (tmp_path / folder / "manifest.jsonl").read_text().splitlines()
+        ]
+        assert [Path(row["image"]).stem for row in rows] == list(names)
+        return [np.load(tmp_path / folder / row["raw"])["map"] for row in rows]
+
+    together = maps("all", *lengths)
+    assert [m.shape for m in together] == [(length - 4,) for length in lengths.values()]
+    for name, found in zip(lengths, together, strict=True):
+        np.testing.assert_allclose(found, maps(name, name)[0], atol=1e-6)
+
+
 # --- files that lie ----------------------------------------------------------------------------
 
 
