@@ -20,14 +20,16 @@ Rectifiers are ReLU with or without maximum, slope and threshold, ReLU6, LeakyRe
 activations (sigmoid, tanh, silu, gelu, elu, selu, softplus, the hard sigmoid and its product) have
 no such rule in the papers: they keep their derivative and are counted, so that a model of both
 kinds is reported as what it is. Max-pooling hands the gradient to the winner of the forward pass,
-which are the deconvnet's switches.
+which are the deconvnet's switches: all that it takes from the picture. A model that scales down by
+strides instead gives the same deconvnet map for every picture (Springenberg et al. 2014, section
+3.4, for that reason have the guided rule); that is reported too.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
@@ -78,6 +80,8 @@ _SMOOTH = {
     "Softsign": "softsign",
 }
 _HARD_SIGMOID = "kvis_hard_sigmoid"
+# They know a tensor's size, not its values.
+_SHAPES = {"Shape", "ShapeN", "Rank", "Size", "ZerosLike", "OnesLike"}
 # The registry is one for the process.
 _lock = threading.RLock()
 
@@ -94,10 +98,13 @@ class Rectifiers:
         Rectifiers with the changed rule.
     kept
         Activations with their own derivative, by name.
+    blind
+        Whether nothing of the input is left in the gradient.
     """
 
     name: str
     kept: Counter[str] = field(default_factory=Counter)
+    blind: bool = False
     _seen: set[str] = field(default_factory=set, repr=False)
 
     @property
@@ -299,20 +306,35 @@ def _inlined_functions() -> Iterator[None]:
 def _smooth_activations(score: Any) -> Counter[str]:
     """Activations of other kinds among the operations that `score` is made of."""
     found: Counter[str] = Counter()
-    seen: set[str] = set()
-    stack = [score.op]
-    while stack:
-        operation = stack.pop()
-        if operation.name in seen:
-            continue
-        seen.add(operation.name)
+    for operation in _operations(score):
         inputs = [tensor.op for tensor in operation.inputs]
-        stack.extend(inputs)
         if operation.type == "Relu6" and _HARD_SIGMOID in operation.name:
             found["hard sigmoid or hard silu"] += 1
         elif operation.type in _SMOOTH and not _counted_already(operation, inputs):
             found[_SMOOTH[operation.type]] += 1
     return found
+
+
+def depends_on(tensor: Any, inputs: Any, given: Any = None) -> bool:
+    """Whether a symbolic tensor is made of the values of `inputs`; what `given` is does not count.
+
+    For a gradient: whether two inputs of one size may have different ones.
+    """
+    below = () if given is None else (given.op.name,)
+    return any(o is inputs.op for o in _operations(tensor, below))
+
+
+def _operations(tensor: Any, without: Container[str] = ()) -> Iterator[Any]:
+    """The operations whose values a symbolic tensor is made of, but for what `without` names."""
+    seen: set[str] = set()
+    stack = [tensor.op]
+    while stack:
+        operation = stack.pop()
+        if operation.name not in seen and operation.name not in without:
+            seen.add(operation.name)
+            if operation.type not in _SHAPES:
+                stack.extend(tensor.op for tensor in operation.inputs)
+            yield operation
 
 
 def _counted_already(operation: Any, inputs: list[Any]) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
 from kvis_cli.errors import UsageError
 from kvis_cli.models.head import Activation, pre_activation
 
 ScoreKind = Literal["logit", "probability", "log-probability"]
+Region = np.ndarray | Literal["predicted"] | None
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Scores:
         ``(B, T, units)``: what each score is made of, ranks resolved.
     outputs
         ``(B, units)``: the model's own output (probabilities where it gives them).
+    values
+        ``(B, 1 or T, units)``: what the weights are applied to.
     activation
         What ended the model.
     """
@@ -32,10 +36,13 @@ class Scores:
     scores: Any
     weights: Any
     outputs: Any
+    values: Any
     activation: Activation
 
 
-def score_targets(output: Any, weights: Any, ranks: Any, kind: ScoreKind = "logit") -> Scores:
+def score_targets(
+    output: Any, weights: Any, ranks: Any, kind: ScoreKind = "logit", region: Region = None
+) -> Scores:
     """Score targets on a model output.
 
     Parameters
@@ -51,60 +58,102 @@ def score_targets(output: Any, weights: Any, ranks: Any, kind: ScoreKind = "logi
     kind
         ``logit``: the value before the final softmax, sigmoid or tanh. ``probability``: the
         model's own output. ``log-probability``: the logarithm of its softmax or sigmoid.
+    region
+        Of an output with positions: where the score is summed instead. Weights ``(…)`` at the
+        output's size, or ``predicted``: where the model says that class.
 
     Raises
     ------
     UsageError
-        For the log-probability of a model that gives no probabilities.
+        For the log-probability of a model that gives no probabilities, and for a region of an
+        output without positions.
     """
-    raw, activation = pre_activation(output)
-    before, output = per_unit(raw), per_unit(output)
-    units = before.shape[-1]
-    order = tf.stop_gradient(before)
+    before, activation = pre_activation(output)
+    before, output = (_with_units(tf.cast(t, tf.float32)) for t in (before, output))
+    weights = weights + _ranked(per_unit(before), ranks)
+    if output.shape[-1] == 1 and activation == "sigmoid" and kind != "logit":
+        # One sigmoid stands for two classes; the probability of class 0 is sigmoid(-logit).
+        logits = _per_target(before, tf.sign(weights))
+        values = tf.sigmoid(logits) if kind == "probability" else tf.math.log_sigmoid(logits)
+        applied = tf.abs(weights)
+    else:
+        values = {"logit": before, "probability": output}.get(kind)
+        values = _log_probability(before, activation) if values is None else values
+        values, applied = values[:, tf.newaxis], weights
+    positions = list(range(2, values.shape.rank - 1))
+    if region is not None:
+        if not positions:
+            raise UsageError(
+                "A region needs a model whose output is a map.",
+                f"This output has the shape {tuple(output.shape)}.",
+                "Leave --region out.",
+            )
+        values = tf.reduce_sum(values * _mask(output, weights, region), axis=positions)
+    elif positions:
+        values = tf.reduce_mean(values, axis=positions)
+    scores = tf.reduce_sum(values * applied, axis=-1)
+    return Scores(scores, weights, per_unit(output), values, activation)
+
+
+def score_units(tensor: Any, weights: Any) -> Scores:
+    """Score the channels of a layer's output ``(B, units)`` or ``(B, …, units)``."""
+    values = per_unit(tensor)
+    scores = tf.reduce_sum(values[:, tf.newaxis] * weights, axis=-1)
+    return Scores(scores, weights, values, values[:, tf.newaxis], "none")
+
+
+def per_unit(tensor: Any) -> Any:
+    """A model output as float32 ``(B, units)``, positions averaged."""
+    tensor = _with_units(tf.cast(tensor, tf.float32))
+    positions = list(range(1, tensor.shape.rank - 1))
+    return tf.reduce_mean(tensor, axis=positions) if positions else tensor
+
+
+def _with_units(tensor: Any) -> Any:
+    return tensor[:, tf.newaxis] if tensor.shape.rank == 1 else tensor
+
+
+def _ranked(values: Any, ranks: Any) -> Any:
+    """``(B, T, units)`` weights of the units that have the wanted ranks; zero where none is."""
+    order = tf.stop_gradient(values)
+    units = values.shape[-1]
     if units == 1:
         side = tf.where(order >= 0, 1.0, -1.0)[:, tf.newaxis, :]
-        flip = tf.where(ranks % 2 == 0, 1.0, -1.0)[:, :, tf.newaxis]
-        ranked = side * flip
+        found = side * tf.where(ranks % 2 == 0, 1.0, -1.0)[:, :, tf.newaxis]
     else:
         # Only the ranks that were asked for: a full sort of 1000 outputs costs more than a CAM.
         top = tf.math.top_k(order, k=tf.maximum(1, tf.reduce_max(ranks) + 1)).indices
-        chosen = tf.gather(top, tf.maximum(ranks, 0), batch_dims=1)
-        ranked = tf.one_hot(chosen, units)
-    weights = weights + tf.where((ranks >= 0)[:, :, tf.newaxis], ranked, 0.0)
-    if units == 1 and activation == "sigmoid" and kind != "logit":
-        # One sigmoid stands for two classes; the probability of class 0 is sigmoid(-logit).
-        logits = before[:, tf.newaxis, :] * tf.sign(weights)
-        values = tf.sigmoid(logits) if kind == "probability" else tf.math.log_sigmoid(logits)
-        return Scores(tf.reduce_sum(values * abs(weights), -1), weights, output, activation)
-    if kind == "log-probability":
-        values = per_unit(_log_probability(raw, activation))
+        found = tf.one_hot(tf.gather(top, tf.maximum(ranks, 0), batch_dims=1), units)
+    return tf.where((ranks >= 0)[:, :, tf.newaxis], found, 0.0)
+
+
+def _per_target(tensor: Any, weights: Any) -> Any:
+    """``(B, T, …, units)``: what stands at each position, times each target's weights."""
+    shape = tf.shape(weights)
+    between = [1] * (tensor.shape.rank - 2)
+    weights = tf.reshape(weights, tf.concat([shape[:2], between, shape[2:]], axis=0))
+    return tensor[:, tf.newaxis] * weights
+
+
+def _mask(output: Any, weights: Any, region: Any) -> Any:
+    """``(B or 1, T or 1, …, 1)``: how much of each position belongs to the region."""
+    if isinstance(region, np.ndarray):
+        return tf.constant(region, tf.float32)[tf.newaxis, tf.newaxis, ..., tf.newaxis]
+    if output.shape[-1] == 1:
+        said = _per_target(tf.where(output > 0.5, 1.0, -1.0), tf.sign(weights))
     else:
-        values = output if kind == "probability" else before
-    return Scores(score_units(values, weights), weights, output, activation)
-
-
-def score_units(values: Any, weights: Any) -> Any:
-    """``(B, T)`` weighted sums of the units of ``(B, units)`` or ``(B, …, units)``."""
-    return tf.reduce_sum(per_unit(values)[:, tf.newaxis, :] * weights, axis=-1)
+        winner = tf.one_hot(tf.argmax(output, axis=-1), output.shape[-1])
+        said = _per_target(winner, tf.cast(weights > 0, tf.float32))
+    return tf.cast(tf.reduce_any(said > 0, axis=-1, keepdims=True), tf.float32)
 
 
 def _log_probability(logits: Any, activation: Activation) -> Any:
     if activation == "softmax":
-        return tf.nn.log_softmax(tf.cast(logits, tf.float32))
+        return tf.nn.log_softmax(logits)
     if activation == "sigmoid":
-        return tf.math.log_sigmoid(tf.cast(logits, tf.float32))
+        return tf.math.log_sigmoid(logits)
     raise UsageError(
         "The model gives no probabilities.",
         "A log-probability is of a softmax or a sigmoid, and its output ends in neither.",
         "Leave --score out.",
     )
-
-
-def per_unit(tensor: Any) -> Any:
-    """A model output as float32 ``(B, units)``, positions averaged."""
-    tensor = tf.cast(tensor, tf.float32)
-    if tensor.shape.rank == 1:
-        return tensor[:, tf.newaxis]
-    if tensor.shape.rank > 2:
-        return tf.reduce_mean(tensor, axis=list(range(1, tensor.shape.rank - 1)))
-    return tensor

@@ -81,7 +81,8 @@ def test_grad_cam_plus_plus_as_its_authors_code_has_it(net, batch, target):
         # Their factor exp(score) is the same over a map.
         scale = wanted[i].max()
         ratio = got[i].max() / scale if scale else 1.0
-        np.testing.assert_allclose(got[i], wanted[i] * ratio, atol=1e-4 * got[i].max())
+        # Their coefficients near a pole are in single precision, which costs them some digits.
+        np.testing.assert_allclose(got[i], wanted[i] * ratio, atol=3e-5 * got[i].max())
     assert (wanted.max((1, 2)) > 0).any()
 
 

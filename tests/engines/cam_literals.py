@@ -70,21 +70,25 @@ def elementwise(A, G):
     return sum(relu(G[:, :, k] * A[:, :, k]) for k in range(A.shape[2]))
 
 
-def _eigen(W):
+def _projection(W):
     flat = W.reshape(-1, W.shape[2])
     _, _, vt = np.linalg.svd(flat, full_matrices=False)
-    projection = flat @ vt[0]
-    if (projection * flat.sum(axis=1)).sum() < 0:
-        projection = -projection
-    return relu(projection).reshape(W.shape[:2])
+    return (flat @ vt[0]).reshape(W.shape[:2])
 
 
 def eigencam(A, G):
-    return _eigen(A)
+    projection = _projection(A)
+    positive, negative = (relu(projection) ** 2).sum(), (relu(-projection) ** 2).sum()
+    return relu(projection if positive >= negative else -projection)
+
+
+def eigen_of_contributions(W):
+    projection = _projection(W)
+    return relu(projection * np.sign((projection * W.sum(axis=2)).sum()))
 
 
 def eigengradcam(A, G):
-    return _eigen(G * A)
+    return eigen_of_contributions(G * A)
 
 
 LITERALS = {

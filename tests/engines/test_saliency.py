@@ -559,6 +559,27 @@ def test_backprop_modifier_with_any_gradient_method(tf, model, inputs):
     ]
 
 
+@pytest.mark.parametrize("down", ["stride", "pool"])
+def test_the_deconvnet_sees_a_picture_by_its_switches_alone(tf, inputs, down):
+    import keras
+
+    keras.utils.set_random_seed(3)
+    layers = [keras.Input((12, 10, 3)), keras.layers.Conv2D(6, 3, strides=1 + (down == "stride"))]
+    layers += [keras.layers.BatchNormalization(), keras.layers.ReLU(6.0)]
+    layers += [keras.layers.MaxPooling2D()] if down == "pool" else []
+    layers += [keras.layers.Conv2D(5, 3, activation="relu"), keras.layers.GlobalAveragePooling2D()]
+    model = keras.Sequential([*layers, keras.layers.Dense(4), keras.layers.Softmax()])
+    made = engine(model, ["guided_backprop", "deconvnet"])
+    guided, deconvnet = (m.values for m in made(inputs, *targets(3, 4, 1)).maps)
+    assert made(inputs, *targets(3, 4)).scores.shape == (3, 1)
+    assert np.ptp(guided, axis=0).max() > 0
+    assert (np.ptp(deconvnet, axis=0).max() > 0) == (down == "pool")
+    assert {c.name: c.blind for c in made.rectifiers} == {
+        "guided": False,
+        "deconv": down == "stride",
+    }
+
+
 def test_a_modifier_of_ones_own(tf, model, inputs):
     def squared(gradient):
         return gradient**2

@@ -15,8 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 SEED = 40_000
 SCENES = 48
-# Every class alike and edges everywhere: it is known not to explain, and it does not here.
-EXEMPT = {"deconvnet"}
+LEAST = 2.0
+# From the picture the deconvnet takes only what won in max pooling. The model scales down by
+# strides, has one small pooling layer, and averages its last maps: a class sends the same signal
+# down from every position. So its map is near to one for all pictures, whatever is made of it.
+LEAST_OF = {"deconvnet": 1.15}
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +73,7 @@ def test_saliency_lies_on_the_object(explain, capsys):
         for method, value in found.items():
             print(f"  {method:22} {value:5.2f}")
     for method, value in found.items():
-        if method not in EXEMPT:
-            assert value >= 2, method
+        assert value >= LEAST_OF.get(method, LEAST), method
 
 
 @pytest.mark.slow
@@ -87,7 +89,7 @@ def test_saliency_of_the_cheating_model_lies_on_the_mark(explain, capsys):
         for method, value in values.items():
             print(f"  {method:22} {value:5.2f}")
     for method, value in values.items():
-        assert value >= 2, method
+        assert value >= LEAST, method
 
 
 @pytest.mark.slow
@@ -99,4 +101,4 @@ def test_saliency_of_the_counting_model_lies_on_the_apples(explain):
     images, masks = images[some], masks[some]
     found = explain("apples.keras", images, np.zeros(len(images), int), ["gradient", "smoothgrad"])
     for method, value in mean_enrichment(found, masks).items():
-        assert value >= 2, method
+        assert value >= LEAST, method

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from kvis_cli.engines.backprop_modifiers import backprop_modifier
 from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod, Readings
-from kvis_cli.engines.cam.objective import Scored
 from kvis_cli.engines.cam.reduction import REDUCTIONS
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
+from kvis_cli.engines.targets import Scores
 from kvis_cli.errors import UsageError
 from kvis_cli.models.reading import ModelReader
 
@@ -113,7 +113,7 @@ class CamEngine:
 
     def _gradients(
         self, inputs: Any, weights: Any, ranks: Any
-    ) -> tuple[list[Any], Scored, list[Any], list[Any]]:
+    ) -> tuple[list[Any], Scores, list[Any], list[Any]]:
         """Feature maps ``(B, 1, *space, K)``, scores, their gradients ``(B, T, *space, K)``.
 
         Last the gradients of the contrasts with similar classes, where a method wants them.
@@ -126,7 +126,7 @@ class CamEngine:
 
     def _plain_gradients(
         self, inputs: Any, weights: Any, ranks: Any
-    ) -> tuple[list[Any], Scored, list[Any], list[Any]]:
+    ) -> tuple[list[Any], Scores, list[Any], list[Any]]:
         objective = self.settings.objective
         taps = [layer.tap for layer in self.layers]
         contrast = any(method.contrast for method in self.methods.values())
@@ -165,7 +165,7 @@ class CamEngine:
         return found
 
     def _noisy(
-        self, inputs: Any, scored: Scored, gradients: list[Any]
+        self, inputs: Any, scored: Scores, gradients: list[Any]
     ) -> list[tuple[Any, Any, Any]]:
         """The means of ``G``, ``G²`` and ``G³`` over noisy inputs; `gradients` of the clean one."""
         settings = self.settings
@@ -200,15 +200,15 @@ class CamEngine:
         return list(moments)
 
 
-def against_similar(scored: Scored) -> Any:
+def against_similar(scored: Scores) -> Any:
     """``(B, T)``: each score minus a share of the mean of the scores nearest to it."""
-    values, weights, scores = scored.values, scored.weights, scored.scores
-    others = min(SIMILAR_CLASSES, values.shape[-1] - 1)
-    distance = tf.abs(values[:, tf.newaxis] - scores[..., tf.newaxis])
-    distance = tf.where(weights != 0.0, np.inf, tf.stop_gradient(distance))
-    nearest = tf.math.top_k(-distance, k=others).indices
-    similar = tf.gather(values, nearest, batch_dims=1)
-    return scores - SIMILAR_SHARE * tf.reduce_mean(similar, axis=-1)
+    units = scored.values.shape[-1]
+    values = tf.broadcast_to(scored.values, tf.shape(scored.weights))
+    distance = tf.abs(values - scored.scores[..., tf.newaxis])
+    distance = tf.where(scored.weights != 0.0, np.inf, tf.stop_gradient(distance))
+    nearest = tf.math.top_k(-distance, k=min(SIMILAR_CLASSES, units - 1)).indices
+    similar = tf.gather(values, nearest, batch_dims=2)
+    return scored.scores - SIMILAR_SHARE * tf.reduce_mean(similar, axis=-1)
 
 
 def check_maps(layer: CamLayer, tensor: Any) -> None:

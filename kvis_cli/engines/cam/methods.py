@@ -17,7 +17,7 @@ from kvis_cli.plugins import load_methods
 if TYPE_CHECKING:
     from kvis_cli.engines.cam.settings import CamEngineLike, MakeEngine
 
-Reduction = Literal["sum", "signed", "eigen"]
+Reduction = Literal["sum", "signed", "eigen", "response"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class Readings:
     def space(self) -> list[int]:
         """The axes of the positions."""
         return list(range(2, len(self.features.shape) - 1))
+
+    def map(self, change: Callable[[Any], Any]) -> Readings:
+        """The same readings with every tensor changed."""
+        parts = (self.features, self.gradient, self.second, self.third)
+        return Readings(*(None if part is None else change(part) for part in parts))
 
     def over_space(self, tensor: Any) -> Any:
         """The sum over all positions, kept as axes of size one."""
@@ -76,8 +81,9 @@ class CamMethod:
     weighted
         For methods that are functions of `Readings`.
     reduction
-        How weighted feature maps become a map: ``sum`` over channels and ReLU, ``signed`` sum, or
-        ``eigen``, their first principal component.
+        How weighted feature maps become a map: ``sum`` over channels and ReLU, ``signed`` sum,
+        ``eigen``, their first principal component with the sign of their sum, or ``response``,
+        that with the sign of its larger part.
     contrast
         Whether the gradient is that of the score minus the most similar classes' scores.
     make
@@ -172,7 +178,8 @@ def gradcam_plus_plus(r: Readings) -> Any:
     it out keeps the map finite for scores of any size. With noise samples the powers are averaged
     first: SmoothGrad-CAM++ (Omeiza et al. 2019, arXiv:1908.01224).
     """
-    return r.over_space(_alpha(r) * tf.nn.relu(r.gradient)) * r.features
+    exact = r.map(_double)
+    return _single(r.over_space(_alpha(exact) * tf.nn.relu(exact.gradient))) * r.features
 
 
 @weighting("gradcam++norm", "Chattopadhyay et al. 2017, authors' code")
@@ -181,21 +188,33 @@ def gradcam_plus_plus_normalised(r: Readings) -> Any:
 
     ``ReLU(Σ_k w_k A_k)``, ``w_k = Σ (α_k / Σα_k) ReLU(G_k)``, ``α_k`` as in gradcam++
     """
-    alpha = _alpha(r)
-    return r.over_space(_ratio(alpha, r.over_space(alpha)) * tf.nn.relu(r.gradient)) * r.features
+    exact = r.map(_double)
+    alpha = _alpha(exact)
+    share = _ratio(alpha, r.over_space(alpha))
+    return _single(r.over_space(share * tf.nn.relu(exact.gradient))) * r.features
 
 
 def _alpha(r: Readings) -> Any:
+    # Near a pole, where ΣA·G is about -2, single precision would lose half of the digits.
     total = r.over_space(r.features)
     if r.second is None:
         # G² cancels; its powers would overflow where scores are large.
-        return tf.where(r.gradient == 0.0, 0.0, _ratio(1.0, 2.0 + total * r.gradient))
+        used = _double(r.gradient != 0.0)
+        return _ratio(used, 2.0 + total * r.gradient)
     return _ratio(r.second, 2.0 * r.second + total * r.third)
+
+
+def _double(tensor: Any) -> Any:
+    return tf.cast(tensor, tf.float64)
+
+
+def _single(tensor: Any) -> Any:
+    return tf.cast(tensor, tf.float32)
 
 
 def _ratio(above: Any, below: Any) -> Any:
     """A quotient that is the numerator where the denominator is zero, as in the authors' code."""
-    return above / tf.where(below == 0.0, 1.0, below)
+    return above / tf.where(below == 0.0, tf.ones_like(below), below)
 
 
 @weighting("xgradcam", "Fu et al. 2020, arXiv:2008.02312")
@@ -237,14 +256,15 @@ def elementwise(r: Readings) -> Any:
 
 @weighting(
     "eigencam", "Muhammad & Yeasin 2020, arXiv:2008.00299", "1 forward, shared",
-    gradient=False, reduction="eigen", directed=False,
+    gradient=False, reduction="response", directed=False,
 )  # fmt: skip
 def eigencam(r: Readings) -> Any:
     """What the layer responds to most, whatever the class.
 
     ``ReLU(A v₁)``, ``v₁`` the first right singular vector of ``A`` (positions × channels)
 
-    The vector's sign is the one that agrees with the sum of the channels.
+    Its sign is the one under which most of the map's energy is positive: where maps take both
+    signs, as before a rectifier, the response may be strongest where they are negative.
     """
     return r.features * tf.ones_like(r.gradient[..., :1])
 
@@ -255,7 +275,8 @@ def eigengradcam(r: Readings) -> Any:
 
     ``ReLU((G ⊙ A) v₁)``, ``v₁`` the first right singular vector of ``G ⊙ A``
 
-    The vector's sign is the one that agrees with the sum of the channels (HiResCAM).
+    Its sign is the one that agrees with the sum of the channels (HiResCAM): they are evidence, and
+    evidence against the class stays dark.
     """
     return r.gradient * r.features
 

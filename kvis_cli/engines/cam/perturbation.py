@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from kvis_cli.engines.cam.engine import check_maps
-from kvis_cli.engines.cam.objective import Scored
 from kvis_cli.engines.cam.reduction import REDUCTIONS
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
+from kvis_cli.engines.targets import Scores
 from kvis_cli.models.reading import ModelReader
 
 
@@ -124,7 +124,7 @@ class PerturbationCam:
         weighted = selected * tf.reshape(weights, shape)
         return REDUCTIONS["eigen" if self.settings.eigen_smooth else "sum"](weighted)[0]
 
-    def _scored(self, inputs: Any, units: Any, count: Any = None) -> Scored:
+    def _scored(self, inputs: Any, units: Any, count: Any = None) -> Scores:
         """Scores ``(C, T)`` of `count` (by default all) inputs for the units of one image."""
         objective = self.settings.objective
         forward = self.reader.forward(inputs, objective.taps)

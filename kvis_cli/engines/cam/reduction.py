@@ -19,11 +19,37 @@ def signed_sum(weighted: Any) -> Any:
     return tf.reduce_sum(weighted, axis=-1)
 
 
-def principal_component(weighted: Any) -> Any:
-    """``ReLU(W v₁)`` with ``v₁`` the first right singular vector of ``W`` (positions × channels).
+def contribution_component(weighted: Any) -> Any:
+    """``ReLU(W v₁)`` of channels that were weighted by what they do to a score.
 
-    A singular vector has no sign of its own; it gets the one for which the map agrees with the
-    sum of the channels. The vector is found from the smaller of the two Gram matrices.
+    Their sum has a sign that means something, so the component gets the sign that agrees with it.
+    """
+    component = _principal_component(weighted)
+    agreement = _over_positions(component * tf.reduce_sum(weighted, axis=-1))
+    return tf.nn.relu(tf.where(agreement < 0.0, -component, component))
+
+
+def response_component(features: Any) -> Any:
+    """``ReLU(A v₁)`` of feature maps as they are.
+
+    The sign of a value says nothing here: in maps without a rectifier the strongest response may
+    well be negative in most channels. So the component gets the sign under which most of its
+    energy is positive, and is zero nowhere but where all maps are. For maps without negative
+    values both signs of rule are one: no entry of the component is negative then.
+    """
+    component = _principal_component(features)
+    tilt = _over_positions(component * tf.abs(component))
+    return tf.nn.relu(tf.where(tilt < 0.0, -component, component))
+
+
+def _over_positions(maps: Any) -> Any:
+    return tf.reduce_sum(maps, axis=list(range(2, maps.shape.rank)), keepdims=True)
+
+
+def _principal_component(weighted: Any) -> Any:
+    """``W v₁``, of either sign, ``v₁`` the first right singular vector of positions × channels.
+
+    It is found from the smaller of the two Gram matrices.
     """
     shape = tf.shape(weighted)
     channels = weighted.shape[-1]
@@ -39,14 +65,12 @@ def principal_component(weighted: Any) -> Any:
     else:
         _, vectors = tf.linalg.eigh(tf.matmul(unit, unit, transpose_a=True))
         component = tf.linalg.matvec(unit, vectors[..., -1])
-    total = tf.reduce_sum(unit, axis=-1)
-    agreement = tf.reduce_sum(component * total, axis=-1, keepdims=True)
-    component *= tf.where(agreement < 0.0, -1.0, 1.0) * largest[..., 0]
-    return tf.nn.relu(tf.reshape(component, shape[:-1]))
+    return tf.reshape(component * largest[..., 0], shape[:-1])
 
 
 REDUCTIONS: dict[Reduction, Callable[[Any], Any]] = {
     "sum": channel_sum,
     "signed": signed_sum,
-    "eigen": principal_component,
+    "eigen": contribution_component,
+    "response": response_component,
 }

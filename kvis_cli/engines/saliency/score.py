@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kvis_cli.engines.backprop_modifiers import Rectifiers, Rule, backprop_modifier
+from kvis_cli.engines.backprop_modifiers import Rectifiers, Rule, backprop_modifier, depends_on
 from kvis_cli.engines.saliency.batch import Batch
 from kvis_cli.engines.targets import ScoreKind, per_unit, score_targets, score_units
 from kvis_cli.errors import UsageError
@@ -94,7 +94,7 @@ class ScoreFunction:
             with self._tape(weights) as tape:
                 forward = self._forward(points, watch=tape.watch)
                 targets = tf.unstack(self._scored(forward, weights), axis=1)
-            return self._differentiated(tape, targets, forward.at, rectifiers)
+            return self._differentiated(tape, targets, forward, weights, rectifiers)
 
     def explain(self, inputs: Any, weights: Any, ranks: Any) -> tuple[Any, Any, Any, Any, Any]:
         """`resolve` and `gradients` in one pass.
@@ -109,7 +109,7 @@ class ScoreFunction:
                 forward = self._forward(inputs, stop=False, watch=tape.watch)
                 resolved = self._resolved(forward, weights, ranks)
                 targets = tf.unstack(resolved[0], axis=1)
-            gradients = self._differentiated(tape, targets, forward.at, rectifiers)
+            gradients = self._differentiated(tape, targets, forward, resolved[1], rectifiers)
         return (*resolved, gradients, forward.at)
 
     def _tape(self, weights: Any) -> tf.GradientTape:
@@ -131,36 +131,43 @@ class ScoreFunction:
             if self.channels_first and units.shape.rank > 2:
                 units = tf.transpose(units, [0, *range(2, units.shape.rank), 1])
         at = inputs if self.wrt is None else forward.taps[-1]
-        return _Forward(forward.outputs, units, at)
+        return _Forward(inputs, forward.outputs, units, at)
 
     def _scored(self, forward: _Forward, weights: Any) -> Any:
         if forward.units is not None:
-            return score_units(forward.units, weights)
+            return score_units(forward.units, weights).scores
         ranks = tf.fill(tf.shape(weights)[:2], -1)
         return score_targets(forward.outputs[self.output], weights, ranks, self.kind).scores
 
     def _resolved(self, forward: _Forward, weights: Any, ranks: Any) -> tuple[Any, Any, Any]:
         output = forward.outputs[self.output]
         if forward.units is not None:
-            return score_units(forward.units, weights), weights, per_unit(output)
-        scored = score_targets(output, weights, ranks, self.kind)
-        return scored.scores, scored.weights, scored.outputs
+            return self._scored(forward, weights), weights, per_unit(output)
+        found = score_targets(output, weights, ranks, self.kind)
+        return found.scores, found.weights, found.outputs
 
     def _differentiated(
-        self, tape: Any, targets: list[Any], at: Any, rectifiers: Rectifiers
+        self,
+        tape: Any,
+        targets: list[Any],
+        forward: _Forward,
+        weights: Any,
+        rectifiers: Rectifiers,
     ) -> Any:
         # The samples of a batch do not see each other, so the sum's gradient is each one's own.
-        gradients = [tape.gradient(target, at) for target in targets]
+        gradients = [tape.gradient(target, forward.at) for target in targets]
         if any(gradient is None for gradient in gradients):
-            raise no_gradient(at, self.wrt)
+            raise no_gradient(forward.at, self.wrt)
         if self.backprop is not None:
             rectifiers.finish(targets[0])
+            rectifiers.blind = not depends_on(gradients[0], forward.inputs, weights)
             self.rectifiers = rectifiers
         return tf.cast(tf.stack(gradients, axis=1), tf.float32)
 
 
 @dataclass(frozen=True)
 class _Forward:
+    inputs: Any
     outputs: list[Any]
     units: Any
     at: Any

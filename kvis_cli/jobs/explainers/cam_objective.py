@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kvis_cli.engines.cam.objective import Objective, Region
+from kvis_cli.engines.cam.objective import Objective
+from kvis_cli.engines.targets import Region
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import Target
 from kvis_cli.jobs.photos import read_photo

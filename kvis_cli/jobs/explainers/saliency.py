@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kvis_cli.engines.backprop_modifiers import Rectifiers
 from kvis_cli.engines.gradient_modifiers import GRADIENT_MODIFIERS
 from kvis_cli.engines.saliency.engine import SaliencyBatch, SaliencyEngine, SaliencyMap
 from kvis_cli.engines.saliency.settings import SaliencySettings
@@ -121,6 +122,7 @@ class SaliencyExplainer:
         warnings = [
             *map_warnings(raw, kind),
             *_constant(raw),
+            *self._blind(shown),
             *self._saturation(batch, units, i, t),
             *about_input,
             *_incomplete(extras),
@@ -163,11 +165,24 @@ class SaliencyExplainer:
 
     def _cautions(self, shown: SaliencyMap) -> list[str]:
         found = [shown.method.caution, GRADIENT_MODIFIERS[shown.modifier].caution]
-        for counts in self.engine.rectifiers:
-            rule = shown.method.backprop or (self.task.backprop if shown.method.gradient else None)
-            if counts.name == rule and counts.kept:
-                found.append(counts.describe())
+        counts = self._rectifiers(shown)
+        if counts is not None and counts.kept:
+            found.append(counts.describe())
         return [text for text in found if text]
+
+    def _rectifiers(self, shown: SaliencyMap) -> Rectifiers | None:
+        """What the method's backward rule changed."""
+        rule = shown.method.backprop or (self.task.backprop if shown.method.gradient else None)
+        return next((counts for counts in self.engine.rectifiers if counts.name == rule), None)
+
+    def _blind(self, shown: SaliencyMap) -> list[str]:
+        counts = self._rectifiers(shown)
+        if counts is None or not counts.blind:
+            return []
+        return [
+            f"every picture gets the same '{counts.name}' gradient: the rule takes from it only "
+            "what won in max pooling, and this model has none on the way"
+        ]
 
     def _say_what_is_explained(self) -> None:
         score = self.task.score
