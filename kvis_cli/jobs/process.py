@@ -75,6 +75,7 @@ def main(
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     faulthandler.enable()
+    _share_cores(job.workers)
     try:
         from kvis_cli.jobs.tensorflow import start
         from kvis_cli.jobs.worker import Worker
@@ -90,6 +91,14 @@ def main(
     while (chunk := connection.recv()) is not None:
         worker.run(chunk)
         connection.send(("idle",))
+
+
+def _share_cores(workers: int) -> None:
+    """Each worker computes on its part of the cores; results do not depend on their number."""
+    if workers > 1:
+        available = getattr(os, "sched_getaffinity", None)
+        cores = len(available(0)) if available else os.cpu_count() or 1
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, cores // workers)))
 
 
 def _die_with_parent() -> None:

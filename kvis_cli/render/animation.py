@@ -15,6 +15,7 @@ from kvis_cli.render.display import to_rgb
 from kvis_cli.render.png import write_bytes_atomic
 
 SUFFIXES = (".gif", ".png", ".webp")
+_PALETTE_PIXELS = 200_000
 
 
 def write_animation(
@@ -77,8 +78,12 @@ def _one_palette(frames: Sequence[np.ndarray], images: list[Image.Image]) -> lis
         return [image.convert("L") for image in images]
     picked = images[:: max(1, len(images) // 16)]
     width, height = images[0].size
+    # So many pixels tell the colours as well as all of them do, in a tenth of the time.
+    step = max(1, round((len(picked) * width * height / _PALETTE_PIXELS) ** 0.5))
+    width, height = -(-width // step), -(-height // step)
     montage = Image.new("RGB", (width, height * len(picked)))
     for number, image in enumerate(picked):
-        montage.paste(image, (0, number * height))
+        small = image.resize((width, height), Image.Resampling.NEAREST)
+        montage.paste(small, (0, number * height))
     palette = montage.quantize(256, Image.Quantize.MEDIANCUT)
     return [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]

@@ -104,7 +104,9 @@ def load_run(folder: Path) -> Run:
     except (OSError, ValueError):
         about = {}
     rows = [row for rows in finished.rows.values() for row in rows]
-    run = Run(folder, about if isinstance(about, dict) else {}, rows, [])
+    failed = [r for r in manifest if r.get("status") == "failed"]
+    failed = [r for r in failed if r.get("task") not in finished.rows]
+    run = Run(folder, about if isinstance(about, dict) else {}, rows, failed)
     models = {name: i for i, name in enumerate(run.models)}
     images = {name: i for i, name in enumerate(run.images)}
 
@@ -116,6 +118,4 @@ def load_run(folder: Path) -> Run:
             row.get("places") or [0],
         )
 
-    failed = [r for r in manifest if r.get("status") == "failed"]
-    failed = [r for r in failed if r.get("task") not in finished.rows]
-    return Run(folder, run.about, sorted(rows, key=place), failed)
+    return Run(folder, run.about, sorted(rows, key=place), sorted(failed, key=place))
