@@ -11,8 +11,19 @@ from typer.core import TyperCommand, TyperGroup
 from kvis_cli.cli.rich_help import import_rich_help
 
 
+def _plain_switches(parameters: list[Any]) -> list[Any]:
+    """Switches without ``<bool>`` behind them, which Typer would show."""
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False) and parameter.metavar is None:
+            parameter.metavar = ""
+    return parameters
+
+
 class LightCommand(TyperCommand):
     """A command whose help waits for no part of Rich that it does not use."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return _plain_switches(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         import_rich_help()
@@ -29,6 +40,9 @@ class LazyGroup(TyperGroup):
     """
 
     table: ClassVar[dict[str, tuple[str, str]]] = {}
+
+    def get_params(self, ctx: Any) -> Any:
+        return _plain_switches(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.table)

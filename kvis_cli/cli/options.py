@@ -12,7 +12,7 @@ import typer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from kvis_cli.spec.fields import Spec, flag_of, key_of
+from kvis_cli.spec.fields import PANELS, Flag, Spec, flag_of, key_of
 
 
 def with_options(
@@ -39,7 +39,8 @@ def with_options(
             and (job or not flag.job_only)
             and (key_of(name, field) not in without or spec is specs[0])
         ]
-        extra = [_parameter(spec, name, field) for spec, name, field in fields]
+        shown = sorted(fields, key=lambda entry: PANELS.index(_flag(*entry).panel))
+        extra = [_parameter(*entry) for entry in shown]
 
         def run(**values: Any) -> None:
             given: dict[type[Spec], dict[str, Any]] = {spec: {} for spec in specs}
@@ -67,9 +68,14 @@ def _argument(spec: type[Spec], name: str) -> str:
     return f"{spec.__name__}_{name}"
 
 
-def _parameter(spec: type[Spec], name: str, field: FieldInfo) -> inspect.Parameter:
+def _flag(spec: type[Spec], name: str, field: FieldInfo) -> Flag:
     flag = flag_of(name, field)
     assert flag is not None
+    return flag
+
+
+def _parameter(spec: type[Spec], name: str, field: FieldInfo) -> inspect.Parameter:
+    flag = _flag(spec, name, field)
     kind, choices = _cli_type(field.annotation)
     names = [flag.name, *([flag.short] if flag.short else [])]
     if kind is bool:
@@ -78,7 +84,7 @@ def _parameter(spec: type[Spec], name: str, field: FieldInfo) -> inspect.Paramet
         *names,
         help=_with_default(field),
         rich_help_panel=flag.panel,
-        metavar=flag.metavar or ("|".join(choices) if choices else None),
+        metavar=flag.metavar or "|".join(choices) or None,
         show_default=False,
     )
     annotation = Annotated[list[str] | None if kind is list else (kind | None), option]  # type: ignore[valid-type]
@@ -90,9 +96,10 @@ def _parameter(spec: type[Spec], name: str, field: FieldInfo) -> inspect.Paramet
 def _with_default(field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=True)
     text = field.description or ""
-    if default in (None, PydanticUndefined, False, True, [], ""):
+    if default in (None, PydanticUndefined, [], "") or default is False:
         return text
     shown = ", ".join(default) if isinstance(default, list) else default
+    shown = "on" if shown is True else shown
     return f"{text} (default: {shown})"
 
 

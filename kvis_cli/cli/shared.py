@@ -19,10 +19,12 @@ from kvis_cli.spec.run import RunSpec
 
 OUTPUT = "Output"
 Json = Annotated[
-    bool, typer.Option("--json", help="Print the results as JSON.", rich_help_panel=OUTPUT)
+    bool,
+    typer.Option("--json", help="Print the results as JSON.", rich_help_panel=OUTPUT),
 ]
 Events = Annotated[
-    bool, typer.Option("--json", help="Print events as JSON lines.", rich_help_panel=OUTPUT)
+    bool,
+    typer.Option("--json", help="Print events as JSON lines.", rich_help_panel=OUTPUT),
 ]
 Quiet = Annotated[
     bool,

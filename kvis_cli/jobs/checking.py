@@ -60,6 +60,7 @@ def _checks(plan: Plan, model: PlannedModel) -> Iterator[tuple[str, Callable[[],
         yield path, partial(_fail, error)
         return
     yield path, partial(check_code, card)
+    yield path, card.preprocessing
     for number, task in enumerate(plan.job.tasks):
         what = f"{path}, {plan.labels[number]}"
         if card.architecture.is_graph and card.architecture.calls:

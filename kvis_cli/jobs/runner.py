@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kvis_cli import __version__
 from kvis_cli.errors import ExitCode, KvisError, OutputError, UsageError
+from kvis_cli.jobs.checking import check_plan
 from kvis_cli.jobs.digests import Digests
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.plan import Plan, Shard, Task, make_chunks, make_plan
@@ -199,6 +200,10 @@ class Run:
             except KvisError as error:
                 if isinstance(error, UsageError) or len(self.plan.models) == 1:
                     raise
+        # A wrong layer or class is said at once, not after TensorFlow has started.
+        for problem in check_plan(self.plan):
+            if isinstance(problem.error, UsageError):
+                raise problem.error
         return cards
 
     def _resume(self) -> tuple[list[Row], list[str]]:

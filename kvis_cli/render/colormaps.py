@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-
-import numpy as np
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from kvis_cli import plugins
 from kvis_cli.errors import UnknownNameError
+from kvis_cli.lazy import np
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Control colours, evenly spaced from 0 to 1. viridis, inferno and magma are by Smith and van der
 # Walt (2015), turbo by Mikhailov (2019), coolwarm by Moreland (2009), RdBu by Brewer (2003).
@@ -122,6 +124,9 @@ def to_index(map01: np.ndarray) -> np.ndarray:
 
 def colorize_index(index: np.ndarray, name: str) -> Image.Image:
     """An RGB picture of a uint8 index array of shape ``(H, W)``."""
+    # Help lists the palettes, and needs no pictures.
+    from PIL import Image
+
     image = Image.fromarray(np.ascontiguousarray(index)).convert("L")
     image.putpalette(lut(name).tobytes())
     return image.convert("RGB")

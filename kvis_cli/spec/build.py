@@ -39,7 +39,7 @@ def build_job(values: Mapping[str, Any], *, as_flags: bool = False) -> JobSpec:
         return JobSpec.model_validate(dict(values))
     except ValidationError as error:
         problems = [describe(e, as_flags) for e in error.errors()]
-        raise SpecError("; ".join(problems) + ".", "", "") from None
+        raise SpecError(_sentence(problems)) from None
 
 
 def build_model_spec(values: Mapping[str, Any]) -> ModelSpec:
@@ -53,7 +53,12 @@ def build_model_spec(values: Mapping[str, Any]) -> ModelSpec:
     try:
         return ModelSpec.model_validate(dict(values))
     except ValidationError as error:
-        raise SpecError("; ".join(describe(e, True) for e in error.errors()) + ".") from None
+        raise SpecError(_sentence([describe(e, True) for e in error.errors()])) from None
+
+
+def _sentence(problems: list[str]) -> str:
+    *others, last = (text if text.endswith((".", "?")) else f"{text}." for text in problems)
+    return " ".join([*(text.removesuffix(".") + ";" for text in others), last])
 
 
 def describe(error: ErrorDetails, as_flags: bool) -> str:
@@ -70,6 +75,8 @@ def describe(error: ErrorDetails, as_flags: bool) -> str:
         if error["loc"] and isinstance(error["loc"][-1], int):
             return f"{shown} holds too few values"
         return f"{shown} is missing"
+    if kind == "unknown_name":
+        return f"{shown}: {error['msg']}"
     if kind in ("unknown_task", "task_shape"):
         return error["msg"]
     if kind == "literal_error":

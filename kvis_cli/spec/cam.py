@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from kvis_cli.engines.cam.methods import CAM_METHODS
-from kvis_cli.spec.fields import PICTURE, TARGET, Texts, option
-from kvis_cli.spec.pictures import ExplainSpec
+from pydantic import field_validator
 
-METHOD = "Method"
+from kvis_cli.engines.cam.methods import CAM_METHODS
+from kvis_cli.spec.fields import METHOD, PICTURE, TARGET, Texts, known, option
+from kvis_cli.spec.pictures import ExplainSpec
 
 
 class CamSpec(ExplainSpec):
@@ -94,3 +94,9 @@ class CamSpec(ExplainSpec):
         "photo where the map reaches it), side-by-side.",
         panel=PICTURE,
     )
+
+    @field_validator("method")
+    @classmethod
+    def _methods_known(cls, value: list[str]) -> list[str]:
+        known("CAM method", CAM_METHODS, value, "`kvis methods` describes them.")
+        return value

@@ -6,17 +6,24 @@ the field's alias (or name) and the flag is that key with dashes, so the two nev
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
-# Panels of the help.
-MODEL = "Model"
+from kvis_cli.errors import UnknownNameError
+
+# Panels of the help, in the order in which they are shown.
 TARGET = "What to explain"
+METHOD = "Method"
+OPTIMIZATION = "Optimisation"
 PICTURE = "Picture"
+MODEL = "Model"
 RUN = "Run"
+PANELS = (TARGET, METHOD, OPTIMIZATION, PICTURE, MODEL, RUN)
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,22 @@ def as_list(value: Any) -> Any:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return [str(value)] if _is_number(value) else value
+
+
+def known(kind: str, names: Iterable[str], chosen: Iterable[str], hint: str = "") -> None:
+    """Check names against a registry.
+
+    Raises
+    ------
+    PydanticCustomError
+        ``unknown_name``, with close matches; pydantic collects these into one message.
+    """
+    names = list(names)
+    for name in chosen:
+        if name not in names:
+            text = str(UnknownNameError.of(kind, name, names, hint=hint))
+            # The message is a template, in which braces would be fields.
+            raise PydanticCustomError("unknown_name", text.replace("{", "(").replace("}", ")"))
 
 
 def _is_number(value: Any) -> bool:

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
-from kvis_cli.spec.fields import PICTURE, TARGET, Texts, option
-from kvis_cli.spec.maximize import OPTIMIZATION, OptimizationSpec, Preset, Text
+from kvis_cli.spec.fields import OPTIMIZATION, PICTURE, TARGET, Texts, option
+from kvis_cli.spec.maximize import OptimizationSpec, Preset, Text
 
 
 class FiltersSpec(OptimizationSpec):

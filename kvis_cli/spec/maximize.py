@@ -6,10 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, field_validator
 
-from kvis_cli.spec.fields import PICTURE, TARGET, Texts, option
+from kvis_cli.spec.fields import OPTIMIZATION, PICTURE, TARGET, Texts, option
 from kvis_cli.spec.pictures import PictureSpec
 
-OPTIMIZATION = "Optimisation"
 Preset = Literal["quality", "atlas", "chollet", "keras-vis"]
 # A number in YAML is a text on the command line.
 Text = Annotated[str, BeforeValidator(lambda v: str(v) if isinstance(v, int | float) else v)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from kvis_cli.spec.fields import PICTURE, RUN, TARGET, Spec, Texts, option
+from pydantic import field_validator, model_validator
+
+from kvis_cli.render import colormaps
+from kvis_cli.spec.fields import PICTURE, RUN, TARGET, Spec, Texts, known, option
 
 
 class PictureSpec(Spec):
@@ -30,7 +33,11 @@ class PictureSpec(Spec):
         0.5, "Strength of the heat over the photo, 0 to 1.", panel=PICTURE, ge=0, le=1
     )
     colormap: str | None = option(
-        None, "Palette of the heat (kvis cam --help lists them).", panel=PICTURE, metavar="NAME"
+        None,
+        f"Palette: {', '.join(colormaps.names())}. (default: {colormaps.DEFAULT_SEQUENTIAL}; for "
+        f"maps with a sign {colormaps.DEFAULT_DIVERGING})",
+        panel=PICTURE,
+        metavar="NAME",
     )
     scale: Literal["per-image", "shared"] = option(
         "per-image",
@@ -47,6 +54,14 @@ class PictureSpec(Spec):
     metadata: bool = option(
         True, "Store the spec, versions and hashes in the PNG files.", panel=PICTURE
     )
+
+    # Tasks without heat maps have no such field.
+    @field_validator("colormap", check_fields=False)
+    @classmethod
+    def _colormap_known(cls, value: str | None) -> str | None:
+        if value is not None:
+            known("colormap", colormaps.names(), [value])
+        return value
 
 
 class ExplainSpec(PictureSpec):
@@ -85,3 +100,15 @@ class ExplainSpec(PictureSpec):
         "Draw a box around the hottest region, with its pixels in the manifest.",
         panel=PICTURE,
     )
+    colorbar: bool = option(
+        False,
+        "Add a colour bar with the raw values of its ends, beside the photo.",
+        panel=PICTURE,
+    )
+
+    @model_validator(mode="after")
+    def _bar_has_colours(self) -> Self:
+        view = getattr(self, "view", "")
+        if self.colorbar and view in ("contour", "mask"):
+            raise ValueError(f"--colorbar explains colours, and --view {view} has none")
+        return self

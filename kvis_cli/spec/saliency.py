@@ -6,16 +6,13 @@ from typing import Literal
 
 from pydantic import field_validator, model_validator
 
-from kvis_cli.engines.gradient_modifiers import GRADIENT_MODIFIERS, find_modifier
+from kvis_cli.engines.gradient_modifiers import GRADIENT_MODIFIERS
 from kvis_cli.engines.saliency import SALIENCY_METHODS
 from kvis_cli.engines.saliency.baselines import BASELINES
 from kvis_cli.engines.saliency.channels import CHANNELS
-from kvis_cli.engines.saliency.methods import find_method
-from kvis_cli.errors import UnknownNameError
-from kvis_cli.spec.fields import PICTURE, TARGET, Texts, option
+from kvis_cli.spec.fields import METHOD, PICTURE, TARGET, Texts, known, option
 from kvis_cli.spec.pictures import ExplainSpec
 
-METHOD = "Method"
 DIRECTIONS = {"increase": "relu", "decrease": "relu_negative", "maintain": "small_values"}
 
 
@@ -146,22 +143,19 @@ class SaliencySpec(ExplainSpec):
     @field_validator("method")
     @classmethod
     def _methods_known(cls, value: list[str]) -> list[str]:
-        for name in value:
-            _known(find_method, name)
+        known("saliency method", SALIENCY_METHODS, value)
         return list(dict.fromkeys(value))
 
     @field_validator("modifier")
     @classmethod
     def _modifiers_known(cls, value: list[str]) -> list[str]:
-        for name in value:
-            _known(find_modifier, name)
+        known("gradient modifier", GRADIENT_MODIFIERS, value)
         return list(dict.fromkeys(value))
 
     @field_validator("baseline")
     @classmethod
     def _baseline_known(cls, value: str) -> str:
-        if value != "auto" and value not in BASELINES:
-            raise ValueError(str(UnknownNameError.of("baseline", value, ["auto", *BASELINES])))
+        known("baseline", ["auto", *BASELINES], [value])
         return value
 
     @model_validator(mode="after")
@@ -183,12 +177,3 @@ class SaliencySpec(ExplainSpec):
     def modifiers(self) -> list[str]:
         """The modifiers asked for; empty for each method's own."""
         return [DIRECTIONS[self.direction]] if self.direction else list(self.modifier)
-
-
-def _known(find: object, name: str) -> None:
-    assert callable(find)
-    try:
-        find(name)
-    except UnknownNameError as error:
-        # Pydantic collects plain value errors into one message.
-        raise ValueError(str(error)) from None

@@ -38,20 +38,43 @@ print("IMPORTED", json.dumps(sorted(heavy)))
         ["cam", "missing.keras", "PICTURE"],
         ["cam", "MODEL", "PICTURE", "--overlay", "7"],
         ["cam", "MODEL", "PICTURE", "--no-such-option"],
+        ["cam", "MODEL", "PICTURE", "--method", "gradcma"],
+        ["cam", "MODEL", "PICTURE", "--colormap", "jett"],
     ],
     ids=" ".join,
 )
 def test_nothing_slow_is_imported(arguments, tiny_model, picture, tmp_path):
-    places = {"MODEL": str(tiny_model), "PICTURE": str(picture)}
-    arguments = [places.get(a, a) for a in arguments]
+    assert imported(arguments, tiny_model, picture, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["cam", "MODEL", "PICTURE", "--layer", "secnd"],
+        ["saliency", "MODEL", "PICTURE", "--class", "1000"],
+        ["maximize", "MODEL", "--preprocess", "sined"],
+    ],
+    ids=" ".join,
+)
+def test_what_the_model_has_not_is_said_without_tensorflow(
+    arguments, tiny_model, picture, tmp_path
+):
+    assert imported(arguments, tiny_model, picture, tmp_path) in ([], ["numpy"])
+    assert not (tmp_path / "kvis-out").exists()
+
+
+def imported(arguments, model, picture, folder):
+    places = {"MODEL": str(model), "PICTURE": str(picture)}
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, json.dumps(arguments)],
+        [sys.executable, "-c", PROBE, json.dumps([places.get(a, a) for a in arguments])],
         capture_output=True,
         text=True,
-        cwd=tmp_path,
+        cwd=folder,
         timeout=120,
     )
-    assert "IMPORTED []" in done.stdout, done.stdout + done.stderr
+    _, _, found = done.stdout.strip().rpartition("IMPORTED ")
+    assert found, done.stderr
+    return json.loads(found)
 
 
 def test_rich_is_whole_again_after_help_was_drawn():
