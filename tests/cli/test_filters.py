@@ -136,6 +136,55 @@ def test_all_dead_is_an_error(kvis, half_dead, tmp_path):
     assert "Every filter of half is dead" in run.err
 
 
+@pytest.mark.parametrize("shape", [(32, 2), (10, 16, 16, 1), (16, 16, 5)])
+def test_atlas_of_curves_volumes_and_many_channels(kvis, tmp_path, tf, shape):
+    """Scores are those of the rounded values; slices and channels are there pixel by pixel."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    conv = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)[len(shape) - 2]
+    inputs = keras.Input(shape)
+    layer = conv(3, 3, activation="tanh", name="conv")
+    model = keras.Model(inputs, keras.layers.Flatten()(layer(inputs)))
+    model.save(tmp_path / "model.keras")
+    run = kvis(
+        "filters", tmp_path / "model.keras", "--preprocess", "unit", "--layer", "conv", "--grid",
+        "2x2", "--size", 16, "--steps", 20, "--raw", "--out", tmp_path,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    (row,) = rows(tmp_path)
+    with np.load(tmp_path / "filters_conv.npz") as raw:
+        values = np.rint(raw["inputs"] * 255)
+    axes = len(shape) - 1
+    assert values.shape == (3, *(16,) * axes, shape[-1])
+    scores = layer(values.astype(np.float32) / 255).numpy().mean(tuple(range(1, axes + 1)))
+    np.testing.assert_allclose(row["scores_saved"], scores[range(3), range(3)], rtol=1e-4)
+    assert min(row["scores_saved"]) > float(
+        layer(np.full((1, *(16,) * axes, shape[-1]), 0.5)).numpy().max()
+    )
+    sheet = pixels(tmp_path / "filters_conv.png")
+    planes = {1: 0, 2: shape[-1], 3: 16}[axes]
+    columns = int(np.ceil(np.sqrt(planes)))
+    side = max(16, columns * 17 - 1)
+    assert sheet.shape == (2 * side + 5, 2 * side + 5, 3)
+    shown = cells(sheet, 3, 2, side, 5)
+    for index in range(3):
+        top = (side - (-(-planes // columns) * 17 - 1)) // 2 if planes else 0
+        for number in range(planes):
+            plane = values[index, ..., number] if axes == 2 else values[index, number, ..., 0]
+            y, x = top + number // columns * 17, number % columns * 17
+            tile = shown[index][y : y + 16, x : x + 16]
+            np.testing.assert_array_equal(
+                tile, plane.astype(np.uint8)[..., np.newaxis].repeat(3, 2)
+            )
+        if axes == 1:
+            # A curve per channel, from the values at its ends.
+            for channel, colour in enumerate([(31, 119, 180), (214, 39, 40)]):
+                if channel == 1:
+                    y = round(11 * (1 - values[index, 0, channel] / 255)) + 2
+                    assert (shown[index][max(0, y - 1) : y + 2, 2] == colour).all(-1).any()
+
+
 def test_kernels_themselves(kvis, tiny_model, tmp_path, tf):
     import keras
 
@@ -168,6 +217,7 @@ def test_kernels_themselves(kvis, tiny_model, tmp_path, tf):
         (("--layer", "second", "--optimizer", "adamm"), 2, "Unknown optimizer 'adamm'"),
         (("--layer", "second", "--backprop", "guide"), 2, "Unknown backprop modifier 'guide'"),
         (("--layer", "second", "--jitter", "99px"), 2, "not an amount"),
+        (("--layer", "tiny"), 2, "tiny"),
         ((), 2, "name at least one layer"),
     ],
 )

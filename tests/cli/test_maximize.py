@@ -303,6 +303,21 @@ def test_binary_sigmoid_has_two_classes(kvis, tmp_path, tf):
     assert all(found[f"maximize_{n}.png"]["probabilities_saved"][0] > 0.75 for n in (0, 1))
 
 
+def test_a_model_of_zeros_has_nothing_to_show(kvis, tiny_model, tmp_path, tf):
+    import keras
+
+    model = keras.saving.load_model(tiny_model)
+    model.set_weights([np.zeros_like(w) for w in model.get_weights()])
+    model.save(tmp_path / "zeros.keras")
+    for arguments in (("--class", "0"), ("--layer", "second", "--unit", "1")):
+        run = kvis(
+            "maximize", tmp_path / "zeros.keras", *arguments, "--steps", 3, "--out", tmp_path
+        )
+        assert run.code == 1
+        assert "The gradient is zero everywhere" in " ".join(run.err.split())
+    assert not list(tmp_path.glob("*.png"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -319,6 +334,10 @@ def test_binary_sigmoid_has_two_classes(kvis, tmp_path, tf):
         (("--class", "0", "--seed-image", "no.npz"), "no.npz"),
         (("--class", "0", "--rescale", "2,1"), "range of factors"),
         (("--class", "0", "--grain", "-1"), "--grain"),
+        (
+            ("--layer", "conv", "--unit", "1", "--size", "2"),
+            "cannot be computed for a picture of 2",
+        ),
     ],
 )
 def test_mistakes(kvis, trained, tmp_path, arguments, message):

@@ -27,7 +27,7 @@ from kvis_cli.jobs.makers.optimizing import (
     parse_units,
     recipe_of,
 )
-from kvis_cli.jobs.makers.showing import as_picture
+from kvis_cli.jobs.makers.showing import atlas_cells
 from kvis_cli.jobs.store import ResultStore
 from kvis_cli.models import autolayer
 from kvis_cli.models.opening import OpenModel
@@ -100,7 +100,11 @@ class FiltersMaker:
                 f"Use --grid {side}x{-(-len(filters) // side)}.",
             )
         if not filters:
-            raise UsageError(f"Layer '{path}' has no filters.", "", "Choose another layer.")
+            raise UsageError(
+                f"Layer '{path}' has no filters.",
+                "Its tensor has no axis of channels.",
+                "Choose another layer; `kvis layers` shows their shapes.",
+            )
         return filters
 
     def __call__(self, store: ResultStore, listener: Listener, folder: str) -> Iterator[Made]:
@@ -251,11 +255,11 @@ class FiltersMaker:
     def _write(self, store: ResultStore, layer: _Layer, found: _Found, folder: str) -> Made:
         order = self._order(found.saved, found.dead)
         filters = [layer.filters[i] for i in order]
-        cells = [None if found.dead[i] else as_picture(found.pixels[i]) for i in order]
+        cells, side = atlas_cells(found.pixels, self.task.size)
         sheet = atlas(
-            cells,
+            [None if found.dead[i] else cells[i] for i in order],
             (self.rows, self.columns),
-            self.task.size,
+            side,
             self.task.margin,
             captions=[str(f) for f in filters] if self.task.captions else (),
         )
@@ -277,7 +281,10 @@ class FiltersMaker:
         warnings = list(dict.fromkeys(w for told in found.warnings for w in told))
         if dead:
             shown = ", ".join(map(str, dead[:12])) + (" …" if len(dead) > 12 else "")
-            warnings.append(f"{len(dead)} of {len(filters)} filters are dead: {shown}")
+            told = f"{len(dead)} of {len(filters)} filters are dead: {shown}"
+            if self.recipe.as_coded:
+                told += f"; the start of '{self.task.preset}' does not reach them, atlas' own may"
+            warnings.append(told)
         return Made(path, about, tuple(warnings))
 
     def _write_raw(self, path: Any, layer: _Layer, found: _Found, order: list[int]) -> str:

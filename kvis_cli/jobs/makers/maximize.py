@@ -21,7 +21,7 @@ from kvis_cli.engines.activation_maximization.named_losses import terms
 from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization, Goal
 from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer, phases
 from kvis_cli.engines.activation_maximization.seeds import generator
-from kvis_cli.errors import InputError, UsageError
+from kvis_cli.errors import InputError, ResultError, UsageError
 from kvis_cli.explanation import Explanation, Target
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.makers.base import Made
@@ -309,6 +309,12 @@ class MaximizeMaker:
                 listener.note(note)
             if self.task.verbose:
                 self._tell_terms(listener, result, number)
+        if all(result.unmoved.all() for result in results):
+            raise ResultError(
+                "There is nothing to see: no start picture can be changed for the better.",
+                "The gradient is zero everywhere.",
+                "Are the weights all zero? Otherwise try another --seed or --start spectrum.",
+            )
         return _Found(maximizer, results, frames)
 
     def _maximizer(self, recipe: Recipe) -> ActivationMaximizer:
@@ -345,7 +351,10 @@ class MaximizeMaker:
         for i in range(len(pixels)):
             told = list(result.warnings[i])
             if result.unmoved[i]:
-                told.append("nothing in the picture changes the activation: the unit is dead")
+                told.append(
+                    "nothing changes the activation of the start picture: the unit is dead, or "
+                    "silent for it; try another --seed or --start"
+                )
             elif scores[i] < result.scores[i] - (1 - _KEPT) * abs(result.scores[i]):
                 stretched = " (it is shown stretched)" if recipe.stretch else ""
                 told.append(

@@ -280,7 +280,7 @@ def _short(reason: str) -> str:
     """The first sentence of a message of Keras or TensorFlow."""
     text = re.split(r"Arguments received by|Call arguments", reason)[0]
     match = re.search(
-        r"(Computed output size would be negative[^.]*|Negative dimension[^.]*)", text
+        r"(Computed output size would be negative[^.]*|Negative dimension.*?(?= for '|\.|$))", text
     )
     return (match[0] if match else text[:200].strip()) + "."
 

@@ -26,13 +26,47 @@ def as_picture(values: np.ndarray) -> np.ndarray:
     if is_plain(values.shape):
         return values[..., 0] if values.shape[-1] == 1 else values
     if values.ndim <= 2:
-        return _curves(
-            values.reshape(-1, values.shape[-1]) if values.ndim == 2 else values[:, None]
-        )
+        return _curves(_as_columns(values))
     if values.ndim == 3:
         return _tiles([values[..., c] for c in range(values.shape[-1])])
     slices = [as_picture(values[d]) for d in range(values.shape[0])]
     return _tiles(slices)
+
+
+def atlas_cells(pictures: np.ndarray, size: int) -> tuple[list[np.ndarray], int]:
+    """Inputs as the cells of an atlas.
+
+    Parameters
+    ----------
+    pictures
+        uint8 ``(N, …, C)``.
+    size
+        The side that cells should have, in pixels.
+
+    Returns
+    -------
+    cells, side
+        Pictures as they are; curves drawn for the cell; slices and channels pixel by pixel, for
+        which the side is larger where they need more room.
+    """
+    if pictures.ndim <= 3:
+        return [_curves(_as_columns(p), size, size) for p in pictures], size
+    cells = [as_picture(p) for p in pictures]
+    if is_plain(pictures.shape[1:]):
+        return cells, size
+    side = max(size, *cells[0].shape[:2])
+    return [_centred(cell, side) for cell in cells], side
+
+
+def _centred(picture: np.ndarray, side: int) -> np.ndarray:
+    canvas = np.zeros((side, side, *picture.shape[2:]), np.uint8)
+    top, left = ((side - n) // 2 for n in picture.shape[:2])
+    canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas
+
+
+def _as_columns(values: np.ndarray) -> np.ndarray:
+    return values if values.ndim == 2 else values[:, np.newaxis]
 
 
 def _tiles(pictures: list[np.ndarray], gap: int = 1) -> np.ndarray:
@@ -54,9 +88,10 @@ def _curves(values: np.ndarray, width: int = 512, height: int = 192) -> np.ndarr
     draw = ImageDraw.Draw(image)
     draw.line((0, height // 2, width, height // 2), fill=(220, 220, 220))
     x = np.linspace(2, width - 3, len(values))
+    thick = 2 if width >= 256 else 1
     for channel in range(values.shape[1]):
         y = (height - 5) * (1 - values[:, channel] / 255.0) + 2
         points = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
         colour = _CURVES[channel % len(_CURVES)]
-        draw.line(points if len(points) > 1 else points * 2, fill=colour, width=2)
+        draw.line(points if len(points) > 1 else points * 2, fill=colour, width=thick)
     return np.asarray(image)
