@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from kvis_cli import __version__
 from kvis_cli.errors import ExitCode, KvisError, OutputError, UsageError
-from kvis_cli.jobs.checking import check_plan
 from kvis_cli.jobs.digests import Digests
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.plan import Plan, Shard, Task, make_chunks, make_plan
@@ -174,8 +173,10 @@ class Run:
                 self._compute(todo, cards)
         finally:
             self.outcome.distrusted = self._distrusted()
-            if self.done_rows or self.failed_rows or self.before or self.parts or others:
-                if self.outcome.changed:
+            rows = self.done_rows or self.failed_rows or self.before or self.parts or others
+            # A shard may have nothing to do; it is joined to the others all the same.
+            if rows or (self.options.shard is not None and not self.ids):
+                if self.outcome.changed or not rows:
                     self._finish(others, todo, time.monotonic() - began)
             else:
                 self.journal.remove()
@@ -185,6 +186,7 @@ class Run:
 
     def _cards(self) -> dict[str, ModelCard]:
         """The models' files, read before TensorFlow starts; the only model has to be good."""
+        from kvis_cli.jobs.checking import check_plan
         from kvis_cli.models.card import read_card
         from kvis_cli.models.files import check_safe
         from kvis_cli.models.trust import check_code
