@@ -75,7 +75,7 @@ def main(
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     faulthandler.enable()
-    _share_cores(job.workers)
+    share_cores(job.workers)
     try:
         from kvis_cli.jobs.tensorflow import start
         from kvis_cli.jobs.worker import Worker
@@ -93,7 +93,7 @@ def main(
         connection.send(("idle",))
 
 
-def _share_cores(workers: int) -> None:
+def share_cores(workers: int) -> None:
     """Each worker computes on its part of the cores; results do not depend on their number."""
     if workers > 1:
         available = getattr(os, "sched_getaffinity", None)

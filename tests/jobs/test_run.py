@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kvis_cli.jobs.process import share_cores
 from kvis_cli.jobs.store import read_rows
 
 TASKS = 3 * 5 * 2
@@ -158,6 +160,46 @@ def test_a_native_crash_is_one_failed_image(job):
 def test_two_workers_give_the_pixels_of_one(job):
     assert job.run("two", "--workers", "2").returncode == 0
     job.assert_same("two", "clean")
+
+
+@pytest.mark.slow
+def test_two_workers_on_half_the_cores_give_the_raw_maps_of_one(job, real_data, tmp_path):
+    """Sums in another order would show here: plain, depthwise and separable convolutions."""
+    names = ["mobilenet_v1_025_224.keras", "squeezenet_v10_227.keras"]
+    models = [str(real_data / "models" / name) for name in names]
+    (tmp_path / "job.yaml").write_text(
+        json.dumps(
+            {
+                "models": [*models, str(real_data / "checkpoints" / "*-0.66.hdf5")],
+                "images": [str(real_data / "photos")],
+                "tasks": [{"cam": {"method": ["gradcam", "layercam"], "raw": True}}],
+                "batch_size": 4,
+            }
+        )
+    )
+    real = type(job)(tmp_path)
+    for workers in ("1", "2"):
+        ran = real.run(workers, "--workers", workers)
+        assert ran.returncode == 0, ran.stderr
+    real.assert_same("1", "2")
+    raws = sorted((tmp_path / "1").rglob("*.npz"))
+    assert len(raws) == 3 * 2 * len(list((real_data / "photos").iterdir()))
+    for path in raws:
+        other = tmp_path / "2" / path.relative_to(tmp_path / "1")
+        one, two = np.load(path)["map"], np.load(other)["map"]
+        np.testing.assert_array_equal(one, two, err_msg=path.name)
+
+
+def test_workers_share_out_the_cores(monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
+    for workers, threads in ((1, None), (5, "2"), (12, "1"), (64, "1")):
+        share_cores(workers)
+        assert os.environ.get("TF_NUM_INTRAOP_THREADS") == threads
+        monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    share_cores(4)
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == "3"
 
 
 @pytest.mark.slow
