@@ -17,6 +17,7 @@ from kvis_cli.jobs.store import ResultStore
 from kvis_cli.models.fitting import Placement
 from kvis_cli.render.box import draw_box, hot_box
 from kvis_cli.render.caption import with_note
+from kvis_cli.render.colorbar import ColorBar, with_colorbar
 from kvis_cli.render.overlay import Style, in_view, render_view
 from kvis_cli.render.resize import fit_size, resize_photo
 from kvis_cli.render.scale import MapKind, shared_limit
@@ -142,9 +143,12 @@ class PictureWriter:
             box = hot_box(raw, (height, width), style.level)
             item.about["box"] = box and list(box)
             picture = draw_box(picture, box) if box else picture
-        if explanation.warnings and not style.scaled(raw).blank:
-            # Why a map is blank is already said in it.
+        scaled = style.scaled(raw)
+        # Why a map is blank is already said in it, and no colour of it means anything.
+        if explanation.warnings and not scaled.blank:
             picture = with_note(picture, explanation.warnings[0])
+        if getattr(self.spec, "colorbar", False) and not scaled.blank:
+            picture = with_colorbar(picture, ColorBar(style, scaled.limit))
         path = self.store.write_picture(item.path(self.store), picture, item.about)
         if self.spec.raw:
             self.store.write_raw(item.path(self.store, ".npz"), explanation)

@@ -82,5 +82,13 @@ def render_colorbar(bar: ColorBar, height: int, *, size: int = 13) -> np.ndarray
     return np.asarray(image)
 
 
+def with_colorbar(picture: np.ndarray, bar: ColorBar) -> np.ndarray:
+    """`picture` (uint8 RGB) with the bar to its right, its text as large as the picture allows."""
+    height = picture.shape[0]
+    size = int(np.clip(height // 24, 11, 48))
+    room = np.full((height, size, 3), 255, np.uint8)
+    return np.hstack([picture, room, render_colorbar(bar, height, size=size), room])
+
+
 def _ramp(values: np.ndarray, style: Style) -> Image.Image:
     return Image.fromarray(style.paint(colormaps.to_index(values)))

@@ -85,6 +85,9 @@ def describe(error: ErrorDetails, as_flags: bool) -> str:
         ask = f"; did you mean '{near[0]}'?" if near else ""
         return f"{shown} cannot be '{_short(given)}': it is one of {choices}{ask}"
     message = error["msg"].removeprefix("Value error, ")
+    if kind == "value_error" and isinstance(given, Mapping):
+        # Options that do not go together: what all of them are says nothing.
+        return message
     message = message.replace("Input should be", "it should be").replace("dictionary", "mapping")
     return f"{shown} cannot be '{_short(given)}': {message[:1].lower()}{message[1:]}"
 

@@ -146,6 +146,19 @@ def test_views_and_the_box(cam, view, picture):
     assert row["box"] == (list(box) if box else None)
 
 
+def test_a_colour_bar_stands_beside_the_photo(cam, picture):
+    (plain,) = cam("--class", "2")
+    without = np.asarray(Image.open(cam.folder / plain["file"]))
+    (row,) = cam("--class", "2", "--colorbar")
+    barred = np.asarray(Image.open(cam.folder / row["file"]))
+    assert barred.shape[1] > without.shape[1]
+    np.testing.assert_array_equal(barred[:, : without.shape[1]], without)
+    for view in ("contour", "mask"):
+        said = cam("--colorbar", "--view", view, code=2)
+        assert f"--colorbar explains colours, and --view {view} has none" in said
+        assert "cannot be" not in said
+
+
 def test_methods_that_do_not_fit_are_refused(cam, tmp_path, tf):
     import keras
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kvis_cli.render import grid
-from kvis_cli.render.colorbar import ColorBar, format_value, render_colorbar
+from kvis_cli.render.colorbar import ColorBar, format_value, render_colorbar, with_colorbar
 from kvis_cli.render.colormaps import lut
 from kvis_cli.render.grid import Sheet, atlas, dead_cell, render_sheet
 from kvis_cli.render.overlay import Style
@@ -154,6 +154,18 @@ def test_colour_bar_runs_from_the_end_of_the_palette_to_its_start():
     assert last > 580
     middle = column[(first + last) // 2].astype(int)
     assert np.abs(middle - table[128]).max() <= 4
+
+
+@pytest.mark.parametrize("height", [96, 1500])
+def test_colour_bar_beside_a_picture_leaves_it_as_it_is(height):
+    picture = np.random.default_rng(1).integers(0, 255, (height, 50, 3), np.uint8)
+    found = with_colorbar(picture, ColorBar(Style(colormap="viridis"), 0.25))
+    assert found.shape[0] == height
+    np.testing.assert_array_equal(found[:, :50], picture)
+    beside = np.int32(found[:, 50:])
+    # Both ends of the palette are there, but for the line around the bar.
+    for end in lut("viridis")[[0, -1]]:
+        assert np.abs(beside - end).max(axis=-1).min() <= 6
 
 
 def test_colour_bar_ticks():

@@ -180,8 +180,8 @@ class SaliencyExplainer:
         if counts is None or not counts.blind:
             return []
         return [
-            f"every picture gets the same '{counts.name}' gradient: the rule takes from it only "
-            "what won in max pooling, and this model has none on the way"
+            f"the same map for every picture: '{counts.name}' takes from it only what won in max "
+            "pooling, and this model has none on the way"
         ]
 
     def _say_what_is_explained(self) -> None:
