@@ -170,5 +170,5 @@ class JobConsole(ConsoleListener):
             table.add_row(name, str(self.ok[model]), bad, str(left[model] or ""))
         finished, total = sum(self.ok.values()) + sum(self.bad.values()), sum(self.total.values())
         summary = f"{finished} of {total} tasks{self._left(finished, total)}"
-        stage = f"  ({self._stage_text} …)" if not finished else ""
+        stage = f"  ({self._stage_text} …)" if self._stage_text and not finished else ""
         return Group(table, Text(summary + stage, style="bold"))
