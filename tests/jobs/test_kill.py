@@ -75,7 +75,8 @@ def test_kills_at_random_moments(job):
             process.wait(300)
             # Nothing that was done is lost.
             assert len(read_finished(out).rows) >= before
-        assert job.run(name).returncode == 0
+        again = job.run(name)
+        assert again.returncode == 0, again.stderr
         job.assert_same(name, "clean")
         assert not list(out.rglob("*.tmp")) or whom == "run"
         shutil.rmtree(out)
@@ -138,7 +139,8 @@ def test_interruption_keeps_what_is_done(job):
     # It came to an orderly end: all that is done is in the manifest.
     assert not (out / "journal.jsonl").exists()
     assert len(read_finished(out).rows) >= 4
-    assert job.run("interrupted").returncode == 0
+    again = job.run("interrupted")
+    assert again.returncode == 0, again.stderr
     job.assert_same("interrupted", "clean")
 
 
