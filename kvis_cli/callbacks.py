@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,42 @@ from kvis_cli.errors import UsageError
 if TYPE_CHECKING:
     from kvis_cli.training import KvisCallback
 
-__all__ = ["GifGenerator", "KvisCallback", "OptimizerCallback", "Print"]
+__all__ = ["GifGenerator", "KvisCallback", "OptimizerCallback", "Print", "Step"]
 
 NamedLosses = list[tuple[str, float]]
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step of an optimisation.
+
+    Attributes
+    ----------
+    i
+        Its number, from 0.
+    named_losses
+        ``(name, weighted value)`` of each loss.
+    overall_loss
+        Their sum.
+    grads
+        The gradient after `grad_modifier`: of the model input ``(1, …, C)``, or of its spectrum
+        where a preset optimises that.
+    wrt_value
+        The picture ``(1, …, C)`` as a model input, as it was before the step.
+    """
+
+    i: int
+    named_losses: NamedLosses
+    overall_loss: float
+    grads: np.ndarray
+    wrt_value: np.ndarray
+
+
 class OptimizerCallback:
-    """Told after every step of `visualize_activation`. Subclass it and write `callback`."""
+    """Told after every step of `visualize_activation`. Subclass it and write one of the first two.
+
+    `callback` is keras-vis' own; `on_step` gets the same as one `Step`.
+    """
 
     def callback(
         self,
@@ -28,22 +58,11 @@ class OptimizerCallback:
         grads: np.ndarray,
         wrt_value: np.ndarray,
     ) -> None:
-        """One step was taken.
+        """One step was taken; see `Step`."""
+        self.on_step(Step(i, named_losses, overall_loss, grads, wrt_value))
 
-        Parameters
-        ----------
-        i
-            Its number, from 0.
-        named_losses
-            ``(name, weighted value)`` of each loss.
-        overall_loss
-            Their sum.
-        grads
-            The gradient after `grad_modifier`: of the model input ``(1, …, C)``, or of its spectrum
-            where a preset optimises that.
-        wrt_value
-            The picture ``(1, …, C)`` as a model input, as it was before the step.
-        """
+    def on_step(self, step: Step) -> None:
+        """One step was taken."""
         raise NotImplementedError
 
     def on_end(self) -> None:
@@ -53,16 +72,11 @@ class OptimizerCallback:
 class Print(OptimizerCallback):
     """Prints all losses of every step."""
 
-    def callback(
-        self,
-        i: int,
-        named_losses: NamedLosses,
-        overall_loss: float,
-        grads: np.ndarray,
-        wrt_value: np.ndarray,
-    ) -> None:
-        del grads, wrt_value
-        print(f"Iteration: {i + 1}, named_losses: {named_losses}, overall loss: {overall_loss}")
+    def on_step(self, step: Step) -> None:
+        print(
+            f"Iteration: {step.i + 1}, named_losses: {step.named_losses}, "
+            f"overall loss: {step.overall_loss}"
+        )
 
 
 class GifGenerator(OptimizerCallback):
@@ -98,24 +112,17 @@ class GifGenerator(OptimizerCallback):
         self.every = every
         self._frames: list[np.ndarray] = []
 
-    def callback(
-        self,
-        i: int,
-        named_losses: NamedLosses,
-        overall_loss: float,
-        grads: np.ndarray,
-        wrt_value: np.ndarray,
-    ) -> None:
+    def on_step(self, step: Step) -> None:
         from kvis_cli.render.caption import with_note
         from kvis_cli.render.display import to_rgb
 
-        if i == 0:
+        if step.i == 0:
             self._frames = []
-        if i % self.every:
+        if step.i % self.every:
             return
-        picture = wrt_value[0]
+        picture = step.wrt_value[0]
         low, high = self.input_range or (float(picture.min()), float(picture.max()))
-        self._frames.append(with_note(to_rgb(picture, (low, high)), f"Step {i + 1}"))
+        self._frames.append(with_note(to_rgb(picture, (low, high)), f"Step {step.i + 1}"))
 
     def on_end(self) -> None:
         from kvis_cli.render.animation import write_animation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kvis_cli.callbacks import NamedLosses, OptimizerCallback
+from kvis_cli.callbacks import OptimizerCallback, Step
 
 if TYPE_CHECKING:
     from kvis_cli.engines.gradient_modifiers import Modify
@@ -84,22 +84,15 @@ class Optimizer:
         )
         low, high = self.input_range
         # A gradient of length 1 is one in any unit.
-        grads = last.grads * (high - low) if self.norm_grads else last.grads
-        return picture, grads, last.wrt_value
+        grads = last.step.grads * ((high - low) if self.norm_grads else 1.0)
+        return picture, grads, last.step.wrt_value
 
 
 class _Last(OptimizerCallback):
-    """Keeps what the last step was told of."""
+    """Keeps the last step."""
 
-    def callback(
-        self,
-        i: int,
-        named_losses: NamedLosses,
-        overall_loss: float,
-        grads: np.ndarray,
-        wrt_value: np.ndarray,
-    ) -> None:
-        self.grads, self.wrt_value = grads, wrt_value
+    def on_step(self, step: Step) -> None:
+        self.step = step
 
 
 def _unit(gradient: Any) -> Any:

@@ -140,6 +140,23 @@ def test_only_whole_checkpoints_are_found(tiny_model, tmp_path):
         CheckpointFolder(tmp_path / "missing", ModelSpec(path="any"))
 
 
+def test_a_saved_model_is_a_checkpoint_once_all_of_it_stands_still(tf, model, tmp_path):
+    from kvis_cli.jobs.checkpoints import CheckpointFolder
+    from kvis_cli.spec.model import ModelSpec
+
+    export = tmp_path / "epoch-3"
+    model.export(export, verbose=False)
+    (tmp_path / "logs").mkdir()
+    folder = CheckpointFolder(tmp_path, ModelSpec(path="any"))
+    assert folder.look() == []
+    variables = export / "variables" / "variables.index"
+    os.utime(variables, ns=(1, time.time_ns() + 10**9))
+    # A file of it was written in between.
+    assert folder.look() == []
+    assert folder.look() == [export]
+    assert folder.broken == {}
+
+
 @pytest.mark.slow
 def test_watch_picks_up_checkpoints_and_ends_on_a_signal(model, tiny_model, picture, tmp_path):
     folder, out = tmp_path / "checkpoints", tmp_path / "out"

@@ -20,10 +20,10 @@ Stamp = tuple[int, int]
 
 @dataclass
 class CheckpointFolder:
-    """Finds checkpoints that are whole.
+    """Finds checkpoints that are whole: files, and the folders of SavedModels.
 
-    A file counts once its size and time have stayed the same between two looks, and it can be read
-    as a model: a training run may be writing it.
+    One counts once its size and time have stayed the same between two looks, and it can be read as
+    a model: a training run may be writing it.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class CheckpointFolder:
 
     def look(self) -> list[Path]:
         """The whole checkpoints, in natural order."""
-        found = [p for p in self.folder.iterdir() if p.suffix.lower() in SUFFIXES]
+        found = [p for p in self.folder.iterdir() if _is_checkpoint(p)]
         stamps = {path: stamp for path in found if (stamp := _stamp(path))}
         for path, stamp in stamps.items():
             if self._seen.get(path) != stamp or self._whole.get(path) == stamp:
@@ -118,10 +118,18 @@ def watch_folder(
         quiet += every
 
 
+def _is_checkpoint(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES or (path / "saved_model.pb").is_file()
+
+
 def _stamp(path: Path) -> Stamp | None:
+    """Size and time, of a folder those of all that is in it."""
     try:
-        stat = path.stat()
+        files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+        stats = [p.stat() for p in files]
     except OSError:
         # Renamed or removed since the folder was listed.
         return None
-    return stat.st_size, stat.st_mtime_ns
+    if not stats:
+        return None
+    return sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)

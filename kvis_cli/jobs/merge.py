@@ -114,6 +114,8 @@ def _transfer(source: Path, target: Path, move: bool) -> Path:
 
 def _joined(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     joined = dict(runs[0])
+    # A shard that had nothing to do has computed nowhere.
+    joined["device"] = next((run["device"] for run in runs if run["device"]), "")
     joined["shard"] = None
     joined["shards"] = len(runs)
     joined["tasks"] = {

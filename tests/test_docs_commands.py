@@ -1,0 +1,412 @@
+"""Every `kvis` line of README, of the pages and of the helps is typed, in a folder made for it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# Lines that are typed otherwise than they are written, and why: (pattern, replacement, reason).
+CHANGED = [
+    (r"^(kvis filters)( --layer)", r"\1 vgg16\2", "the model that it takes by default"),
+    (r"\b(vgg16|resnet50|mobilenet_v2)(?= )", r"\1:random", "ImageNet weights are a download"),
+    (r"^(kvis filters vgg16.*)", r"\1 --steps 1 --filters 0-3", "VGG16 is slow on a CPU"),
+    (r"^(kvis maximize vgg16.*)", r"\1 --steps 1", "VGG16 is slow on a CPU"),
+    (r"^(kvis watch.*)", r"\1 --every 0.1 --idle 0.5", "it would wait for ever"),
+    (r"^(kvis (?:filters|maximize) (?!vgg16).*)", r"\1 --steps 4", "only that it works is asked"),
+]
+# Lines that are not typed, and why.
+LEFT_OUT = {
+    "kvis layers MODEL": "a placeholder",
+    "kvis init-sidecar MODEL": "a placeholder",
+    "kvis report DIR --format html": "a placeholder; its page has it with a folder",
+    "kvis merge DIR…": "a placeholder; its page has it with a folder",
+}
+
+
+def generate():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def inline(text):
+    """The command lines within a paragraph or a table: a command with something to work on."""
+    found = [" ".join(line.split()) for line in re.findall(r"`(kvis [^`]+)`", text)]
+    # "`kvis cam --contrast 282`" in a sentence speaks of an option; nothing is there to be typed.
+    return [line for line in found if len(line.split()) > 2 and not line.split()[2].startswith("-")]
+
+
+def documented():
+    """The lines of each page, in their order."""
+    made = generate()
+    texts = {page.name: page.read_text("utf-8") for page in PAGES}
+    texts |= {**made.commands(), **made.methods()}
+    found = {}
+    for page, text in texts.items():
+        more = inline(text) if "/" not in page else []
+        lines = list(dict.fromkeys([*made.commands_of(text), *more]))
+        if page.startswith("methods/"):
+            found.setdefault("methods", []).extend(lines)
+        elif lines:
+            found[page] = lines
+    return found
+
+
+def as_typed(line):
+    for pattern, replacement, _ in CHANGED:
+        line = re.sub(pattern, replacement, line)
+    return line
+
+
+LINES = documented()
+# Its lines need the package that the page itself makes.
+PAGES_RUN = [page for page in LINES if page != "own-method.md"]
+
+
+def spoken_of():
+    """The lines of all pages, and what sentences say of a command: `kvis cam --contrast 282`."""
+    found = [(page, line) for page, lines in LINES.items() for line in lines]
+    for page in PAGES:
+        names = re.findall(r"`(kvis [a-z][^`]*)`", page.read_text("utf-8"))
+        found += [(page.name, " ".join(name.split())) for name in names]
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize(("page", "line"), spoken_of(), ids=lambda v: v[:70])
+def test_every_line_can_be_typed(page, line):
+    """The command is there, and takes the options that are written."""
+    if line in LEFT_OUT:
+        return
+    import typer
+
+    from kvis_cli.cli.app import app
+
+    name, *arguments = shlex.split(line)[1:]
+    group = typer.main.get_command(app)
+    assert name in group.list_commands(None), f"{page}: {line}"
+    command = group.load(name)
+    known = {n for p in command.params for n in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
+    for argument in arguments:
+        if argument.startswith("-") and not re.fullmatch(r"-?\d.*", argument):
+            assert argument.partition("=")[0] in known, f"{page}: {line}"
+    # What a method is called is said by its registry, not by the parser.
+    if "--method" in arguments and name in ("cam", "saliency"):
+        from kvis_cli.cli.methods import describe_methods
+
+        methods = {row["name"] for row in describe_methods(name)} | {"powercam"}
+        wanted = arguments[arguments.index("--method") + 1].split(",")
+        assert set(wanted) <= methods, f"{page}: {line}"
+
+
+@pytest.fixture(scope="session")
+def pieces(tf, tmp_path_factory):
+    """What the lines speak of: models and pictures under the names that documentation uses."""
+    import keras
+
+    from kvis_cli.models.labels import imagenet
+
+    folder = tmp_path_factory.mktemp("pieces")
+    layers = keras.layers
+    keras.utils.set_random_seed(5)
+
+    def network(x):
+        y = layers.Conv2D(8, 3, activation="relu", name="conv1")(x)
+        y = layers.Conv2D(16, 3, strides=2, activation="relu", name="conv2")(y)
+        y = layers.Conv2D(48, 3, activation="relu", name="conv3")(y)
+        y = layers.Conv2D(64, 3, strides=2, activation="relu", name="block3_conv1")(y)
+        return layers.Conv2D(16, 3, activation="relu", name="conv5")(y)
+
+    x = keras.Input((32, 32, 3))
+    base = keras.Model(x, network(x), name="base")
+    x = keras.Input((32, 32, 3))
+    y = layers.GlobalAveragePooling2D()(base(x))
+    model = keras.Model(x, layers.Dense(1000, activation="softmax")(y))
+    model.save(folder / "model.keras")
+    for name in ("model.h5", "your_model.h5", "old.h5", "keras_model.h5"):
+        model.save(folder / name)
+    names = list(imagenet().names)
+    names[281], names[294] = "tabby", "bear"
+    for name in ("labels.txt", "classes.txt"):
+        (folder / name).write_text("".join(f"{n}\n" for n in names))
+    road = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Conv2D(4, 5, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(1, activation="tanh"),
+        ]
+    )
+    road.save(folder / "steering.h5")
+
+    rng = np.random.default_rng(2)
+    (folder / "photos").mkdir()
+    names = ("cat.jpg", "photo.jpg", "your_photo.jpg", "road.png", "photos/a.jpg", "photos/b.png")
+    for name in names:
+        pixels = rng.integers(0, 256, (9, 12, 3), np.uint8).repeat(5, 0).repeat(5, 1)
+        Image.fromarray(pixels).save(folder / name)
+    (folder / "job.yaml").write_text(
+        "models: [model.keras]\nimages: [photos/*]\noutput: kvis-out\nreport: [html]\n"
+        "tasks:\n  - cam: {class: 22}\n"
+    )
+    for name in ("checkpoints", "experiments"):
+        (folder / name).mkdir()
+        shutil.copy(folder / "model.keras", folder / name / "epoch-1.keras")
+    shutil.copy(folder / "cat.jpg", folder / "experiments")
+    return folder
+
+
+def lambda_file(path):
+    """A model file with Python code in a layer of the name that the pages use."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Lambda(lambda x: x / 127.5 - 1, name="lambda_1"),
+            keras.layers.Conv2D(4, 5, activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, activation="tanh"),
+        ]
+    )
+    model.save(path)
+
+
+def models_page(folder, monkeypatch):
+    import keras
+
+    lambda_file(folder / "steering.h5")
+    (folder / "model.keras").unlink()
+    # Both architectures that the page names fit these weights.
+    keras.applications.MobileNetV2(weights=None).save_weights(folder / "best.weights.h5")
+    (folder / "train.py").write_text(
+        "import keras\n\n\ndef make_model():\n"
+        "    return keras.applications.MobileNetV2(weights=None)\n"
+    )
+    package = folder / "mypackage"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "layers.py").write_text(
+        "import keras\n\n\nclass Residual(keras.layers.Layer):\n"
+        "    def __init__(self, **kwargs):\n"
+        "        super().__init__(**kwargs)\n"
+        "        self.conv = keras.layers.Conv2D(3, 3, padding='same', activation='relu')\n\n"
+        "    def build(self, shape):\n"
+        "        self.conv.build(shape)\n"
+        "        self.built = True\n\n"
+        "    def call(self, x):\n"
+        "        return x + self.conv(x)\n"
+    )
+    (package / "models.py").write_text(
+        "import keras\n\nfrom mypackage.layers import Residual\n\n\nclass Net(keras.Model):\n"
+        "    def __init__(self, **kwargs):\n"
+        "        super().__init__(**kwargs)\n"
+        "        self.block = Residual(name='block')\n"
+        "        self.pool = keras.layers.GlobalAveragePooling2D()\n"
+        "        self.head = keras.layers.Dense(3, activation='softmax')\n\n"
+        "    def call(self, x):\n"
+        "        return self.head(self.pool(self.block(x)))\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    from mypackage.models import Net  # type: ignore[import-not-found]
+
+    net = Net()
+    net(np.zeros((1, 32, 32, 3), np.float32))
+    # The page converts a file to model.keras first; this is the one of another project.
+    (folder / "custom").mkdir()
+    net.save(folder / "custom" / "model.keras")
+    shutil.copy(folder / "photo.jpg", folder / "custom")
+    for name in [n for n in sys.modules if n.partition(".")[0] == "mypackage"]:
+        del sys.modules[name]
+
+
+def convert_page(folder, monkeypatch):
+    (folder / "model.keras").unlink()
+    lambda_file(folder / "old.h5")
+
+
+def readme(folder, monkeypatch):
+    import keras
+
+    # Its one line with weights of one's own for VGG16.
+    keras.applications.VGG16(weights=None, include_top=False).save(folder / "weights.h5")
+
+
+def index_page(folder, monkeypatch):
+    for name in ("job.yaml", "model.keras", "steering.h5", "old.h5", "keras_model.h5"):
+        (folder / name).unlink()
+    shutil.rmtree(folder / "experiments")
+    shutil.rmtree(folder / "checkpoints")
+
+
+def init_page(folder, monkeypatch):
+    (folder / "job.yaml").unlink()
+
+
+def finished(folder, monkeypatch):
+    run_in(folder, "kvis run job.yaml")
+
+
+def scenarios_page(folder, monkeypatch):
+    for name, source in (("ouzel1.jpg", "cat.jpg"), ("ouzel2.jpg", "photo.jpg")):
+        shutil.copy(folder / source, folder / name)
+    shutil.copy(folder / "road.png", folder / "blank.png")
+
+
+SCENES = {
+    "README.md": readme,
+    "index.md": index_page,
+    "models.md": models_page,
+    "scenarios.md": scenarios_page,
+    "commands/convert.md": convert_page,
+    "commands/init.md": init_page,
+    "commands/report.md": finished,
+}
+# Pages whose lines do the same thing in different ways; those of the others follow each other.
+ALTERNATIVES = ("commands/init.md", "commands/init-sidecar.md")
+# Where a line finds its files: those of one page that stand for different projects.
+PLACES = {"kvis cam model.keras photo.jpg --custom-objects": "custom"}
+
+
+def run_in(folder, line):
+    from typer.testing import CliRunner
+
+    from kvis_cli.cli.app import app
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return CliRunner().invoke(app, shlex.split(line)[1:])
+
+
+def set_up(page, folder, pieces, monkeypatch):
+    shutil.copytree(pieces, folder)
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    (folder / "sample_models").symlink_to(ROOT / "sample_models")
+    SCENES.get(page, lambda *_: None)(folder, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES_RUN)
+def test_every_line_of_the_page_runs(page, pieces, tmp_path, monkeypatch):
+    failed = []
+    for number, line in enumerate(line for line in LINES[page] if line not in LEFT_OUT):
+        folder = tmp_path / f"project-{number if page in ALTERNATIVES else 0}"
+        if not folder.exists():
+            set_up(page, folder, pieces, monkeypatch)
+        place = next((p for start, p in PLACES.items() if line.startswith(start)), ".")
+        for extra in before(page, line):
+            assert run_in(folder, extra).exit_code == 0, extra
+        if "v7.npz" in line:
+            # What the line before it wrote.
+            shutil.copy(
+                next((folder / "kvis-out").rglob("*block5_conv3_67*.npz")), folder / "v7.npz"
+            )
+        result = run_in(folder / place, as_typed(line))
+        if result.exit_code != 0:
+            failed.append(f"$ {as_typed(line)}\n{result.exit_code}: {result.stderr[-1500:]}")
+        elif not (result.stdout.strip() or line.startswith("kvis watch")):
+            failed.append(f"$ {as_typed(line)}\nnothing on stdout")
+    assert not failed, "\n\n".join(failed)
+
+
+def before(page, line):
+    """What the text around a line says to do first."""
+    if line.startswith("kvis merge") and page == "ci.md":
+        return [f"kvis run job.yaml --shard {i}/3 -o out" for i in range(3)]
+    if line == "kvis merge kvis-out":
+        return [f"kvis run job.yaml --shard {i}/2" for i in range(2)]
+    if line.startswith("kvis merge joined"):
+        return [f"kvis run job.yaml --shard {i}/3 -o shard-{i}" for i in range(3)]
+    return []
+
+
+def test_no_exception_is_out_of_date():
+    """Each line that is changed or left out is still there."""
+    lines = {line for found in LINES.values() for line in found}
+    assert set(LEFT_OUT) <= lines
+    for pattern, replacement, reason in CHANGED:
+        assert any(re.search(pattern, line) for line in lines), reason
+        lines = {re.sub(pattern, replacement, line) for line in lines}
+    assert len(lines) > 60
+
+
+def test_every_scenario_of_keras_vis_is_there():
+    """M1 to M12 of the digits, V1 to V15 of VGG16, R1 and R2, S1 to S3."""
+    page = (ROOT / "docs" / "scenarios.md").read_text("utf-8")
+    wanted = [f"M{i}" for i in range(1, 13)] + [f"V{i}" for i in range(1, 16)]
+    wanted += ["R1", "R2", "S1", "S2", "S3"]
+    found = dict.fromkeys(re.findall(r"^\| ([MVRS]\d+) \|.*`", page, re.M))
+    assert list(found) == wanted
+    for name in re.findall(r"`(configs/[^`]+)`", page):
+        assert (ROOT / name).is_file()
+    assert {p.name for p in (ROOT / "configs/keras-vis").iterdir()} <= {
+        Path(name).name for name in re.findall(r"`([^`]+\.yaml)`", page)
+    }
+
+
+@pytest.mark.slow
+def test_the_package_of_the_page_about_ones_own_works(pieces, tmp_path):
+    """Its files, made a package; its test; its lines. In a process that has the entry points."""
+    page = (ROOT / "docs" / "own-method.md").read_text("utf-8")
+    package = tmp_path / "mypackage"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    entries = ""
+    for block in re.findall(r"```(?:python|toml)\n(.*?)```", page, re.S):
+        name, _, rest = block.partition("\n")
+        if name.startswith("# pyproject.toml"):
+            table = tomllib.loads(rest)["project"]["entry-points"]
+            for group, names in table.items():
+                lines = [f"{key} = {value}" for key, value in names.items()]
+                entries += "\n".join([f"[{group}]", *lines, ""])
+        else:
+            path = tmp_path / name.removeprefix("# ")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block)
+    info = tmp_path / "mypackage-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mypackage\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(entries)
+    lines = [as_typed(line) for line in LINES["own-method.md"]]
+    assert len(lines) == 4
+    (tmp_path / "driver.py").write_text(
+        "import shlex, sys, pytest\nfrom typer.testing import CliRunner\n"
+        "from kvis_cli.cli.app import app\n"
+        "assert pytest.main(['-q', '-p', 'no:cacheprovider', sys.argv[1]]) == 0\n"
+        "for line in sys.argv[2:]:\n"
+        "    done = CliRunner().invoke(app, shlex.split(line)[1:])\n"
+        "    assert done.exit_code == 0, (line, done.stderr)\n"
+        "    print(done.stdout)\n"
+    )
+    project = tmp_path / "project"
+    shutil.copytree(pieces, project)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "driver.py", tmp_path / "tests/test_power.py", *lines],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert "powercam" in done.stdout
+    assert {p.name.split("_")[1] for p in (project / "kvis-out").glob("photo_*.png")} == {
+        "gradcam",
+        "powercam",
+    }
