@@ -266,6 +266,58 @@ def test_weights_file_and_the_book_atlas(kvis, tmp_path, tf):
         assert first.std() == pytest.approx(0.1, abs=0.01)
 
 
+BLOCKS = "block1_conv1,block2_conv1,block3_conv1,block4_conv1"
+
+
+@pytest.mark.slow
+def test_four_layers_of_vgg16_give_four_atlases_of_the_book(kvis, tmp_path, tf):
+    run = kvis("filters", "vgg16:random", "--layer", BLOCKS, "--preset", "chollet", "--steps", 1,
+               "--out", tmp_path)  # fmt: skip
+    assert run.code == 0, run.err
+    for row, layer in zip(rows(tmp_path), BLOCKS.split(","), strict=True):
+        assert row["layer"] == layer and row["filters"] == list(range(64))
+        sheet = pixels(tmp_path / row["file"])
+        # 8 pictures of 64 and 7 lines of 5 between them.
+        assert sheet.shape == (547, 547, 3)
+        for line in range(7):
+            assert not sheet[69 * line + 64 : 69 * line + 69].any()
+            assert not sheet[:, 69 * line + 64 : 69 * line + 69].any()
+        alive = [i for i in range(64) if i not in row["dead"]]
+        shown = cells(sheet, 64, 8, 64, 5)[alive] / 255
+        np.testing.assert_allclose(shown.mean((1, 2, 3)), 0.5, atol=0.02)
+        # Clipping at three deviations takes a little away.
+        assert shown.std((1, 2, 3)).max() < 0.102
+
+
+PEAK = """
+import resource, sys
+from kvis_cli.jobs.runner import run_job
+from kvis_cli.spec.job import JobSpec
+task = {"layer": sys.argv[2].split(","), "steps": 3, "filters": "0-31"}
+run_job(JobSpec.model_validate(
+    {"models": ["vgg16:random"], "out": sys.argv[1], "batch_size": 8, "tasks": [{"filters": task}]}
+))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_layers(tmp_path):
+    """Many layers need no more than the one that needs most."""
+
+    def peak(layers: str) -> float:
+        ran = subprocess.run(
+            [sys.executable, "-c", PEAK, str(tmp_path / "out"), layers],
+            capture_output=True, text=True, check=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )  # fmt: skip
+        return float(ran.stdout.split()[-1])
+
+    alone = peak("block4_conv1")
+    many = peak("block4_conv1,block1_conv1,block3_conv3,block2_conv1,block4_conv3,block3_conv1")
+    assert many < 1.15 * alone, (alone, many)
+
+
 @pytest.mark.slow
 def test_interrupt_keeps_finished_atlases(tiny_model, tmp_path):
     """SIGINT once the first atlas is there: exit 130, the atlas stays."""
