@@ -528,7 +528,8 @@ class _Graph:
                 if shape is not None and not value["config"].get("shape_unknown"):
                     self._stored.setdefault(name, {})[int(number), int(output)] = shape
             else:
-                for item in value.values():
+                # Keras flattens by sorted keys.
+                for _, item in sorted(value.items()):
                     self._collect(item, found)
 
     def _collect_legacy(self, value: Any, names: set[str], found: list[Reference]) -> None:
@@ -564,7 +565,8 @@ def _endpoint_references(value: Any) -> tuple[list[Reference], list[str | None]]
 
     def visit(item: Any, key: str | None) -> None:
         if isinstance(item, dict):
-            for inner, entry in item.items():
+            # Keras flattens by sorted keys.
+            for inner, entry in sorted(item.items()):
                 visit(entry, str(inner))
         elif isinstance(item, list):
             if len(item) >= 3 and isinstance(item[0], str):

@@ -74,7 +74,7 @@ class _LocallyConnected(keras.layers.Layer):
         if self.axes == 1:
             x, size, steps = x[:, :, None], (*size, 1), (*steps, 1)
         channels = x.shape[-1]
-        windows = ops.extract_patches(x, size, strides=steps, padding="valid")
+        windows = ops.image.extract_patches(x, size, strides=steps, padding="valid")
         windows = ops.reshape(windows, (-1, math.prod(positions), math.prod(size), channels))
         if self._first:
             # Windows then run over the channels first, too.

@@ -409,7 +409,10 @@ class _Upgrade:
         if shape is None and isinstance(config.get("input_dim"), int):
             # Written by hand, or left by Dense(input_dim=…).
             shape = [None, config["input_dim"]] if class_name == "Dense" else None
-        config = {key: _plain_value(value) for key, value in config.items()}
+        config = {
+            key: value if key in _INNER_LAYERS else _plain_value(value)
+            for key, value in config.items()
+        }
         if class_name in KEPT_LAYERS:
             self._kept(class_name, config, name)
         class_name = self._renamed(class_name, config, name)

@@ -115,6 +115,8 @@ def _one(function: str, name: str, node: Any) -> tuple[Config, Any] | None:
         return _arithmetic(_ARITHMETIC[function], name, operands, options)
     if function in _MERGES:
         tensors = [*operands, options.pop("y", None)]
+        if any(_is_numeric(tensor) for tensor in tensors):
+            return _operation("numpy", _MERGES[function], name, tensors)
         return _merge(_MERGES[function], name, tensors)
     if short in _ACTIVATIONS and options.get("axis", -1) in (None, -1) and len(operands) == 1:
         return _layer("Activation", name, operands, activation=_ACTIVATIONS[short])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 
@@ -253,6 +254,46 @@ def test_low_precision_becomes_float32(dtype, version):
     assert kept.config["config"]["layers"][0]["config"]["dtype"] != "float32"
 
 
+@pytest.mark.parametrize("version", ["2.9.0", "3.5.0"])
+def test_low_precision_inside_wrappers_becomes_float32(version):
+    low = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}
+    if version < "3":
+        low = {"class_name": "Policy", "config": {"name": "mixed_float16"}}
+    cell = {"class_name": "LSTMCell", "config": {"units": 2, "dtype": low}}
+    rnn = layer("RNN", "r", cell={"class_name": "StackedRNNCells", "config": {"cells": [cell]}})
+    conv = layer("Conv2D", "c", filters=2, kernel_size=[3, 3], dtype=low)
+    frame = sequential(conv, layer("Flatten", "f"))
+    config = sequential(
+        layer("TimeDistributed", "one", layer=conv),
+        layer("TimeDistributed", "many", layer=frame),
+        layer("Bidirectional", "both", layer=rnn, backward_layer=rnn),
+    )
+    # As from a file: no part of it is another.
+    before = json.dumps(config)
+    config = json.loads(before)
+    assert "mixed_float16" in before
+    found = upgrade(config, keras_version=version)
+    assert "mixed_float16" not in json.dumps(found.config)
+    assert json.dumps(found.config).count('"float32"') >= 4
+    assert any("low precision" in change for change in found.changes)
+    assert json.dumps(config) == before
+
+
+def test_quantised_layers_stay_so_and_compute_in_float32():
+    low = {
+        "module": "keras.dtype_policies",
+        "class_name": "QuantizedDTypePolicy",
+        "config": {"mode": "int8", "source_name": "mixed_float16"},
+        "registered_name": None,
+    }
+    found = upgrade(sequential(layer("Dense", "d", units=2, dtype=low)), keras_version="3.8")
+    dtype = found.config["config"]["layers"][0]["config"]["dtype"]
+    assert dtype["config"] == {"mode": "int8", "source_name": "float32"}
+    low["config"]["source_name"] = "float32"
+    same = sequential(layer("Dense", "d", units=2, dtype=low))
+    assert upgrade(same, keras_version="3.8").config is same
+
+
 def op(function, node, name="op"):
     """The layer, or operation, that a wrapped TensorFlow function becomes."""
     made = layer("TFOpLambda", name, function=function) | {"name": name, "inbound_nodes": [node]}
@@ -294,6 +335,7 @@ def op(function, node, name="op"):
             {"scale": 1.0, "offset": [1.0, 2.0, 3.0]},
         ),
         ("__operators__.add", ["x", 0, 0, {"y": ["x", 0, 0]}], "Add", {}),
+        ("math.maximum", ["x", 0, 0, {"y": 0.5}], "Maximum", {}),
         ("nn.relu", ["x", 0, 0, {"name": None}], "Activation", {"activation": "relu"}),
         ("concat", [["x", 0, 0, {"axis": -1}], ["x", 0, 0]], "Concatenate", {"axis": -1}),
         ("math.reduce_mean", ["x", 0, 0, {"axis": [1, 2]}], "Mean",
