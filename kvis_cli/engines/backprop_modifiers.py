@@ -23,13 +23,16 @@ kinds is reported as what it is. Max-pooling hands the gradient to the winner of
 which are the deconvnet's switches: all that it takes from the picture. A model that scales down by
 strides instead gives the same deconvnet map for every picture (Springenberg et al. 2014, section
 3.4, for that reason have the guided rule); that is reported too.
+
+In a SavedModel only operations are left of the layers: ReLU, ReLU6 and LeakyReLU are there as such,
+while PReLU and a ReLU with a threshold are several operations with a rule of their own each.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
@@ -39,6 +42,7 @@ import keras
 import tensorflow as tf
 from keras.src.activations.activations import ReLU as _ReLU
 from keras.src.backend.tensorflow import nn as _keras_nn
+from tensorflow.python.eager.polymorphic_function import concrete_function as _concrete
 from tensorflow.python.framework import ops as _ops
 
 from kvis_cli.errors import UnknownNameError, UsageError
@@ -80,6 +84,7 @@ _SMOOTH = {
     "Softsign": "softsign",
 }
 _HARD_SIGMOID = "kvis_hard_sigmoid"
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # They know a tensor's size, not its values.
 _SHAPES = {"Shape", "ShapeN", "Rank", "Size", "ZerosLike", "OnesLike"}
 # The registry is one for the process.
@@ -149,7 +154,8 @@ def backprop_modifier(name: str | Rule | None) -> Iterator[Rectifiers]:
     """Change the backward rule of all rectifiers. Inside a ``tf.function`` only.
 
     Both the forward pass and ``tape.gradient`` belong inside. Functions that the model calls are
-    inlined for the time, so that no changed gradient stays in their caches.
+    inlined for the time; those of a SavedModel cannot be, and neither find a gradient in their
+    caches nor leave one there.
 
     Parameters
     ----------
@@ -190,6 +196,7 @@ def backprop_modifier(name: str | Rule | None) -> Iterator[Rectifiers]:
             stack.enter_context(_registered(kind, _changed(kind, rule, found)))
         stack.enter_context(_composed_rectifiers(rule, found))
         stack.enter_context(_inlined_functions())
+        stack.enter_context(_uncached_gradients())
         yield found
 
 
@@ -303,12 +310,52 @@ def _inlined_functions() -> Iterator[None]:
         tf.config.run_functions_eagerly(before)
 
 
-def _smooth_activations(score: Any) -> Counter[str]:
-    """Activations of other kinds among the operations that `score` is made of."""
+@contextmanager
+def _uncached_gradients() -> Iterator[None]:
+    """Let concrete functions, as in a SavedModel, build their gradients anew and forget them."""
+    build = _concrete._DelayedRewriteGradientFunctions.forward_backward
+    select = _concrete.ConcreteFunction._select_forward_and_backward_functions
+
+    def build_anew(functions: Any, *arguments: Any, **options: Any) -> Any:
+        with _emptied(functions, "_cached_function_pairs"):
+            return build(functions, *arguments, **options)
+
+    def select_anew(function: Any, *arguments: Any, **options: Any) -> Any:
+        with (
+            _emptied(function, "_first_order_tape_functions"),
+            _emptied(function, "_higher_order_tape_functions"),
+        ):
+            return select(function, *arguments, **options)
+
+    _concrete._DelayedRewriteGradientFunctions.forward_backward = build_anew
+    _concrete.ConcreteFunction._select_forward_and_backward_functions = select_anew
+    try:
+        yield
+    finally:
+        _concrete._DelayedRewriteGradientFunctions.forward_backward = build
+        _concrete.ConcreteFunction._select_forward_and_backward_functions = select
+
+
+@contextmanager
+def _emptied(owner: Any, cache: str) -> Iterator[None]:
+    before = getattr(owner, cache)
+    setattr(owner, cache, {})
+    try:
+        yield
+    finally:
+        setattr(owner, cache, before)
+
+
+def _smooth_activations(*scores: Any) -> Counter[str]:
+    """Activations of other kinds among the operations that `scores` are made of."""
     found: Counter[str] = Counter()
-    for operation in _operations(score):
+    for operation in _operations(scores):
         inputs = [tensor.op for tensor in operation.inputs]
-        if operation.type == "Relu6" and _HARD_SIGMOID in operation.name:
+        if operation.type in _CALLS:
+            called = operation.graph._get_function(operation.get_attr("f").name)
+            if called is not None and called.graph is not None:
+                found += _smooth_activations(*called.graph.outputs)
+        elif operation.type == "Relu6" and _HARD_SIGMOID in operation.name:
             found["hard sigmoid or hard silu"] += 1
         elif operation.type in _SMOOTH and not _counted_already(operation, inputs):
             found[_SMOOTH[operation.type]] += 1
@@ -321,13 +368,13 @@ def depends_on(tensor: Any, inputs: Any, given: Any = None) -> bool:
     For a gradient: whether two inputs of one size may have different ones.
     """
     below = () if given is None else (given.op.name,)
-    return any(o is inputs.op for o in _operations(tensor, below))
+    return any(o is inputs.op for o in _operations([tensor], below))
 
 
-def _operations(tensor: Any, without: Container[str] = ()) -> Iterator[Any]:
-    """The operations whose values a symbolic tensor is made of, but for what `without` names."""
+def _operations(tensors: Iterable[Any], without: Container[str] = ()) -> Iterator[Any]:
+    """The operations whose values symbolic tensors are made of, but for what `without` names."""
     seen: set[str] = set()
-    stack = [tensor.op]
+    stack = [tensor.op for tensor in tensors]
     while stack:
         operation = stack.pop()
         if operation.name not in seen and operation.name not in without:

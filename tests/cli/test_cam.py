@@ -244,6 +244,23 @@ def test_outputs_by_name(cam, tmp_path, tf):
         assert row["units"] == units
 
 
+def test_outputs_of_a_dict_by_key(cam, tmp_path, tf):
+    import keras
+
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="maps")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    # Keras sorts them by key.
+    outputs = {"kind": keras.layers.Dense(3)(x), "age": keras.layers.Dense(1)(x)}
+    model = keras.Model(inputs, outputs)
+    model.save(tmp_path / "two.keras")
+    for name, target in (("kind", "2"), ("age", "top1")):
+        (row,) = cam("--output", name, "--class", target, model=tmp_path / "two.keras")
+        assert len(row["top"]) == (3 if name == "kind" else 1)
+    assert {unit for unit, _ in row["units"]} == {0}
+
+
 def test_a_blank_map_is_said(cam, tmp_path, tf, kvis, picture):
     import keras
 

@@ -277,3 +277,45 @@ def test_deconvnet_keeps_the_switches_of_max_pooling(tf, keras):
     gradient, _, _ = run(tf, with_relu, x, "deconv")
     # The second pool's winner is negative: the deconvnet passes it, the gradient would not.
     np.testing.assert_array_equal(gradient[0, :, 0], [1, 0, 0, 1])
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one target", "two targets"])
+def test_functions_of_a_saved_model_neither_find_nor_keep_a_changed_gradient(
+    tf, keras, tmp_path, count
+):
+    from kvis_cli.engines.backprop_modifiers import backprop_modifier
+
+    model = small(keras)
+    model.export(tmp_path / "saved", verbose=False)
+    sealed = keras.layers.TFSMLayer(tmp_path / "saved", call_endpoint="serve")
+    x = np.random.default_rng(4).normal(size=(2, *model.input_shape[1:])).astype(np.float32)
+    seed = np.random.default_rng(5).normal(size=(count, 2, model.output_shape[-1]))
+
+    def gradients(of, rule):
+        @tf.function(autograph=False)
+        def run(x):
+            with backprop_modifier(rule) as counts:
+                # A tape that is asked for several gradients takes another way to them.
+                with tf.GradientTape(persistent=count > 1) as tape:
+                    tape.watch(x)
+                    scores = [tf.reduce_sum(of(x) * tf.constant(s, tf.float32)) for s in seed]
+                found = [tape.gradient(score, x) for score in scores]
+            if rule:
+                counts.finish(scores[0])
+                assert counts.changed > 0
+            return found
+
+        return [g.numpy() for g in run(tf.constant(x))]
+
+    for rule in (None, "guided", "deconv", None, "guided"):
+        np.testing.assert_allclose(gradients(sealed, rule), gradients(model, rule), atol=1e-6)
+    assert np.abs(np.subtract(gradients(model, None), gradients(model, "guided"))).max() > 1e-3
+
+
+def test_smooth_activations_inside_a_saved_model_are_counted(tf, keras, tmp_path):
+    layers = [keras.Input((8,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(3, "silu")]
+    keras.Sequential(layers).export(tmp_path / "saved", verbose=False)
+    sealed = keras.layers.TFSMLayer(tmp_path / "saved", call_endpoint="serve")
+    model = keras.Sequential([keras.Input((8,)), sealed])
+    _, _, counts = run(tf, model, X, "guided")
+    assert (counts.changed, counts.activations) == (1, 2)
