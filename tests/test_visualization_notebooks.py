@@ -115,6 +115,120 @@ def test_vgg_attention_and_activation(tf, birds, tmp_path):
         assert movie.n_frames == 3
 
 
+def test_mnist_activation_and_attention(tf, capsys):
+    """The digits' notebook with random digits: M1 to M12 of the page of scenarios."""
+    import keras
+
+    from kvis_cli.utils import utils
+    from kvis_cli.visualization import (
+        overlay,
+        visualize_activation,
+        visualize_cam,
+        visualize_saliency,
+    )
+
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(8, 3, activation="relu"),
+            layers.Conv2D(12, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(32, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax", name="preds"),
+        ]
+    )
+    kept = keras.models.clone_model(model)
+    kept.set_weights(model.get_weights())
+    layer_idx = utils.find_layer_idx(model, "preds")
+    model.layers[layer_idx].activation = keras.activations.linear
+    model = utils.apply_modifications(model)
+
+    # The default range is that of bytes; digits are 0 to 1.
+    assert visualize_activation(model, layer_idx, filter_indices=0, max_iter=3).max() > 1
+    img = visualize_activation(
+        model, layer_idx, filter_indices=0, input_range=(0.0, 1.0), verbose=True, max_iter=3
+    )
+    assert img.shape == (28, 28, 1)
+    assert 0 <= img.min() <= img.max() <= 1
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+    # Without regularizers, then with more and more total variation.
+    def variation(picture):
+        return float((np.diff(picture, axis=0) ** 2).sum() + (np.diff(picture, axis=1) ** 2).sum())
+
+    found = [
+        variation(
+            visualize_activation(
+                model,
+                layer_idx,
+                filter_indices=0,
+                input_range=(0.0, 1.0),
+                tv_weight=tv_weight,
+                lp_norm_weight=0.0,
+                max_iter=40,
+            )
+        )
+        for tv_weight in (0.0, 1e-1, 10, 1000)
+    ]
+    assert found == sorted(found, reverse=True)
+    assert found[-1] < found[0] / 10
+
+    # All classes on one sheet; two at once; with the softmax.
+    pictures = [
+        visualize_activation(model, layer_idx, filter_indices=i, input_range=(0.0, 1.0), max_iter=2)
+        for i in range(10)
+    ]
+    assert utils.stitch_images(pictures, cols=5).shape == (61, 160, 1)
+    assert len({p.tobytes() for p in pictures}) == 10
+    both = visualize_activation(
+        model, layer_idx, filter_indices=[1, 7], input_range=(0.0, 1.0), max_iter=2
+    )
+    assert not np.array_equal(both, pictures[1])
+    soft = visualize_activation(
+        kept, layer_idx, filter_indices=0, input_range=(0.0, 1.0), max_iter=2, score="probability"
+    )
+    assert not np.array_equal(soft, pictures[0])
+
+    # Attention, for a picture of each class.
+    digits = np.random.default_rng(2).random((10, 28, 28, 1)).astype(np.float32)
+    with _quiet():
+        for class_idx, digit in enumerate(digits[:3]):
+            seen = {}
+            for modifier in (None, "guided", "relu"):
+                grads = visualize_saliency(
+                    model, layer_idx, filter_indices=class_idx, seed_input=digit,
+                    backprop_modifier=modifier,
+                )  # fmt: skip
+                cam = visualize_cam(
+                    model, layer_idx, filter_indices=class_idx, seed_input=digit,
+                    backprop_modifier=modifier,
+                )  # fmt: skip
+                assert grads.shape == cam.shape == (28, 28)
+                seen[modifier] = grads
+            assert not np.allclose(seen[None], seen["guided"])
+            assert overlay(seen[None], digit[..., 0]).shape == (28, 28)
+        guided = {
+            modify: visualize_saliency(
+                model, layer_idx, filter_indices=0, seed_input=digits[0],
+                backprop_modifier="guided", grad_modifier=modify,
+            )
+            for modify in ("negate", None, "absolute")
+        }  # fmt: skip
+        # What speaks against the class is what speaks for it with the other sign.
+        np.testing.assert_allclose(guided["negate"], 1 - guided[None], atol=1e-6)
+        np.testing.assert_allclose(guided["absolute"], np.abs(2 * guided[None] - 1), atol=1e-5)
+        soft = visualize_saliency(
+            kept, layer_idx, filter_indices=0, seed_input=digits[0],
+            backprop_modifier="guided", score="probability",
+        )  # fmt: skip
+        assert not np.allclose(soft, guided["absolute"], atol=1e-3)
+
+
 def test_resnet_attention_takes_the_added_and_rectified_maps(tf, birds):
     import keras
 
