@@ -54,12 +54,9 @@ class BlurIntegratedGradients:
         return blurred(inputs, matrices, self.settings.channel_axis)
 
     def _piece(self, inputs: Any, weights: Any, sharp: Any, blurred: Any, counts: Any) -> Any:
-        batch, count = inputs.shape[0], counts.shape[0]
         near, far = self._blurred(inputs, sharp), self._blurred(inputs, blurred)
-        points = tf.reshape((near + far) / 2, [batch * count, *inputs.shape[1:]])
-        gradients = self.score.gradients(points, tf.repeat(weights, count, axis=0))
-        gradients = tf.reshape(gradients, [batch, count, *gradients.shape[1:]])
-        way = (near - far) * tf.reshape(counts, [1, count, *[1] * (len(inputs.shape) - 1)])
+        gradients = self.score.gradients_of_each((near + far) / 2, weights)
+        way = (near - far) * tf.reshape(counts, [1, -1, *[1] * (len(inputs.shape) - 1)])
         return tf.reduce_sum(gradients * way[:, :, tf.newaxis], axis=1)
 
 

@@ -56,15 +56,12 @@ class IntegratedGradients:
     def _piece(
         self, inputs: Any, bases: Any, weights: Any, which: Any, alphas: Any, shares: Any
     ) -> Any:
-        batch, count = inputs.shape[0], alphas.shape[0]
         chosen = tf.gather(bases, which, axis=1)
         way = inputs[:, tf.newaxis] - chosen
         ones = [1] * (len(inputs.shape) - 1)
-        points = chosen + way * tf.reshape(alphas, [1, count, *ones])
-        points = tf.reshape(points, [batch * count, *inputs.shape[1:]])
-        gradients = self.score.gradients(points, tf.repeat(weights, count, axis=0))
-        gradients = tf.reshape(gradients, [batch, count, *gradients.shape[1:]])
-        shares = tf.reshape(shares, [1, count, 1, *ones])
+        points = chosen + way * tf.reshape(alphas, [1, -1, *ones])
+        gradients = self.score.gradients_of_each(points, weights)
+        shares = tf.reshape(shares, [1, -1, 1, *ones])
         return tf.reduce_sum(gradients * way[:, :, tf.newaxis] * shares, axis=1)
 
 

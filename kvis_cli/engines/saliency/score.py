@@ -96,6 +96,13 @@ class ScoreFunction:
                 targets = tf.unstack(self._scored(forward, weights), axis=1)
             return self._differentiated(tape, targets, forward, weights, rectifiers)
 
+    def gradients_of_each(self, points: Any, weights: Any) -> Any:
+        """``(B, N, T, …)`` gradients at N points for each input, ``(B, N, …)``."""
+        batch, count = points.shape[:2]
+        flat = tf.reshape(points, [batch * count, *points.shape[2:]])
+        gradients = self.gradients(flat, tf.repeat(weights, count, axis=0))
+        return tf.reshape(gradients, [batch, count, *gradients.shape[1:]])
+
     def explain(self, inputs: Any, weights: Any, ranks: Any) -> tuple[Any, Any, Any, Any, Any]:
         """`resolve` and `gradients` in one pass.
 

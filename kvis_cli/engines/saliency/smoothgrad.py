@@ -79,12 +79,8 @@ class NoisyGradients:
 
     def _piece(self, inputs: Any, weights: Any, noise: Any, counts: Any) -> tuple[Any, Any]:
         """Mean and summed squared deviations of one piece of the samples."""
-        batch, samples = inputs.shape[0], noise.shape[0]
-        points = inputs[:, tf.newaxis] + noise
-        points = tf.reshape(points, [batch * samples, *inputs.shape[1:]])
-        gradients = self.score.gradients(points, tf.repeat(weights, samples, axis=0))
-        gradients = tf.reshape(gradients, [batch, samples, *gradients.shape[1:]])
-        share = tf.reshape(counts / tf.reduce_sum(counts), [1, samples, *[1] * len(inputs.shape)])
+        gradients = self.score.gradients_of_each(inputs[:, tf.newaxis] + noise, weights)
+        share = tf.reshape(counts / tf.reduce_sum(counts), [1, -1, *[1] * len(inputs.shape)])
         mean = tf.reduce_sum(gradients * share, axis=1)
         squares = tf.square(gradients - mean[:, tf.newaxis]) * share
         return mean, tf.reduce_sum(squares, axis=1) * tf.reduce_sum(counts)
