@@ -33,6 +33,17 @@ FILES = [
     *((file, "faces.jpg", ("--preprocess", "signed"), "conv2d_7", None) for file in EMOTIONS),
 ]  # fmt: skip
 
+# The layer of the filters that are shown, where it is not that of the emotion checkpoints.
+FILTERED = {
+    "models/mobilenet_v1_025_224.keras": "conv_pw_3",
+    "models/mobilenet_v1_025_224.h5": "conv_pw_3",
+    "models/squeezenet_v10_227.keras": "fire3_expand3x3",
+    "models/resnet8_cifar10_keras24.h5": "conv2d_3",
+    "models/person_mobilenet_96_keras24.h5": "conv2d_3",
+    "models/teachable_machine_waste.h5": "sequential_1/model1/block_3_expand",
+    "models/steering_keras12.h5": "convolution2d_3",
+}
+
 
 @pytest.fixture(scope="module")
 def face(real_data, tmp_path_factory):
@@ -87,17 +98,112 @@ def test_maximizes(kvis, real_data, file, options, tmp_path):
     assert np.isfinite(rows(tmp_path)[0]["score"])
 
 
+@pytest.mark.parametrize(("file", "options"), [(f[0], f[2]) for f in FILES])
+def test_filters(kvis, real_data, file, options, tmp_path):
+    options = [o for o in options if o not in ("--labels", "imagenet")]
+    layer = FILTERED.get(file, "conv2d_7")
+    ran = kvis("filters", real_data / file, "--layer", layer, "--filters", "1-2", "--steps", "8",
+               "--raw", "-o", tmp_path, *options)  # fmt: skip
+    assert ran.code == 0, ran.err
+    (row,) = rows(tmp_path)
+    assert row["layer"] == layer
+    assert np.isfinite(row["scores"]).all() and len(row["scores"]) == 2
+    # Eight steps move each filter above what it makes of the picture that it began with.
+    assert max(row["scores"]) > 0
+    with Image.open(tmp_path / row["file"]) as sheet:
+        assert np.asarray(sheet.convert("L"), np.float32).std() > 5
+
+
+def test_one_job_over_all_files(kvis, real_data, face, tmp_path):
+    """Every file by `kvis run`: the maps are those of the single commands, in one manifest."""
+    models = []
+    for file, _, options, _, _ in FILES:
+        model = {"path": str(real_data / file)}
+        pairs = dict(zip(options[::2], options[1::2], strict=True))
+        model |= {k: pairs[f"--{k}"] for k in ("labels", "preprocess") if f"--{k}" in pairs}
+        if "--replace-layer" in pairs:
+            name, _, layer = pairs["--replace-layer"].partition("=")
+            model["replace_layer"] = {name: layer}
+        models.append(model)
+    job = {
+        "version": 1,
+        "models": models,
+        "images": [str(face)],
+        "tasks": [{"cam": {"class": 0, "raw": True}}],
+        "output": str(tmp_path / "out"),
+    }
+    (tmp_path / "job.yaml").write_text(json.dumps(job))
+    ran = kvis("run", tmp_path / "job.yaml")
+    assert ran.code == 0, ran.err
+    found = rows(tmp_path / "out")
+    assert [row["status"] for row in found] == ["done"] * len(FILES)
+    file, _, options, _, _ = FILES[2]
+    alone = tmp_path / "alone"
+    ran = kvis("cam", real_data / file, face, "-c", "0", "--raw", "-o", alone, *options)
+    assert ran.code == 0, ran.err
+    (row,) = rows(alone)
+    (same,) = [r for r in found if "squeezenet" in r["file"] or "squeezenet" in r.get("model", "")]
+    a, b = (np.load(f / r["raw"])["map"] for f, r in ((alone, row), (tmp_path / "out", same)))
+    np.testing.assert_allclose(b, a, atol=1e-6 * max(1.0, float(a.max())))
+
+
 @pytest.mark.parametrize("direction", ["increase", "decrease"])
 def test_the_steering_model_of_keras_1_is_explained_both_ways(kvis, real_data, direction, tmp_path):
     roads = sorted((real_data / "photos").glob("road_*.png"))
     file = real_data / "models/steering_keras12.h5"
     ran = kvis("cam", file, *roads, *STEERING, "--direction", direction, "--raw", "-o", tmp_path)
     assert ran.code == 0, ran.err
-    maps = [np.load(tmp_path / row["raw"])["map"] for row in rows(tmp_path)]
-    assert len(maps) == 3
-    assert all(raw.shape == (3, 20) for raw in maps)
-    # Nothing on a road that already steers one way may pull it further: such a map is blank.
-    assert sum(raw.max() > 0 for raw in maps) >= 2
+    found = {row["file"].partition("_gradcam")[0]: row for row in rows(tmp_path)}
+    assert list(found) == ["road_center", "road_left", "road_right"]
+    for name, row in found.items():
+        raw = np.load(tmp_path / row["raw"])["map"]
+        positive = by_hand(real_data, name) * (1 if direction == "increase" else -1)
+        np.testing.assert_allclose(raw, np.maximum(positive, 0), atol=1e-4 * np.ptp(positive))
+        # Where everything pulls one way, the other way's map is blank, and that is said.
+        blank = not raw.any()
+        assert blank == (name == "road_left" and direction == "decrease")
+        assert row["warnings"] == (["all values are zero"] if blank else [])
+    assert ("--direction increase shows" in ran.err) == (direction == "decrease")
+
+
+def by_hand(real_data, road):
+    """Grad-CAM of the steering angle before its rectifier, from weights read by h5py alone."""
+    import h5py
+    import tensorflow as tf
+
+    from kvis_cli.jobs.photos import read_photo
+    from kvis_cli.models.fitting import fit_photo
+
+    pixels, _ = fit_photo(read_photo(real_data / f"photos/{road}.png").pixels, 66, 200, 3, "resize")
+    x = tf.constant(pixels[np.newaxis], tf.float32) / 127.5 - 1
+    with h5py.File(real_data / "models/steering_keras12.h5") as h5:
+        group = h5["model_weights"]
+        weights = {
+            name.decode(): [
+                np.float32(group[name][key]) for key in group[name].attrs["weight_names"]
+            ]
+            for name in group.attrs["layer_names"]
+        }
+
+    def convolution(x, number):
+        kernel, bias = weights[f"convolution2d_{number}"]
+        return tf.nn.elu(tf.nn.conv2d(x, kernel, 2 if number < 4 else 1, "VALID") + bias)
+
+    @tf.function(autograph=False)
+    def run(x):
+        for number in range(1, 5):
+            x = convolution(x, number)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.reshape(convolution(x, 5), (1, -1))
+            for number in range(1, 5):
+                kernel, bias = weights[f"dense_{number}"]
+                y = y @ kernel + bias
+                y = tf.nn.elu(y) if number < 4 else y
+        return x, tape.gradient(y, x)
+
+    maps, gradient = (value.numpy()[0] for value in run(x))
+    return (maps * gradient.mean((0, 1))).sum(-1)
 
 
 def test_the_steering_models_lambda_is_refused_before_tensorflow(kvis, real_data, tmp_path):

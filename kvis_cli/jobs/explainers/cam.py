@@ -28,6 +28,13 @@ MAINTAIN = (
     "--direction maintain shows where the score hardly reacts, which is no evidence of what keeps "
     "it as it is"
 )
+# Why a rectified map is blank, and where to look instead.
+BLANK = {
+    "increase": "a blank map: nothing at that layer raises the score; --direction decrease shows "
+    "what lowers it, --layer another layer",
+    "decrease": "a blank map: nothing at that layer lowers the score, all of it raises it, which "
+    "--direction increase shows",
+}
 
 
 @dataclass(frozen=True)
@@ -196,6 +203,10 @@ class CamExplainer:
             numbers["percentile"] = CAM_METHODS[column.method].percentile
         if self.task.direction == "maintain":
             numbers["caution"] = MAINTAIN
+        warnings = map_warnings(raw, kind)
+        hint = BLANK.get(self.task.direction, "")
+        if hint and not raw.any() and hint not in self.notes:
+            self.notes.append(hint)
         return Explanation(
             raw,
             kind,
@@ -205,7 +216,7 @@ class CamExplainer:
             None if self.filters else probability(self.opened, batch.outputs[i], units),
             column.layer,
             extras=numbers,
-            warnings=map_warnings(raw, kind),
+            warnings=warnings,
             variant="" if self.task.direction == "increase" else self.task.direction,
         )
 
