@@ -493,6 +493,32 @@ def test_patience_stops_each_picture_by_itself(tf, am, reader):
     assert np.isfinite(found.history["total"][: found.steps[1], 1]).all()
 
 
+def test_the_best_picture_is_the_one_that_was_evaluated(am, reader):
+    """Steps that are far too large: of all pictures on the way, the one of the lowest total."""
+    objective = bound(am.ActivationMaximization("two", [0, 1, 2, 3]), 4)
+    maximizer = am.ActivationMaximizer(
+        reader, [(objective, 1.0), (am.TotalVariation(), 0.3)], SIZE, optimizer=am.Sgd(0.4)
+    )
+    way = []
+    found = maximizer(
+        noise(4), generators(am, 4), 9, frames=lambda rows, step, images: way.append(images)
+    )
+    assert len(way) == 10
+    totals = found.history["total"]
+    earlier = 0
+    for b in range(4):
+        best = int(np.argmin(totals[:, b]))
+        last, then = (
+            maximizer.measure(np.stack([way[9][b]] * 4))[b],
+            -found.history["activation"][best, b],
+        )
+        expected = way[9][b] if last >= then else way[best][b]
+        earlier += last < then
+        np.testing.assert_array_equal(found.images[b], expected)
+        assert found.scores[b] == pytest.approx(max(last, then), rel=1e-4)
+    assert earlier
+
+
 def test_memory_that_does_not_suffice_halves_the_batch(tf, am, reader, monkeypatch):
     def maximizer():
         objective = bound(am.ActivationMaximization("two", [0, 1, 2, 3, 0]), 4)
