@@ -92,9 +92,12 @@ def get(modifier: InputModifier | type[InputModifier] | Callable[[Any], Any]) ->
         modifier = modifier()
     if not isinstance(modifier, InputModifier) and callable(modifier):
         return _Function(modifier)
-    if not isinstance(modifier, InputModifier) or type(modifier).apply is InputModifier.apply:
+    own = type(modifier)
+    if not isinstance(modifier, InputModifier) or (
+        own.apply is InputModifier.apply and own.engine is InputModifier.engine
+    ):
         raise UsageError(
-            f"{type(modifier).__name__} is no input modifier.",
+            f"{own.__name__} is no input modifier.",
             "It has no method `apply`."
             + (" `pre` and `post` are not called." if hasattr(modifier, "pre") else ""),
             "Write apply(self, images) with TensorFlow; the gradient is taken through it.",

@@ -197,7 +197,7 @@ def test_optimizer_hands_out_the_gradient_of_the_loss(tf, model):
 
 
 def test_input_modifiers_are_functions_or_subclasses(tf, model):
-    from kvis_cli.input_modifiers import InputModifier
+    from kvis_cli.input_modifiers import InputModifier, Jitter
     from kvis_cli.visualization import visualize_activation
 
     class Mirror(InputModifier):
@@ -211,6 +211,11 @@ def test_input_modifiers_are_functions_or_subclasses(tf, model):
     for own in (lambda images: images[:, :, ::-1], Mirror):
         found = visualize_activation(model, -1, 1, input_modifiers=[own], **settings)
         np.testing.assert_array_equal(found, mirrored)
+
+    jittered = visualize_activation(model, -1, 1, input_modifiers=[Jitter(0.3)], **settings)
+    assert not np.array_equal(jittered, plain)
+    again = visualize_activation(model, -1, 1, input_modifiers=[Jitter("30%")], **settings)
+    np.testing.assert_array_equal(jittered, again)
 
     class Old(InputModifier):
         def pre(self, img):
