@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from kvis_cli.errors import InputError
-from kvis_cli.jobs.store import RUN, ResultStore
+from kvis_cli.jobs.store import MANIFEST, RUN, ResultStore, read_rows
 from kvis_cli.report.animations import write_animations
 from kvis_cli.report.charts import curve, short_names
 from kvis_cli.report.data import load_run
@@ -96,6 +96,20 @@ def test_the_numbers(results):
     assert summary["models"][0]["enrichment"] == 3
     # The same question asked of every model.
     assert [len(by_model) for by_model in run.groups.values()] == [3, 3, 2, 2]
+
+
+def test_failures_come_in_the_order_of_models_images_and_methods(results):
+    rows = read_rows(results / MANIFEST)
+    order = [("epoch-10", "layercam"), ("epoch-2", "gradcam"), ("epoch-1", "layercam")]
+    failed = [
+        {**rows[0], "task": f"f{i}", "status": "failed", "file": None, "model_name": model,
+         "image_name": "cat", "method": method}
+        for i, (model, method) in enumerate([*order, ("epoch-1", "gradcam")])
+    ]  # fmt: skip
+    done = [row for row in rows if row["status"] == "done"]
+    ResultStore(results).write_manifest(done + failed)
+    found = [(row["model_name"], row["method"]) for row in load_run(results).failures]
+    assert found == [("epoch-1", "gradcam"), *order[::-1]]
 
 
 def test_models_in_natural_order_without_a_run_file(results):
