@@ -12,8 +12,8 @@ class _LocallyConnected(keras.layers.Layer):
     """A kernel of its own for every position of the output, without padding.
 
     The weights are those of Keras 1 and 2 (``implementation=1``): a kernel ``(P, F, filters)`` for
-    P positions, row by row, and F inputs of a window, in the order of the input's axes; a bias for
-    every position and filter.
+    P positions, row by row, and F inputs of a window, in the order of the input's axes; a bias
+    ``(…, filters)`` for every position.
     """
 
     axes: int
@@ -61,7 +61,7 @@ class _LocallyConnected(keras.layers.Layer):
         self.kernel = self.add_weight(shape=(count, window, self.filters), name="kernel")
         self.bias = None
         if self.use_bias:
-            shape = (self.filters, *positions) if self._first else (*positions, self.filters)
+            shape = (*positions, self.filters)
             self.bias = self.add_weight(shape=shape, initializer="zeros", name="bias")
 
     def call(self, inputs: Any) -> Any:
@@ -85,7 +85,8 @@ class _LocallyConnected(keras.layers.Layer):
         if self._first:
             x = ops.transpose(x, (0, self.axes + 1, *range(1, self.axes + 1)))
         if self.bias is not None:
-            x = x + self.bias
+            # Channels first, Keras 2 read the bias in the other order without turning it.
+            x = x + ops.reshape(self.bias, x.shape[1:])
         return self.activation(x)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:

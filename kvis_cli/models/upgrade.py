@@ -47,11 +47,6 @@ TRAINING_ONLY = frozenset({"RandomHeight", "RandomWidth"})
 
 # Keys that Keras 3 does not take, by class; "" is every layer.
 _CONV_KERNEL = ("kernel_constraint", "kernel_initializer", "kernel_regularizer")
-# What only training needs.
-_LOCAL_KEYS = (
-    *_CONV_KERNEL, "activity_regularizer", "bias_constraint", "bias_initializer",
-    "bias_regularizer",
-)  # fmt: skip
 DROPPED_KEYS: dict[str, tuple[str, ...]] = {
     "": (
         "autocast", "batch_input_shape", "batch_size", "dynamic", "experimental_autocast",
@@ -71,8 +66,6 @@ DROPPED_KEYS: dict[str, tuple[str, ...]] = {
     "DepthwiseConv2D": ("filters", "groups", *_CONV_KERNEL),
     "GRU": ("time_major",),
     "LSTM": ("time_major",),
-    "LocallyConnected1D": _LOCAL_KEYS,
-    "LocallyConnected2D": _LOCAL_KEYS,
     "MultiHeadAttention": ("key_shape", "query_shape", "value_shape"),
     "RNN": ("time_major",),
     "SeparableConv1D": ("groups", *_CONV_KERNEL),
@@ -108,8 +101,13 @@ FUNCTIONAL = {
 }
 # Keras 2's hard sigmoid is 0.2·x + 0.5, clipped; Keras 3's is x/6 + 0.5.
 LEGACY_HARD_SIGMOID = "keras2_hard_sigmoid"
-# Layers that Keras 3 no longer has and kvis brings along (`locally_connected`).
+# Layers that Keras 3 no longer has and kvis brings along (`locally_connected`), and the settings
+# of theirs that only training needs.
 KEPT_LAYERS = frozenset({"LocallyConnected1D", "LocallyConnected2D"})
+_TRAINING_KEYS = (
+    *_CONV_KERNEL, "activity_regularizer", "bias_constraint", "bias_initializer",
+    "bias_regularizer",
+)  # fmt: skip
 _HARD_SIGMOID_KEYS = ("activation", "recurrent_activation")
 _INNER_LAYERS = ("backward_layer", "cell", "cells", "forward_layer", "layer")
 _LOW_PRECISION = ("float16", "bfloat16")
@@ -464,6 +462,8 @@ class _Upgrade:
             self.log.unsupported.append(text)
         else:
             self.log.add("Kept Keras 2's locally connected layers", name)
+            for key in _TRAINING_KEYS:
+                config.pop(key, None)
 
     def _renamed(self, class_name: str, config: Config, name: str) -> str:
         if class_name in TRAINING_ONLY:

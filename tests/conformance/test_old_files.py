@@ -161,6 +161,59 @@ def tensorflow_operations(keras2):
     return keras2.Model(image, keras2.layers.Dense(2)(keras2.layers.Flatten()(x)))
 
 
+def as_node(tensors, function):
+    """One operation as TensorFlow 2.0 to 2.3 put it into a model: as its raw graph node."""
+    import tensorflow as tf
+    from google.protobuf import json_format
+    from tf_keras.src.engine.base_layer import TensorFlowOpLayer
+
+    with tf.Graph().as_default():
+        operation = function(*(tf.compat.v1.placeholder(t.dtype, t.shape) for t in tensors)).op
+        constants = {
+            i: tf.get_static_value(value)
+            for i, value in enumerate(operation.inputs)
+            if value.op.type == "Const"
+        }
+        node = json_format.MessageToDict(operation.node_def)
+    layer = TensorFlowOpLayer(node, f"node_{operation.type}_{len(_NODES)}", constants)
+    _NODES.append(layer.name)
+    return layer(tensors if len(tensors) > 1 else tensors[0])
+
+
+_NODES: list[str] = []
+
+
+def tensorflow_nodes(keras2):
+    import tensorflow as tf
+
+    image = keras2.Input((16, 16, 3))
+    x = image
+    for step in (
+        lambda x: x[..., ::-1],
+        lambda x: x - [103.9, 116.8, 123.7],
+        lambda x: x / 127.5,
+        lambda x: 1.0 - x,
+        lambda x: tf.nn.leaky_relu(x, 0.3),
+        lambda x: tf.pow(x, 2.0),
+        lambda x: tf.maximum(x, 0.1),
+        lambda x: x[:, 2:, ::2, :],
+        lambda x: tf.nn.bias_add(x, [1.0, 2.0, 3.0]),
+        tf.tanh,
+        tf.nn.softmax,
+    ):
+        x = as_node([x], step)
+    y = as_node([x], tf.sqrt)
+    x = as_node([x, y], lambda a, b: a * b)
+    x = as_node([x, y], lambda a, b: tf.concat([a, b], -1))
+    x = as_node([x], lambda x: tf.transpose(x, [0, 2, 1, 3]))
+    x = as_node([x], lambda x: tf.reduce_mean(x, [1, 2], keepdims=True))
+    x = as_node([x], lambda x: tf.squeeze(x, [1, 2]))
+    x = as_node([x], lambda x: tf.reshape(x, [-1, 2, 3]))
+    x = as_node([x], lambda x: x[:, 1])
+    x = as_node([x], lambda x: tf.expand_dims(x, 1))
+    return keras2.Model(image, keras2.layers.Dense(2)(keras2.layers.Flatten()(x)))
+
+
 def several_inputs(keras2):
     layers = keras2.layers
     image, number = keras2.Input((16, 16, 3), name="i"), keras2.Input((4,), name="n")
@@ -235,6 +288,10 @@ def test_predicts_as_under_keras_2(keras2, kind, tmp_path):
     check(keras2, kind(keras2), tmp_path)
 
 
+def test_nodes_of_early_tensorflow_2(keras2, tmp_path):
+    check(keras2, tensorflow_nodes(keras2), tmp_path, formats=("h5",))
+
+
 def test_mixed_precision_is_explained_in_float32(keras2, tmp_path):
     keras2.mixed_precision.set_global_policy("mixed_float16")
     try:
@@ -288,6 +345,9 @@ def _layers(keras2):
         new.Bidirectional(new.LSTM(3, return_sequences=True), merge_mode="sum"),
     ):  # fmt: skip
         yield steps, layer
+    yield steps, new.LocallyConnected1D(4, 3, strides=2, activation="relu")
+    yield image, new.LocallyConnected2D(4, (3, 2), strides=(2, 1), use_bias=False)
+    yield image, new.LocallyConnected2D(3, 3, data_format="channels_first")
     yield (5,), new.RepeatVector(3)
     yield (4, 8, 8, 3), new.ConvLSTM2D(3, 3, return_sequences=True)
 

@@ -294,6 +294,20 @@ def test_quantised_layers_stay_so_and_compute_in_float32():
     assert upgrade(same, keras_version="3.8").config is same
 
 
+def test_locally_connected_layers_are_kept_or_refused_by_their_kind_of_weights():
+    def made(**config):
+        settings = {"filters": 2, "kernel_size": [3, 3], "kernel_initializer": NORMAL, **config}
+        return upgrade(sequential(layer("LocallyConnected2D", "l", **settings)))
+
+    found = made(implementation=1)
+    kept = found.config["config"]["layers"][0]
+    assert (kept["module"], kept["registered_name"]) == (None, "kvis>LocallyConnected2D")
+    assert kept["config"] == {"name": "l", "filters": 2, "kernel_size": [3, 3]}
+    assert found.changes == ["Kept Keras 2's locally connected layers in 'l'."]
+    assert found.unsupported == []
+    assert made(implementation=3).unsupported == ["l (LocallyConnected2D, implementation 3)"]
+
+
 def op(function, node, name="op"):
     """The layer, or operation, that a wrapped TensorFlow function becomes."""
     made = layer("TFOpLambda", name, function=function) | {"name": name, "inbound_nodes": [node]}
