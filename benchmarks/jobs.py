@@ -76,7 +76,8 @@ def main() -> int:
         keras.applications.MobileNet(alpha=0.25, weights=None).save(path)
         (folder / "photos").mkdir()
         photos = make_photos(folder / "photos", options.photos or 50)
-        report = Report(f"A job of {len(photos)} photos × 3 CAM methods, MobileNet (alpha 0.25)")
+        count = options.photos or options.memory_photos
+        report = Report(f"A job of {count} photos × 3 CAM methods, MobileNet (alpha 0.25)")
         job = folder / "job.yaml"
         job.write_text(
             f"models: [{{path: mobilenet.keras, preprocess: signed}}]\nimages: [photos]\n"
