@@ -22,6 +22,7 @@ from kvis_cli.jobs.arrays import array_input, is_array
 from kvis_cli.jobs.attention import entropy, region_numbers, region_of
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.faults import inject
+from kvis_cli.jobs.interruption import held
 from kvis_cli.jobs.photos import Photo, read_photo
 from kvis_cli.jobs.pictures import Cell, Item, PictureWriter
 from kvis_cli.jobs.plan import Chunk, ChunkImage, Task
@@ -164,8 +165,9 @@ class Worker:
 
             self._open = None
             self._explainers.clear()
-            keras.backend.clear_session()
-            gc.collect()
+            with held():
+                keras.backend.clear_session()
+                gc.collect()
 
     def _explainer(self, chunk: Chunk, opened: OpenModel) -> Explainer:
         from kvis_cli.jobs.explainers import EXPLAINERS

@@ -324,7 +324,7 @@ def test_interrupt_keeps_finished_atlases(tiny_model, tmp_path):
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     process = subprocess.Popen(
         [sys.executable, "-m", "kvis_cli", "filters", str(tiny_model), "--layer", "first,second",
-         "--size", "48", "--steps", "3000", "--grid", "3x2", "--out", str(tmp_path)],
+         "--size", "48", "--steps", "1000", "--grid", "3x2", "--out", str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
     )  # fmt: skip
     first = tmp_path / "filters_first.png"

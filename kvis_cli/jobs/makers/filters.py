@@ -17,6 +17,7 @@ from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.errors import ResultError, UsageError
 from kvis_cli.explanation import Explanation, Target
 from kvis_cli.jobs.events import Listener
+from kvis_cli.jobs.interruption import held
 from kvis_cli.jobs.makers.base import Made
 from kvis_cli.jobs.makers.kernels import kernel_pictures
 from kvis_cli.jobs.makers.optimizing import (
@@ -167,7 +168,8 @@ class FiltersMaker:
             yield layer, found
             # Compiled steps hold tensors of their layer's size until they are collected.
             del found
-            gc.collect()
+            with held():
+                gc.collect()
         # Where something is to be seen, the atlases' warnings say what is not.
         if dead_layers and len(dead_layers) == len(self.layers):
             raise ResultError(
