@@ -83,7 +83,7 @@ def site(tmp_path_factory) -> Path:
 
 
 def run(site, *arguments, code=None):
-    command = ["-c", code] if code else ["-m", "kvis_cli", *map(str, arguments)]
+    command = [*(["-c", code] if code else ["-m", "kvis_cli"]), *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{Path(__file__).parents[1]}"}
     return subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, env=environment, timeout=300
@@ -138,25 +138,31 @@ def test_a_command_computes_the_method_in_the_palette(site, tf, tiny_model, pict
     assert (colours[:, 1] == colours[:, 0] // 2).all()
 
 
+LINES = """
+import sys
+from typer.testing import CliRunner
+from kvis_cli.cli.app import app
+
+for name, weight in (("dark", 100000), ("bright", 100000), ("drak", 1), ("dark", "x")):
+    line = ["maximize", sys.argv[1], "--class", "1", "--steps", "30", "--preset", "atlas"]
+    line += ["--loss", f"{name}:{weight}", "--raw", "-o", f"{sys.argv[2]}/{name}"]
+    done = CliRunner().invoke(app, line)
+    print(done.exit_code, " ".join(done.stderr.split()) if done.exit_code else "")
+"""
+
+
 def test_a_loss_of_a_package_is_named_with_its_weight(site, tf, tiny_model, tmp_path):
     from PIL import Image
 
+    done = run(site, tiny_model, tmp_path, code=LINES)
+    ends = done.stdout.splitlines()
+    assert [end[:1] for end in ends] == ["0", "0", "2", "2"], done.stderr
+    assert "Did you mean 'dark'?" in ends[2]
+    assert "dark:0.5" in ends[3]
     means = {}
     for name in ("dark", "bright"):
-        out = tmp_path / name
-        done = run(
-            site, "maximize", tiny_model, "--class", "1", "--steps", "30", "--preset", "atlas",
-            "--loss", f"{name}:100000", "--raw", "-o", out,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        with Image.open(next(out.glob("*.png"))) as image:
+        with Image.open(next((tmp_path / name).glob("*.png"))) as image:
             means[name] = np.asarray(image).mean()
-        assert f"loss {name}" in np.load(next(out.glob("*.npz")))
+        assert f"loss {name}" in np.load(next((tmp_path / name).glob("*.npz")))
     assert means["dark"] < 40
     assert means["bright"] > 215
-    done = run(site, "maximize", tiny_model, "--class", "1", "--loss", "drak", "-o", tmp_path)
-    assert done.returncode == 2
-    assert "Did you mean 'dark'?" in done.stderr
-    done = run(site, "maximize", tiny_model, "--class", "1", "--loss", "dark:x", "-o", tmp_path)
-    assert done.returncode == 2
-    assert "dark:0.5" in done.stderr
