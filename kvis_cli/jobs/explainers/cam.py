@@ -12,7 +12,7 @@ from kvis_cli.engines.cam.engine import CamEngine
 from kvis_cli.engines.cam.fusion import fuse
 from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod
 from kvis_cli.engines.cam.settings import CamBatch, CamEngineLike, CamLayer, CamSettings, Key
-from kvis_cli.errors import UnknownNameError, UsageError
+from kvis_cli.errors import UsageError
 from kvis_cli.explanation import Explanation, Target
 from kvis_cli.jobs.explainers.base import Explained, map_warnings, probability, resolved_units
 from kvis_cli.jobs.explainers.cam_objective import cam_objective, filter_targets
@@ -50,11 +50,6 @@ class CamExplainer:
     """`kvis cam`: every layer × class × method of one task."""
 
     def __init__(self, opened: OpenModel, task: CamSpec, job: JobSpec) -> None:
-        for name in task.method:
-            if name not in CAM_METHODS:
-                raise UnknownNameError.of(
-                    "CAM method", name, CAM_METHODS, hint="`kvis methods` describes them."
-                )
         self.opened = opened
         self.task = task
         self.head = opened.head
