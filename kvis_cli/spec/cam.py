@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
@@ -13,6 +13,8 @@ from kvis_cli.spec.pictures import ExplainSpec
 
 class CamSpec(ExplainSpec):
     """Class activation maps: where does the model look?"""
+
+    results_version: ClassVar[int] = 2
 
     kind: Literal["cam"] = "cam"
     method: Texts = option(
