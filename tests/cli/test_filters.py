@@ -127,6 +127,31 @@ def test_dead_filters_are_marked(kvis, half_dead, tmp_path):
     assert (shown[0] != dead_cell(24)).any()
 
 
+def test_filters_that_are_silent_for_noise_are_found(kvis, tmp_path, tf):
+    """Both answer to saturated colours only, and then at their ceiling: neither is dead."""
+    import keras
+
+    inputs = keras.Input((12, 12, 3))
+    layer = keras.layers.Conv2D(2, 1, activation="relu6", name="ceiling")
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(layer(inputs)))
+    kernel = np.zeros((1, 1, 3, 2), np.float32)
+    kernel[0, 0, 0, 0] = kernel[0, 0, 2, 1] = 100
+    layer.set_weights([kernel, np.float32([-85, -85])])
+    model.save(tmp_path / "ceiling.keras")
+    run = kvis(
+        "filters", tmp_path / "ceiling.keras", "--preprocess", "unit", "--layer", "ceiling",
+        "--grid", "2x1", "--size", 12, "--margin", 0, "--out", tmp_path,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    (row,) = rows(tmp_path)
+    assert row["dead"] == []
+    shown = cells(pixels(tmp_path / "filters_ceiling.png"), 2, 2, 12, 0) / 255
+    for index, channel in enumerate((0, 2)):
+        score = np.clip(100 * shown[index, ..., channel] - 85, 0, 6).mean()
+        assert row["scores_saved"][index] == pytest.approx(score, abs=1e-3)
+        assert score > 5
+
+
 def test_all_dead_is_an_error(kvis, half_dead, tmp_path):
     run = kvis(
         "filters", half_dead, "--preprocess", "none", "--layer", "half", "--filters", "1,2",

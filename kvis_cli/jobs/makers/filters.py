@@ -38,7 +38,7 @@ from kvis_cli.render.png import write_bytes_atomic
 from kvis_cli.spec.filters import FiltersSpec, parse_grid
 from kvis_cli.spec.job import JobSpec
 
-# A filter that moves from none of these start pictures is dead.
+# A filter that moves from none of so many start pictures is dead.
 _TRIES = 3
 
 
@@ -187,13 +187,15 @@ class FiltersMaker:
         batches = -(-len(layer.filters) // self.job.batch_size)
         whole = self.recipe.steps * batches
 
-        def run(rows: list[int], attempt: int) -> Maximized:
+        def run(rows: list[int], attempt: int) -> _Attempt:
             layer.objective.goals = [goals[i] for i in rows]
             keys = [(attempt, layer.filters[i]) for i in rows]
             first = steps[0]
             if attempt and not first.as_coded:
                 first = replace(first, start="spectrum")
             images = self.canvas.start(first, self.shape, keys, self.job.seed)
+            started = maximizers[0].measure(images, self.job.batch_size)
+            unmoved = np.full(len(rows), True)
             before = number * whole
             used = [*leaky, *maximizers[len(leaky) :]]
             for phase, (recipe, maximizer) in enumerate(zip(steps, used, strict=True)):
@@ -210,24 +212,29 @@ class FiltersMaker:
                     progress=progress,
                 )
                 images = result.images
+                unmoved &= result.unmoved
                 before += recipe.steps * batches
-            return result
+            return _Attempt(result, unmoved | (result.scores == 0), result.scores <= started)
 
         goals = list(layer.objective.goals)
         every = list(range(len(goals)))
-        result = run(every, 0)
-        images, scores = result.images.copy(), result.scores.copy()
-        dead = _silent(result)
-        warnings = list(result.warnings)
+        tried = run(every, 0)
+        images, scores = tried.result.images.copy(), tried.result.scores.copy()
+        dead, stuck = tried.silent, tried.silent | tried.stuck
+        warnings = list(tried.result.warnings)
         for attempt in range(1, _TRIES):
-            again = [i for i in every if dead[i]]
-            if not again:
+            # A preset that follows a book or a library takes what its own start gives.
+            again = np.flatnonzero(dead if self.recipe.as_coded else stuck)
+            if not len(again):
                 break
             if len(steps) > 1 and not leaky:
                 leaky.append(self._maximizer(layer, steps[0], through_the_silent))
-            retried = run(again, attempt)
-            images[again], dead[again] = retried.images, _silent(retried)
-            scores[again] = retried.scores
+            tried = run([int(i) for i in again], attempt)
+            better = dead[again] | (tried.result.scores > scores[again])
+            rows = again[better]
+            images[rows], scores[rows] = tried.result.images[better], tried.result.scores[better]
+            dead[rows] = tried.silent[better]
+            stuck[rows] = (tried.silent | tried.stuck)[better]
         pixels = self.canvas.to_pixels(images, self.recipe)
         layer.objective.goals = goals
         saved = maximizers[-1].measure(
@@ -321,9 +328,23 @@ class FiltersMaker:
         return Made(path, about)
 
 
-def _silent(result: Maximized) -> np.ndarray:
-    """``(N,)``: where nothing moved the activation, or a rectified filter ended at exactly 0."""
-    return result.unmoved | (result.scores == 0)
+@dataclass(frozen=True)
+class _Attempt:
+    """Filters from one start picture each.
+
+    Attributes
+    ----------
+    result
+        Of the last phase.
+    silent
+        ``(N,)``: where no phase moved the picture, or a rectified filter ended at exactly 0.
+    stuck
+        ``(N,)``: where the start picture was as good.
+    """
+
+    result: Maximized
+    silent: np.ndarray
+    stuck: np.ndarray
 
 
 def through_the_silent(local: Any, gradient: Any) -> Any:
