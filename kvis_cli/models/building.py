@@ -127,14 +127,22 @@ def imported(reference: str, kind: str) -> Any:
 
 
 def _check_amounts(card: ModelCard) -> None:
-    """Refuse layers that declare far more weights than the file holds, before they are made.
+    """Refuse weights that are no real numbers, and layers that declare more than the file holds.
 
     Raises
     ------
     WeightsError
-        With both numbers.
+        Before any layer is made: with both numbers, or the name of the weights.
     """
     assert card.file is not None
+    for weight in stored_weights(card.file.path):
+        if weight.dtype.startswith("complex"):
+            # Keras would leave their imaginary parts out.
+            raise WeightsError(
+                f"{card.reference} holds weights that are complex numbers: '{weight.path}'.",
+                "No layer of Keras has such weights.",
+                "The file was altered: copy it again, or save it again.",
+            )
     declared, seen = 0, set()
     for call in card.architecture:
         if call.layer_path not in seen:
