@@ -12,6 +12,9 @@ import typer
 from kvis_cli import __version__
 from kvis_cli.cli.lazy import LazyGroup
 
+# Looking for plugins of pydantic, of which kvis uses none, reads the metadata of every package.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 # Command -> module below kvis_cli.cli that defines a function of that name, and what `kvis --help`
 # says about it: the first sentence of the function's docstring (a test compares them).
 COMMANDS: dict[str, tuple[str, str]] = {

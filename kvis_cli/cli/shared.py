@@ -7,15 +7,17 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kvis_cli.cli.console import ConsoleListener, print_error
 from kvis_cli.errors import ExitCode, KvisError
 from kvis_cli.spec.model import ModelSpec
-from kvis_cli.spec.pictures import PictureSpec
 from kvis_cli.spec.run import RunSpec
+
+if TYPE_CHECKING:
+    from kvis_cli.spec.pictures import PictureSpec
 
 OUTPUT = "Output"
 Json = Annotated[

@@ -10,7 +10,6 @@ from pydantic import Field, ValidationError
 from kvis_cli.errors import SpecError
 from kvis_cli.spec.fields import Spec
 from kvis_cli.spec.model import Assignments
-from kvis_cli.spec.yaml import load_yaml
 
 MAX_SIDECAR = 1024 * 1024
 
@@ -62,6 +61,9 @@ def read_sidecar(model: Path) -> tuple[Sidecar, Path] | None:
 
 
 def _read(path: Path) -> Sidecar:
+    # Most models have no sidecar, and wait for no YAML.
+    from kvis_cli.spec.yaml import load_yaml
+
     data = load_yaml(path, limit=MAX_SIDECAR)
     if not isinstance(data, dict):
         raise SpecError(f"The sidecar {path} is not a mapping.", "", "Write 'preprocess: signed'.")
