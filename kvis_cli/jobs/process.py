@@ -15,8 +15,10 @@ from typing import Any
 
 from kvis_cli.errors import KvisError
 from kvis_cli.jobs.events import Listener
-from kvis_cli.jobs.plan import Task
+from kvis_cli.jobs.plan import Chunk, Task
 from kvis_cli.jobs.store import ResultStore, Row
+from kvis_cli.models.card import ModelCard, read_card
+from kvis_cli.models.files import check_safe
 from kvis_cli.spec.job import JobSpec
 
 
@@ -76,6 +78,8 @@ def main(
         os.dup2(stream.fileno(), 2)
     faulthandler.enable()
     share_cores(job.workers)
+    chunk: Chunk | None = connection.recv()
+    cards = _first_card(chunk)
     try:
         from kvis_cli.jobs.tensorflow import start
         from kvis_cli.jobs.worker import Worker
@@ -86,11 +90,34 @@ def main(
         return
     link = Link(connection)
     store = ResultStore(folder, origin | {"device": device.label}, metadata=metadata)
-    worker = Worker(job, store, device, link, link, isolate=True)
+    worker = Worker(job, store, device, link, link, isolate=True, cards=cards)
     connection.send(("ready", device.label))
-    while (chunk := connection.recv()) is not None:
+    while chunk is not None:
         worker.run(chunk)
         connection.send(("idle",))
+        chunk = connection.recv()
+    connection.close()
+    # Taking TensorFlow apart object by object costs nearly a second, and all files are closed.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _first_card(chunk: Chunk | None) -> dict[str, ModelCard]:
+    """The file of the first model, tried in a fork while that is cheap.
+
+    With TensorFlow, every try of a file that could crash its reader takes a whole new process.
+    """
+    if chunk is None:
+        return {}
+    try:
+        card = read_card(chunk.model.spec)
+        if card.file is not None:
+            check_safe(card.file.path)
+    except KvisError:
+        # It is said when the model is opened.
+        return {}
+    return {chunk.model.spec.path: card}
 
 
 def share_cores(workers: int) -> None:

@@ -75,10 +75,14 @@ class Style:
 
     def paint(self, index: np.ndarray) -> np.ndarray:
         """Colours (uint8 RGB) of table indices (uint8) that stand for 0 to 1."""
+        return np.asarray(self.painted(index))
+
+    def painted(self, index: np.ndarray) -> Image.Image:
+        """The same as a picture of Pillow's, without a copy."""
         name = self.palette()
         if self.kind == "heatmap" and colormaps.is_diverging(name):
             index = 128 + index // 2
-        return np.asarray(colormaps.colorize_index(index, name))
+        return colormaps.colorize_index(index, name)
 
     def scaled(self, raw: np.ndarray) -> Scaled:
         """The map in [0, 1], still at its own size."""
@@ -126,7 +130,7 @@ def overlay_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray
         heat, full = np.arange(256) / 255, 0.6
     opacity = style.alpha * (_emphasis(heat, full) if style.mode == "weighted" else np.ones(256))
     mask = Image.fromarray(index).point(np.rint(255 * opacity).astype(int).tolist())
-    return np.asarray(Image.composite(_image(style.paint(index)), _image(photo), mask))
+    return np.asarray(Image.composite(style.painted(index), _image(photo), mask))
 
 
 def glow_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
@@ -144,7 +148,7 @@ def glow_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
         dim = grey * _PALE
         mask = Image.fromarray(index)
     base = Image.fromarray(dim.astype(np.uint8)).convert("RGB")
-    glow = Image.composite(_image(style.paint(index)), base, mask)
+    glow = Image.composite(style.painted(index), base, mask)
     return np.asarray(Image.blend(_image(photo), glow, min(1.0, 2 * style.alpha)))
 
 
