@@ -23,11 +23,14 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# uv installs several times faster where it is there; pip does the same.
+# uv installs several times faster where it is there; pip does the same. kvis' own modules are
+# compiled here too: where the environment forbids Python to keep what it compiles, every start of
+# an editable installation would do it again.
 $(VENV)/.installed: $(VENV)/.made pyproject.toml
 	@if command -v uv >/dev/null 2>&1; \
-	then uv pip install --quiet --python $(BIN)/python -e .; \
+	then uv pip install --quiet --compile-bytecode --python $(BIN)/python -e .; \
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e .; fi
+	@$(BIN)/python -m compileall -q kvis_cli
 	@touch $@
 
 $(READY): $(VENV)/.installed
