@@ -105,8 +105,10 @@ def run_task(
         }
         job = build_job(values, as_flags=True)
 
+        from kvis_cli.jobs.memory import keep_freed_memory
         from kvis_cli.jobs.runner import run_job
 
+        keep_freed_memory()
         listener = ConsoleListener(quiet=quiet, as_json=json)
         try:
             outcome = run_job(job, listener)

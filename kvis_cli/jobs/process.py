@@ -15,6 +15,7 @@ from typing import Any
 
 from kvis_cli.errors import KvisError
 from kvis_cli.jobs.events import Listener
+from kvis_cli.jobs.memory import keep_freed_memory
 from kvis_cli.jobs.plan import Chunk, Task
 from kvis_cli.jobs.store import ResultStore, Row
 from kvis_cli.models.card import ModelCard, read_card
@@ -77,6 +78,7 @@ def main(
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     faulthandler.enable()
+    keep_freed_memory()
     share_cores(job.workers)
     chunk: Chunk | None = connection.recv()
     cards = _first_card(chunk)
