@@ -158,8 +158,14 @@ def check_safe(path: str | Path) -> None:
     path = Path(path)
     with as_model_error(path):
         if _kind(path) != "savedmodel":
-            _survive(path, _check)
+            _survive(path, _try)
             _check(path)
+
+
+def _try(path: Path) -> None:
+    """All that opening reads of a file: tried once, and before TensorFlow starts at little cost."""
+    _check(path)
+    _stored_weights(path)
 
 
 def _check(path: Path) -> None:
@@ -188,7 +194,7 @@ def stored_weights(path: str | Path) -> tuple[StoredWeight, ...]:
     with as_model_error(path):
         if _kind(path) == "savedmodel":
             return ()
-        _survive(path, _stored_weights)
+        _survive(path, _try)
         return _stored_weights(path)
 
 
