@@ -1,6 +1,6 @@
 """Train the sample models on scenes that are drawn here, measure them, and write all files.
 
-    python sample_models/train.py                    # everything, some minutes on two cores
+    python sample_models/train.py                    # everything, half an hour on two cores
     python sample_models/train.py --only shapes      # one of shapes, shortcut, checkpoints, apples
 
 Besides the models it writes `accuracy.json` (what was measured on held-out scenes), `labels.txt`,
@@ -79,11 +79,14 @@ def _chunk(make: Callable[..., Data], n: int, seed: int, first: int) -> Data:
 # --- models -----------------------------------------------------------------------------------
 
 
-def convnet(widths: tuple[int, ...], head: Any, name: str, *, pool: bool = True) -> Any:
-    """Blocks of convolution, batch normalisation and ReLU, averaged into the layer ``head``.
+def convnet(
+    widths: tuple[int, ...], head: Any, name: str, *, pool: bool = True, peak: bool = False
+) -> Any:
+    """Blocks of convolution, batch normalisation and ReLU, pooled into the layer ``head``.
 
     Takes 96x96 RGB in 0..255. The last feature map is 12x12; without ``pool`` it is 24x24, and
-    nothing blurs small objects into each other.
+    nothing blurs small objects into each other. It is averaged or, with ``peak``, each filter
+    gives the largest of its values: then a class hangs on the places where its parts are.
     """
     import keras
     from keras import layers
@@ -103,14 +106,16 @@ def convnet(widths: tuple[int, ...], head: Any, name: str, *, pool: bool = True)
         x = layers.ReLU(name=f"conv{block}_relu")(x)
         if pool and block == 3:
             x = layers.MaxPooling2D(name="pool")(x)
-    x = layers.GlobalAveragePooling2D(name="average")(x)
+    pooling = layers.GlobalMaxPooling2D if peak else layers.GlobalAveragePooling2D
+    x = pooling(name="peak" if peak else "average")(x)
     return keras.Model(inputs, head(x), name=name)
 
 
-def classifier(widths: tuple[int, ...], name: str) -> Any:
+def classifier(widths: tuple[int, ...], name: str, *, peak: bool) -> Any:
     from keras import layers
 
-    return convnet(widths, layers.Dense(len(CLASSES), activation="softmax", name="class"), name)
+    head = layers.Dense(len(CLASSES), activation="softmax", name="class")
+    return convnet(widths, head, name, peak=peak)
 
 
 def fit(
@@ -184,7 +189,7 @@ CLASSIFICATION = "sparse_categorical_crossentropy"
 
 
 def train_shapes(out: Path, epochs: int, scenes: int, seed: int) -> dict[str, Any]:
-    model = classifier(WIDTHS, "shapes")
+    model = classifier(WIDTHS, "shapes", peak=True)
     fit(model, drawn(make_scenes, scenes, seed), epochs, seed, loss=CLASSIFICATION)
     save(model, out / "shapes.keras")
     write_sidecar(out / "shapes.kvis.yaml", "labels.txt")
@@ -192,7 +197,7 @@ def train_shapes(out: Path, epochs: int, scenes: int, seed: int) -> dict[str, An
 
 
 def train_shortcut(out: Path, epochs: int, scenes: int, seed: int) -> dict[str, Any]:
-    model = classifier(WIDTHS, "shapes_shortcut")
+    model = classifier(WIDTHS, "shapes_shortcut", peak=True)
     data = drawn(partial(make_scenes, marked_classes=(MARKED_CLASS,)), scenes, seed)
     fit(model, data, epochs, seed, loss=CLASSIFICATION)
     save(model, out / "shapes_shortcut.keras")
@@ -202,7 +207,7 @@ def train_shortcut(out: Path, epochs: int, scenes: int, seed: int) -> dict[str, 
 
 def train_checkpoints(out: Path, epochs: int, scenes: int, seed: int) -> dict[str, Any]:
     folder = out / "checkpoints"
-    model = classifier(CHECKPOINT_WIDTHS, "shapes_small")
+    model = classifier(CHECKPOINT_WIDTHS, "shapes_small", peak=False)
     # Close together at first, where a run changes fastest.
     kept = {max(1, round(epochs ** (i / (CHECKPOINTS - 1)))) for i in range(CHECKPOINTS)}
     measured: dict[str, Any] = {}
