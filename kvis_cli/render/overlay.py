@@ -245,9 +245,9 @@ def _emphasis(heat: np.ndarray, full: float) -> np.ndarray:
 
 
 def _index(raw: np.ndarray, style: Style, size: tuple[int, ...]) -> np.ndarray:
-    """Table indices at the photo's size; made before resizing, where the map is small."""
-    index = Image.fromarray(colormaps.to_index(style.scaled(raw).values))
-    return np.asarray(index.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    """Table indices at the photo's size; scaled before resizing, where the map is small."""
+    steps = style.scaled(raw).values * np.float32(255) + np.float32(0.5)
+    return resize_map(steps, (size[0], size[1])).astype(np.uint8)
 
 
 def _strength(values: np.ndarray, style: Style) -> np.ndarray:
