@@ -42,10 +42,7 @@ def is_array(path: Path) -> bool:
 def array_input(
     path: Path, opened: OpenModel, height: int, width: int
 ) -> tuple[np.ndarray, ArrayPlacement]:
-    """The input in an ``.npy`` file, and its place on a picture of ``height × width``.
-
-    It is the model's input as it is. For a model that takes pictures it is brought back to
-    pixels, so that it may share a batch with photos.
+    """The input in an ``.npy`` file, as it is, and its place on a picture of ``height × width``.
 
     Raises
     ------
@@ -60,8 +57,4 @@ def array_input(
             "Save such an input with `numpy.save('input.npy', array)` and give that file.",
         )
     array = as_input(load_array(path), size.shape, path)
-    placement = ArrayPlacement(0, 0, width, height, array.shape)
-    if not size.is_picture:
-        return array, placement
-    pixels = np.moveaxis(array, 0, -1) if size.channels_first else array
-    return opened.preprocessing.invert(pixels[np.newaxis])[0], placement
+    return array, ArrayPlacement(0, 0, width, height, array.shape)

@@ -81,9 +81,11 @@ class PictureWriter:
         How they look.
     done
         Called in the caller's thread, in order, for each finished picture.
+    threads
+        So many pictures are drawn at once.
     """
 
-    def __init__(self, store: ResultStore, spec: PictureSpec, done: Done, threads: int = 2) -> None:
+    def __init__(self, store: ResultStore, spec: PictureSpec, done: Done, threads: int = 1) -> None:
         self.store = store
         self.spec = spec
         self.view: str = getattr(spec, "view", "overlay")

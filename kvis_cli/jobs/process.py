@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import KvisError
+from kvis_cli.jobs.cores import share_cores
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.memory import keep_freed_memory
 from kvis_cli.jobs.plan import Chunk, Task
@@ -120,14 +121,6 @@ def _first_card(chunk: Chunk | None) -> dict[str, ModelCard]:
         # It is said when the model is opened.
         return {}
     return {chunk.model.spec.path: card}
-
-
-def share_cores(workers: int) -> None:
-    """Each worker computes on its part of the cores; results do not depend on their number."""
-    if workers > 1:
-        available = getattr(os, "sched_getaffinity", None)
-        cores = len(available(0)) if available else os.cpu_count() or 1
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, cores // workers)))
 
 
 def _die_with_parent() -> None:

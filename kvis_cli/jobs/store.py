@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -154,6 +155,8 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL
+        self._stream: io.FileIO | None = None
+        self._whole = True
 
     def read(self) -> tuple[dict[str, list[Row]], tuple[str, ...]]:
         """What a run that did not come to its end has left.
@@ -189,11 +192,15 @@ class Journal:
     def _append(self, entry: Row) -> None:
         line = json.dumps(entry, sort_keys=True, allow_nan=False) + "\n"
         try:
-            with self.path.open("ab") as stream:
-                # After a crash the last line may be cut short: it must not swallow this one.
-                if stream.tell() and not _ends_line(self.path):
-                    stream.write(b"\n")
-                stream.write(line.encode())
+            if self._stream is None:
+                self._stream = self.path.open("ab", buffering=0)
+                self._whole = not self._stream.tell() or _ends_line(self.path)
+            # A line that was cut short, by a crash or a full disk, must not swallow this one.
+            data = (line if self._whole else "\n" + line).encode()
+            self._whole = False
+            self._whole = self._stream.write(data) == len(data)
+            if not self._whole:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise OutputError(
                 f"Cannot write '{self.path}'.", f"{error.strerror or error}."
@@ -201,6 +208,9 @@ class Journal:
 
     def remove(self) -> None:
         """Forget everything: it is in the manifest now."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
         self.path.unlink(missing_ok=True)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from kvis_cli.errors import KvisError, OutputError, ResultError, UsageError
 from kvis_cli.jobs.arrays import array_input, is_array
 from kvis_cli.jobs.attention import entropy, region_numbers, region_of
+from kvis_cli.jobs.cores import side_threads
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.faults import inject
 from kvis_cli.jobs.interruption import held
@@ -62,7 +63,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photo at the model's input size."""
+    """A photo and what the model is given of it: its input, without the batch."""
 
     source: ChunkImage
     photo: Photo
@@ -258,7 +259,8 @@ class ChunkRun:
     def run(self) -> None:
         """Explain all images and wait until their pictures are on disk."""
         chunk = self.chunk
-        writer = PictureWriter(self.worker.store, chunk.spec, self._picture_done)
+        threads = side_threads(self.worker.job.workers)
+        writer = PictureWriter(self.worker.store, chunk.spec, self._picture_done, threads)
         total, finished = len(chunk.images), 0
         try:
             for batch in self._batches():
@@ -313,7 +315,7 @@ class ChunkRun:
             try:
                 inject(names, size)
                 full = size if len(runs) == 1 else len(part)
-                yield part, self.explainer(self.opened.to_inputs(_padded(inputs, full)))
+                yield part, self.explainer(_padded(inputs, full))
             except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 if size == 1:
                     raise ResultError(
@@ -417,7 +419,8 @@ class ChunkRun:
         chunk = self.chunk
         prepare = self._preparer()
         sources = iter(chunk.images)
-        with ThreadPoolExecutor(2, thread_name_prefix="kvis-photo") as pool:
+        threads = side_threads(self.worker.job.workers)
+        with ThreadPoolExecutor(threads, thread_name_prefix="kvis-photo") as pool:
             ahead: list[tuple[ChunkImage, Future[Prepared]]] = [
                 (source, pool.submit(prepare, source))
                 for source in islice(sources, 2 * chunk.batch)
@@ -451,7 +454,8 @@ class ChunkRun:
                 made, place = array_input(photo.path, self.opened, height, width)
                 return Prepared(source, photo, made, place, region)
             array, placement = fit_photo(photo.pixels, size.height, size.width, size.channels, fit)
-            return Prepared(source, photo, array, placement, region)
+            made = self.opened.to_inputs(array[np.newaxis])[0]
+            return Prepared(source, photo, made, placement, region)
 
         return prepare
 

@@ -34,10 +34,11 @@ class Preprocessing:
 
     def apply(self, pixels: np.ndarray) -> np.ndarray:
         """Pictures ``(…, C)`` in 0..255, RGB or grey, as float32 model inputs."""
-        x = np.asarray(pixels, np.float32)
+        x = np.asarray(pixels)
         if self.color == "bgr" and x.shape[-1] == 3:
             x = x[..., ::-1]
-        return (x - _float32(self.mean)) / _float32(self.std)
+        made = np.subtract(x, _float32(self.mean), dtype=np.float32)
+        return np.divide(made, _float32(self.std), out=made)
 
     def invert(self, inputs: np.ndarray) -> np.ndarray:
         """Model inputs ``(…, C)`` as 0..255 pictures; the inverse of `apply`, not clipped."""

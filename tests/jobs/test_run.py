@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kvis_cli.jobs.process import share_cores
+from kvis_cli.jobs.cores import share_cores
 from kvis_cli.jobs.store import read_rows
 
 TASKS = 3 * 5 * 2

@@ -23,6 +23,7 @@ def test_a_line_cut_short_is_left_out_and_swallows_nothing(tmp_path):
     whole = journal.path.read_bytes()
     for cut in range(1, len(whole)):
         journal.path.write_bytes(whole + whole[:cut].replace(b'"a"', b'"x"'))
+        journal = Journal(tmp_path)
         journal.add("b", finished(tmp_path, "b", "b.png"))
         tasks, _ = journal.read()
         assert {"a", "b"} <= set(tasks)
@@ -83,6 +84,20 @@ def test_a_journal_that_cannot_be_written(tmp_path):
     journal = Journal(tmp_path / "missing")
     with pytest.raises(OutputError):
         journal.add("a", [])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full here")
+def test_a_line_that_a_full_disk_cut_short_swallows_nothing(tmp_path):
+    journal = Journal(tmp_path)
+    journal.add("a", finished(tmp_path, "a", "a.png"))
+    kept = journal._stream
+    with Path("/dev/full").open("ab", buffering=0) as journal._stream:
+        with pytest.raises(OutputError, match="No space left"):
+            journal.add("lost", [])
+    journal._stream = kept
+    kept.write(b'{"task": "half')
+    journal.add("b", finished(tmp_path, "b", "b.png"))
+    assert {"a", "b"} <= set(journal.read()[0])
 
 
 def test_names_are_unique():
