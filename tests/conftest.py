@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kvis_cli.jobs.tensorflow import set_environment
+
 ROOT = Path(__file__).resolve().parents[1]
+# Whichever test imports TensorFlow first, it is the TensorFlow of kvis.
+set_environment()
 
 
 @pytest.fixture(scope="session")

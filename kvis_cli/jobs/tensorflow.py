@@ -46,6 +46,16 @@ def check_device(text: str) -> tuple[str, int | None]:
     return match[1], int(match[2]) if match[2] else None
 
 
+def set_environment() -> None:
+    """The environment variables that TensorFlow reads once, when it is imported."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if platform.machine() in ("x86_64", "AMD64"):
+        # TensorFlow takes oneDNN by itself only where there is AVX-512. Elsewhere it is twice as
+        # fast, too, and without it there are no convolutions with the channels first.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
 def import_tensorflow() -> None:
     """Import TensorFlow and Keras without their messages.
 
@@ -56,12 +66,7 @@ def import_tensorflow() -> None:
     """
     if "tensorflow" in sys.modules and "keras" in sys.modules:
         return
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if platform.machine() in ("x86_64", "AMD64"):
-        # TensorFlow takes oneDNN by itself only where there is AVX-512. Elsewhere it is twice as
-        # fast, too, and without it there are no convolutions with the channels first.
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    set_environment()
     try:
         with _silent_stderr():
             import keras

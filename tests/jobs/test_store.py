@@ -91,9 +91,9 @@ def test_a_line_that_a_full_disk_cut_short_swallows_nothing(tmp_path):
     journal = Journal(tmp_path)
     journal.add("a", finished(tmp_path, "a", "a.png"))
     kept = journal._stream
-    with Path("/dev/full").open("ab", buffering=0) as journal._stream:
-        with pytest.raises(OutputError, match="No space left"):
-            journal.add("lost", [])
+    journal._stream = full = Path("/dev/full").open("ab", buffering=0)  # noqa: SIM115
+    with full, pytest.raises(OutputError, match="No space left"):
+        journal.add("lost", [])
     journal._stream = kept
     kept.write(b'{"task": "half')
     journal.add("b", finished(tmp_path, "b", "b.png"))
