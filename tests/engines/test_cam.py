@@ -223,9 +223,9 @@ def test_a_batch_is_its_single_runs_in_any_order(lib, net, batch):
         alone = engine(batch[i : i + 1], *classes([0, 4], 1)).maps
         for key, value in alone.items():
             # Where its coefficients add up to next to nothing, this one enlarges rounding.
-            scale = (1e-2 if key[1] == "gradcam++norm" else 1e-5) * value.max()
+            scale = (1e-2 if key[1] == "gradcam++norm" else 1e-5) * together[key].max()
             np.testing.assert_allclose(together[key][i], value[0], atol=scale, err_msg=str(key))
-            np.testing.assert_allclose(turned[key][3 - i], value[0], atol=scale)
+            np.testing.assert_allclose(turned[key][3 - i], value[0], atol=scale, err_msg=str(key))
 
 
 def test_classes_are_arguments_and_cost_no_trace(lib, net, batch):
