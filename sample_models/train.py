@@ -197,7 +197,7 @@ def train_shapes(out: Path, epochs: int, scenes: int, seed: int) -> dict[str, An
 
 
 def train_shortcut(out: Path, epochs: int, scenes: int, seed: int) -> dict[str, Any]:
-    model = classifier(WIDTHS, "shapes_shortcut", peak=True)
+    model = classifier(WIDTHS, "shapes_shortcut", peak=False)
     data = drawn(partial(make_scenes, marked_classes=(MARKED_CLASS,)), scenes, seed)
     fit(model, data, epochs, seed, loss=CLASSIFICATION)
     save(model, out / "shapes_shortcut.keras")
