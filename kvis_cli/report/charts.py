@@ -9,6 +9,8 @@ from html import escape
 WIDTH, HEIGHT = 560, 250
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 34
 MAX_LINES = 8
+# Mean width of a character in the page's font, with some air between two labels.
+CHARACTER = 7
 
 Line = Sequence[float | None]
 
@@ -59,8 +61,9 @@ def curve(
         parts.append(f'<text x="{LEFT - 6}" y="{at}" dy="4" text-anchor="end">{value:.3g}</text>')
     every = max(1, math.ceil(len(ticks) / 8))
     labels = short_names(ticks)
+    room = int((WIDTH - LEFT - RIGHT) / math.ceil(len(ticks) / every) / CHARACTER)
     for i in range(0, len(ticks), every):
-        label = escape(labels[i][:14])
+        label = escape(labels[i] if len(labels[i]) <= room else labels[i][: room - 1] + "…")
         anchor = "start" if i == 0 else "end" if i == len(ticks) - 1 else "middle"
         parts.append(
             f'<text x="{x(i):.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{label}</text>'

@@ -298,3 +298,12 @@ def test_short_names():
     assert short_names(["epoch-1", "epoch-11"]) == ["1", "11"]
     assert short_names(["same", "same"]) == ["same", "same"]
     assert short_names(["one"]) == ["one"]
+
+
+@pytest.mark.parametrize(("count", "shown"), [(2, "shapes_shortcut"), (8, "shapes_…")])
+def test_names_under_a_curve_are_cut_only_where_room_is_short(count, shown):
+    from kvis_cli.report.charts import curve
+
+    ticks = ["x", "shapes_shortcut", *(f"other{i}" for i in range(count - 2))]
+    drawn = curve({"a": [0.5] * count}, ticks)
+    assert f">{shown}</text>" in drawn
