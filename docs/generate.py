@@ -80,6 +80,7 @@ def _file(name: str) -> str:
 
 def _method_page(kind: str, method: Any, notes: dict[str, str]) -> str:
     formula = getattr(method, "formula", "") or notes["formula"]
+    model = f"sample_models/{notes.get('model', 'shapes.keras')}"
     misleads = notes["misleads"].strip()
     if getattr(method, "caution", ""):
         misleads += f" Also: {method.caution}."
@@ -87,8 +88,7 @@ def _method_page(kind: str, method: Any, notes: dict[str, str]) -> str:
         [
             f"# {method.name}",
             "",
-            f"    kvis {kind} sample_models/shapes.keras sample_models/images/house.png "
-            f"--method {method.name}",
+            f"    kvis {kind} {model} sample_models/images/house.png --method {method.name}",
             "",
             f"**What it shows.** {method.about}",
             "",
