@@ -22,9 +22,5 @@ def share_cores(workers: int) -> None:
 
 
 def side_threads(workers: int) -> int:
-    """Threads for decoding, and as many for drawing, beside the computing of one worker.
-
-    TensorFlow splits each operation over all cores and waits for the slowest part: threads that
-    take more than half of the cores away from it slow the whole down.
-    """
-    return min(MAX_SIDE_THREADS, max(1, cores_of(workers) // 2))
+    """Threads for decoding, and as many for drawing, beside the computing of one worker."""
+    return min(MAX_SIDE_THREADS, cores_of(workers))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kvis_cli.jobs.cores import share_cores
+from kvis_cli.jobs.cores import share_cores, side_threads
 from kvis_cli.jobs.store import read_rows
 
 TASKS = 3 * 5 * 2
@@ -196,6 +196,7 @@ def test_workers_share_out_the_cores(monkeypatch):
     for workers, threads in ((1, None), (5, "2"), (12, "1"), (64, "1")):
         share_cores(workers)
         assert os.environ.get("TF_NUM_INTRAOP_THREADS") == threads
+        assert side_threads(workers) == {1: 4, 5: 2, 12: 1, 64: 1}[workers]
         monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
     share_cores(4)
