@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,6 +38,8 @@ def layers(
 
       kvis layers model.h5 --json
     """
+    # Nothing is computed here, and threads for it would cost as much as reading the file.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with exit_codes(traceback):
         document = describe_model(model, **given[ModelSpec])
         if json:
