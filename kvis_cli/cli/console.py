@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ from kvis_cli.jobs.events import Listener
 
 if TYPE_CHECKING:
     from rich.progress import Progress
-    from rich.table import Table
 
     from kvis_cli.models.targets import Head
 
@@ -30,33 +28,6 @@ def make_console(*, stderr: bool) -> Console:
     return Console(
         stderr=stderr, highlight=False, soft_wrap=not interactive, emoji=False, markup=False
     )
-
-
-def print_table(table: Table) -> None:
-    """A table on stdout: as wide as its content, on a terminal folded into its width."""
-    console = make_console(stderr=False)
-    lines = _aligned(table)
-    if console.is_terminal and max(line.cell_len for line in lines) > console.width:
-        console.print(table)
-    else:
-        console.print(Text("\n").join(lines))
-
-
-def _aligned(table: Table) -> list[Text]:
-    """The lines of a table that need no folding: ten times as fast as Rich, which can fold."""
-    columns = []
-    for column in table.columns:
-        cells = [Text(str(column.header), table.header_style), *map(_as_text, column.cells)]
-        width = max(cell.cell_len for cell in cells)
-        for cell in cells:
-            cell.align(column.justify if column.justify in ("center", "right") else "left", width)
-        columns.append(cells)
-    lines = [Text("  ").join(cells) for cells in zip(*columns, strict=True)]
-    return ([Text(str(table.title), "italic")] if table.title else []) + lines
-
-
-def _as_text(cell: Any) -> Text:
-    return cell.copy() if isinstance(cell, Text) else Text(str(cell))
 
 
 def print_error(error: KvisError, what: str = "") -> None:
@@ -171,11 +142,6 @@ class ConsoleListener(Listener):
         """End whatever moves on the terminal."""
         self._end_status()
         self._end_progress()
-        sys.stdout.flush()
-
-    def print_json(self, document: Any) -> None:
-        """A JSON document on stdout."""
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         sys.stdout.flush()
 
     def _end_status(self) -> None:

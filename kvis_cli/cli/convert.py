@@ -9,6 +9,7 @@ import typer
 
 from kvis_cli.cli.console import ConsoleListener
 from kvis_cli.cli.options import with_options
+from kvis_cli.cli.output import print_json
 from kvis_cli.cli.shared import Json, Quiet, Traceback, exit_codes
 from kvis_cli.spec.model import ModelSpec
 
@@ -54,9 +55,7 @@ def convert(
             listener.note(f"upgraded: {change}")
         listener.note(f"largest difference between the predictions: {difference:.1e}")
         if json:
-            listener.print_json(
-                {"file": str(target), "difference": difference, "upgrades": card.changes}
-            )
+            print_json({"file": str(target), "difference": difference, "upgrades": card.changes})
         else:
             listener.wrote(target)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
-from kvis_cli.cli.console import ConsoleListener, print_table
+from kvis_cli.cli.output import Column, Table, print_json, print_table
 from kvis_cli.cli.shared import Json, Traceback, exit_codes
 
 
@@ -15,11 +13,8 @@ def devices(*, json: Json = False, traceback: Traceback = False) -> None:
 
         rows = list_devices()
         if json:
-            ConsoleListener().print_json({"devices": rows})
+            print_json({"devices": rows})
             return
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("device", "kind", "description"):
-            table.add_column(name)
-        for row in rows:
-            table.add_row(row["name"], row["kind"], row["description"])
+        table = Table([Column("device"), Column("kind"), Column("description", folds=True)])
+        table.rows = [(row["name"], row["kind"], row["description"]) for row in rows]
         print_table(table)

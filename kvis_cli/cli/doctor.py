@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 from rich.text import Text
 
-from kvis_cli.cli.console import ConsoleListener, make_console
+from kvis_cli.cli.console import make_console
+from kvis_cli.cli.output import print_json
 from kvis_cli.cli.shared import Json, Traceback, exit_codes
 from kvis_cli.errors import ExitCode
 
@@ -17,7 +18,7 @@ def doctor(*, json: Json = False, traceback: Traceback = False) -> None:
 
         findings = examine()
         if json:
-            ConsoleListener().print_json(as_json(findings))
+            print_json(as_json(findings))
         else:
             console = make_console(stderr=False)
             width = max(len(f.name) for f in findings)

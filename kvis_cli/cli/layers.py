@@ -6,11 +6,9 @@ import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from kvis_cli.cli.console import ConsoleListener, make_console, print_table
 from kvis_cli.cli.options import with_options
+from kvis_cli.cli.output import Column, Table, print_json, print_line, print_table
 from kvis_cli.cli.shared import Json, Traceback, exit_codes
 from kvis_cli.spec.model import ModelSpec
 
@@ -43,7 +41,7 @@ def layers(
     with exit_codes(traceback):
         document = describe_model(model, **given[ModelSpec])
         if json:
-            ConsoleListener().print_json(document)
+            print_json(document)
         else:
             _print_table(document)
 
@@ -150,45 +148,49 @@ def _card_with_layers(spec: ModelSpec) -> ModelCard:
 
 
 def _print_table(document: dict[str, Any]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("path", overflow="fold")
-    table.add_column("type", no_wrap=True)
-    table.add_column("output shape", no_wrap=True)
-    table.add_column("filters", justify="right", no_wrap=True)
-    table.add_column("parameters", justify="right", no_wrap=True)
-    table.add_column("cam", justify="center", no_wrap=True)
+    table = Table(
+        [
+            Column("#", "right"),
+            Column("path", folds=True),
+            Column("type"),
+            Column("output shape"),
+            Column("filters", "right"),
+            Column("parameters", "right"),
+            Column("cam", "center"),
+        ]
+    )
     for row in document["layers"]:
         mark = "★" if row["auto"] else "●" if row["cam"] else ""
-        table.add_row(
-            str(row["index"]),
-            row["path"],
-            row["type"],
-            shape_text(row["output_shape"]),
-            "" if row["filters"] is None else str(row["filters"]),
-            "?" if row["params"] is None else f"{row['params']:,}" if row["params"] else "",
-            Text(mark, style="bold green" if row["auto"] else ""),
+        table.rows.append(
+            (
+                str(row["index"]),
+                row["path"],
+                row["type"],
+                shape_text(row["output_shape"]),
+                "" if row["filters"] is None else str(row["filters"]),
+                "?" if row["params"] is None else f"{row['params']:,}" if row["params"] else "",
+                (mark, "bold green" if row["auto"] else ""),
+            )
         )
     print_table(table)
-    console = make_console(stderr=False)
     total = document["params"]
     written = f"Keras {document['keras_version']}" if document["keras_version"] else "Keras"
     about = [
         f"{document['type']} '{document['name']}', {document['format']} file of {written}",
         "unknown number of parameters" if total is None else f"{total:,} parameters",
     ]
-    console.print()
-    console.print(", ".join(about))
+    print_line()
+    print_line(", ".join(about))
     for kind in ("inputs", "outputs"):
         shown = ", ".join(f"{e['name']} {shape_text(e['shape'])}" for e in document[kind])
-        console.print(f"{kind}: {shown}")
-    console.print(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
+        print_line(f"{kind}: {shown}")
+    print_line(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
     if document["cam_layer"]:
-        console.print(f"★ {document['cam_layer']}: {document['cam_layer_reason']}")
+        print_line(f"★ {document['cam_layer']}: {document['cam_layer_reason']}")
     for change in document["upgrades"]:
-        console.print(f"would be upgraded: {change}")
+        print_line(f"would be upgraded: {change}")
     if document["refused"]:
-        console.print(f"would be refused: {document['refused']}")
+        print_line(f"would be refused: {document['refused']}")
 
 
 def shape_text(shape: Any) -> str:

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from kvis_cli.cli.rich_help import import_rich_help
+from kvis_cli.jobs.memory import importing
 
 
 def _plain_switches(parameters: list[Any]) -> list[Any]:
@@ -72,7 +73,8 @@ class LazyGroup(TyperGroup):
     def load(self, name: str) -> Any:
         """Import and return the command called `name`."""
         if name not in self.commands:
-            module = import_module(f"kvis_cli.cli.{self.table[name][0]}")
+            with importing():
+                module = import_module(f"kvis_cli.cli.{self.table[name][0]}")
             single = typer.Typer(
                 pretty_exceptions_enable=False,
                 add_completion=False,

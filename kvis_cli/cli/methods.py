@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from kvis_cli.cli.console import ConsoleListener, print_table
+from kvis_cli.cli.output import Column, Table, print_json, print_table
 from kvis_cli.cli.shared import Json, Traceback, exit_codes
 from kvis_cli.errors import UnknownNameError
 
@@ -29,21 +28,19 @@ def methods(
     with exit_codes(traceback):
         rows = describe_methods(command)
         if json:
-            ConsoleListener().print_json({"methods": rows})
+            print_json({"methods": rows})
             return
         for kind in dict.fromkeys(row["command"] for row in rows):
             print_table(_table(kind, [row for row in rows if row["command"] == kind]))
 
 
 def _table(kind: str, rows: list[dict[str, Any]]) -> Table:
+    folding = ("shows", "passes per image", "gradients", "seed", "paper")
     table = Table(
-        title=f"kvis {kind}", title_justify="left", box=None, pad_edge=False, header_style="bold"
+        [Column("method"), *(Column(name, folds=True) for name in folding)], title=f"kvis {kind}"
     )
-    table.add_column("method", no_wrap=True)
-    for name in ("shows", "passes per image", "gradients", "seed", "paper"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(
+    table.rows = [
+        (
             row["name"],
             row["about"],
             row["passes"],
@@ -51,6 +48,8 @@ def _table(kind: str, rows: list[dict[str, Any]]) -> Table:
             "no" if row["deterministic"] else "matters",
             row["paper"],
         )
+        for row in rows
+    ]
     return table
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from kvis_cli.cli.console import ConsoleListener, make_console, print_table
+from kvis_cli.cli.console import ConsoleListener
 from kvis_cli.cli.options import with_options
+from kvis_cli.cli.output import Column, Table, print_json, print_line, print_table
 from kvis_cli.cli.shared import Events, Quiet, Traceback, exit_codes
 from kvis_cli.errors import ExitCode, UsageError
 from kvis_cli.spec.fields import RUN
@@ -157,7 +157,7 @@ def show_plan(
     ]
     finished = sum(row["done"] for row in lines)
     if as_json:
-        ConsoleListener().print_json(
+        print_json(
             {
                 "output": str(folder),
                 "tasks": len(plan.tasks),
@@ -171,17 +171,16 @@ def show_plan(
             }
         )
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("model", "task", "methods"):
-        table.add_column(name, overflow="fold")
-    for name in ("images", "tasks", "done", "left"):
-        table.add_column(name, justify="right")
+    table = Table(
+        [Column(name, folds=True) for name in ("model", "task", "methods")]
+        + [Column(name, "right") for name in ("images", "tasks", "done", "left")]
+    )
     for row in lines:
         numbers = (row["images"], row["tasks"], row["done"], row["tasks"] - row["done"])
-        table.add_row(row["model"], row["task"], ", ".join(row["methods"]), *map(str, numbers))
+        texts = (row["model"], row["task"], ", ".join(row["methods"]))
+        table.rows.append((*texts, *map(str, numbers)))
     print_table(table)
-    console = make_console(stderr=False)
-    console.print(
+    print_line(
         f"{len(plan.models)} models, {len(plan.images)} images, {len(plan.tasks)} tasks: "
         f"{finished} done, {len(plan.tasks) - finished} left; into {folder}"
     )

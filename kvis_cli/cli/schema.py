@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kvis_cli.cli.console import ConsoleListener
+from kvis_cli.cli.output import print_json
 from kvis_cli.cli.shared import Traceback, exit_codes
 
 
@@ -18,4 +18,4 @@ def schema(*, traceback: Traceback = False) -> None:
     with exit_codes(traceback):
         from kvis_cli.spec.schema import job_schema
 
-        ConsoleListener().print_json(job_schema())
+        print_json(job_schema())

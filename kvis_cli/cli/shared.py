@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kvis_cli.cli.console import ConsoleListener, print_error
+from kvis_cli.cli.output import print_json
 from kvis_cli.errors import ExitCode, KvisError
 from kvis_cli.spec.model import ModelSpec
 from kvis_cli.spec.run import RunSpec
@@ -54,7 +54,7 @@ def exit_codes(show_traceback: bool = False) -> Iterator[None]:
     except KvisError as error:
         if show_traceback:
             traceback.print_exc()
-        print_error(error)
+        _print_error(error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
@@ -71,8 +71,14 @@ def exit_codes(show_traceback: bool = False) -> Iterator[None]:
             "That is a mistake in kvis, or something that it does not know.",
             "" if show_traceback else "Run it again with --traceback and report what it prints.",
         )
-        print_error(bug)
+        _print_error(bug)
         raise typer.Exit(ExitCode.FAILED) from None
+
+
+def _print_error(error: KvisError) -> None:
+    from kvis_cli.cli.console import print_error
+
+    print_error(error)
 
 
 def run_task(
@@ -95,6 +101,7 @@ def run_task(
         What the user typed, by spec: the task's, `ModelSpec` and `RunSpec`.
     """
     with exit_codes(show_traceback):
+        from kvis_cli.cli.console import ConsoleListener
         from kvis_cli.spec.build import build_job
 
         values = {
@@ -116,6 +123,6 @@ def run_task(
             listener.close()
         if json:
             failures = [{"what": what, "error": str(error)} for what, error in outcome.failures]
-            listener.print_json({"results": listener.rows, "failures": failures})
+            print_json({"results": listener.rows, "failures": failures})
         if outcome.exit_code:
             raise typer.Exit(outcome.exit_code)

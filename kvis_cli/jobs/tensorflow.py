@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kvis_cli.errors import DeviceError, UsageError
+from kvis_cli.jobs.memory import importing
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def import_tensorflow() -> None:
         return
     set_environment()
     try:
-        with _silent_stderr():
+        with _silent_stderr(), importing():
             import keras
             import tensorflow as tf
     except Exception as error:
