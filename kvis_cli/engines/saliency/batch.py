@@ -71,11 +71,11 @@ def chunks(total: int, batch: int, limit: int) -> Iterator[tuple[np.ndarray, np.
     Yields
     ------
     index, counts
-        int ``(s,)`` and float32 ``(s,)``: point numbers, and 1, or 0 where a piece is filled up to
-        the common size by repeating the last point.
+        int ``(s,)`` and float32 ``(s,)``: consecutive point numbers, and 1, or 0 for those that
+        fill the last piece up to the common size and were in the piece before.
     """
     pieces = -(-total // max(1, limit // batch))
     size = -(-total // pieces)
     for start in range(0, total, size):
-        index = np.arange(start, start + size)
-        yield np.minimum(index, total - 1), (index < total).astype(np.float32)
+        index = np.arange(size) + min(start, total - size)
+        yield index, (index >= start).astype(np.float32)

@@ -68,9 +68,16 @@ class ScoreFunction:
         self.backprop = backprop
         self.compile = compile
         self.rectifiers: Rectifiers | None = None
+        self._shared: dict[Any, Any] = {}
         self.run_resolve = compile(self.resolve)
         self.run_explain = compile(self.explain)
         self.run_scores = compile(self.scores)
+
+    def shared(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once for all methods of this score that ask with `key`."""
+        if key not in self._shared:
+            self._shared[key] = make()
+        return self._shared[key]
 
     def point(self, batch: Batch) -> tuple[Any, Any]:
         """``(gradients, at)`` at the clean inputs, computed once per batch."""

@@ -24,7 +24,10 @@ _KEPT_BYTES = 256 * 2**20
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and mean square deviation of the gradients over the samples, ``(B, T, …)``."""
+    """Mean and mean square deviation of the gradients over the samples, ``(B, T, …)``.
+
+    The variance is None where nothing asked for it.
+    """
 
     mean: Any
     variance: Any
@@ -36,14 +39,22 @@ class NoisyGradients:
     The noise of a sample depends on the seed and the sample's number alone and is the same for all
     inputs. So a batch gives what single runs give, pictures differ by their content and not by
     their luck, and the noise of a run is drawn once.
+
+    Attributes
+    ----------
+    variance
+        Whether the variance is computed, too; settled before the first batch.
     """
 
-    def __init__(self, score: ScoreFunction, settings: SaliencySettings) -> None:
+    def __init__(
+        self, score: ScoreFunction, settings: SaliencySettings, *, variance: bool = True
+    ) -> None:
         self.score = score
         self.settings = settings
+        self.variance = variance
         self.samples = settings.samples or SAMPLES
         self._run = score.compile(self._piece)
-        self._kept: dict[tuple[int, ...], np.ndarray] = {}
+        self._kept: dict[tuple[int, ...], Any] = {}
 
     def moments(self, batch: Batch, noise: np.ndarray | None = None) -> Moments:
         """Mean and variance of the gradients.
@@ -59,38 +70,44 @@ class NoisyGradients:
         total = self.samples if noise is None else len(noise)
         count = 0.0
         mean: Any = None
-        deviations: Any = None
+        deviations: Any = 0.0
         for index, counts in chunks(total, len(batch.inputs), self.settings.batch_size):
-            drawn = self._noise(index, shape) if noise is None else noise[index]
+            drawn = self._noise(index, shape) if noise is None else tf.constant(noise[index])
             here = float(counts.sum())
-            new_mean, new_deviations = self._run(
-                batch.inputs, batch.weights, tf.constant(drawn), tf.constant(counts)
-            )
+            found = self._run(batch.inputs, batch.weights, drawn, tf.constant(counts))
             if mean is None:
-                mean, deviations = new_mean, new_deviations
+                mean, *rest = found
             else:
+                new_mean, *rest = found
                 # Chan et al. 1983: two groups of samples as one, without large sums of squares.
                 shift = new_mean - mean
                 share = here / (count + here)
                 mean += shift * share
-                deviations += new_deviations + tf.square(shift) * (count * share)
+                if self.variance:
+                    deviations += tf.square(shift) * (count * share)
+            if self.variance:
+                deviations += rest[0]
             count += here
-        return Moments(mean, deviations / count)
+        return Moments(mean, deviations / count if self.variance else None)
 
-    def _piece(self, inputs: Any, weights: Any, noise: Any, counts: Any) -> tuple[Any, Any]:
+    def _piece(self, inputs: Any, weights: Any, noise: Any, counts: Any) -> list[Any]:
         """Mean and summed squared deviations of one piece of the samples."""
         gradients = self.score.gradients_of_each(inputs[:, tf.newaxis] + noise, weights)
-        share = tf.reshape(counts / tf.reduce_sum(counts), [1, -1, *[1] * len(inputs.shape)])
-        mean = tf.reduce_sum(gradients * share, axis=1)
-        squares = tf.square(gradients - mean[:, tf.newaxis]) * share
-        return mean, tf.reduce_sum(squares, axis=1) * tf.reduce_sum(counts)
+        shape = gradients.shape
+        # Sums over samples as products of matrices, which pass only once over all the gradients.
+        flat = tf.reshape(gradients, [*shape[:2], -1])
+        mean = tf.matmul((counts / tf.reduce_sum(counts))[tf.newaxis, tf.newaxis], flat)
+        found = [mean]
+        if self.variance:
+            found.append(tf.matmul(counts[tf.newaxis, tf.newaxis], tf.square(flat - mean)))
+        return [tf.reshape(sums, [shape[0], *shape[2:]]) for sums in found]
 
-    def _noise(self, index: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    def _noise(self, index: np.ndarray, shape: tuple[int, ...]) -> Any:
         if self.samples * int(np.prod(shape)) * 4 > _KEPT_BYTES:
-            return self._draw(index, shape)
+            return tf.constant(self._draw(index, shape))
         if shape not in self._kept:
-            self._kept[shape] = self._draw(np.arange(self.samples), shape)
-        return self._kept[shape][index]
+            self._kept[shape] = tf.constant(self._draw(np.arange(self.samples), shape))
+        return self._kept[shape][index[0] : index[-1] + 1]
 
     def _draw(self, index: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         settings = self.settings
@@ -106,18 +123,20 @@ class NoisyGradients:
 
 
 def _method(
-    name: str, paper: str, about: str, of: Callable[[Moments], Any], *, unsigned: bool = False
+    name: str, paper: str, about: str, of: Callable[[Moments], Any], *, squares: bool = False
 ) -> Make:
     def make(score: ScoreFunction, settings: SaliencySettings) -> Explain:
-        noisy = NoisyGradients(score, settings)
+        noisy: NoisyGradients = score.shared(
+            NoisyGradients, lambda: NoisyGradients(score, settings, variance=False)
+        )
+        noisy.variance |= squares
 
         def explain(batch: Batch) -> Attribution:
-            key = ("noisy gradients", score.backprop)
-            return Attribution(of(batch.shared(key, lambda: noisy.moments(batch))))
+            return Attribution(of(batch.shared(noisy, lambda: noisy.moments(batch))))
 
         return explain
 
-    return register(name, paper, _COST, about, unsigned=unsigned, deterministic=False)(make)
+    return register(name, paper, _COST, about, unsigned=squares, deterministic=False)(make)
 
 
 smoothgrad = _method(
@@ -131,12 +150,12 @@ smoothgrad_squared = _method(
     "Hooker et al. 2018, arXiv:1806.10758",
     "The mean squared gradient at noisy copies of the input.",
     lambda m: m.variance + tf.square(m.mean),
-    unsigned=True,
+    squares=True,
 )
 vargrad = _method(
     "vargrad",
     "Adebayo et al. 2018, arXiv:1810.03307",
     "The variance of the gradient at noisy copies of the input.",
     lambda m: m.variance,
-    unsigned=True,
+    squares=True,
 )
