@@ -6,10 +6,21 @@ import contextlib
 import gc
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 # glibc's names for them in malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MIB = 1 << 20
+
+
+def memory_kills() -> int | None:
+    """How many processes this system has killed because memory ran out; None where it is silent."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return int(count)
+    return None
 
 
 @contextlib.contextmanager

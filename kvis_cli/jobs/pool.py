@@ -16,6 +16,7 @@ from typing import Any
 
 from kvis_cli.errors import KvisError, NotEvaluatedError, ResultError
 from kvis_cli.jobs.events import Listener
+from kvis_cli.jobs.memory import memory_kills
 from kvis_cli.jobs.plan import Chunk, Task
 from kvis_cli.jobs.process import main
 from kvis_cli.jobs.store import ResultStore
@@ -43,6 +44,7 @@ class _Process:
     model: str = ""
     finished: int = 0
     verdict: str = ""
+    memory_kills: int | None = field(default_factory=memory_kills)
 
 
 class Pool:
@@ -215,7 +217,8 @@ class Pool:
         worker.connection.close()
         worker.process.join(GRACE_SECONDS)
         code = worker.process.exitcode
-        reason = worker.verdict or _reason(code)
+        for_memory = not worker.verdict and killed_for_memory(code, worker.memory_kills)
+        reason = worker.verdict or _reason(code, for_memory)
         words = _last_words(worker.log)
         chunk = worker.chunk
         if not worker.ready:
@@ -232,8 +235,7 @@ class Pool:
         if chunk is None:
             return
         self.seconds[worker.model] += time.monotonic() - worker.started
-        if code == -signal.SIGKILL and not worker.verdict:
-            # The system kills what takes too much memory.
+        if for_memory:
             chunk = replace(chunk, batch=max(1, chunk.batch // 2))
         verb = "hung" if worker.verdict else "crashed"
         error = ResultError(
@@ -311,7 +313,15 @@ def _without_interruption() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _reason(code: int | None) -> str:
+def killed_for_memory(code: int | None, kills_before: int | None) -> bool:
+    """Whether the system may have killed a process because memory ran out.
+
+    Only then is it done again in smaller batches, whose results differ by rounding.
+    """
+    return code == -signal.SIGKILL and (kills_before is None or memory_kills() != kills_before)
+
+
+def _reason(code: int | None, for_memory: bool) -> str:
     if code is not None and code < 0:
         try:
             name = signal.Signals(-code).name
@@ -320,7 +330,9 @@ def _reason(code: int | None) -> str:
         texts = {
             "SIGSEGV": "Segmentation fault in native code (SIGSEGV).",
             "SIGABRT": "Native code gave up (SIGABRT).",
-            "SIGKILL": "It was killed (SIGKILL), as happens when memory runs out.",
+            "SIGKILL": "It was killed (SIGKILL), as happens when memory runs out."
+            if for_memory
+            else "It was killed from outside (SIGKILL), and not because memory ran out.",
         }
         return texts.get(name, f"It was ended by {name}.")
     return f"Its process ended with code {code}."

@@ -1,12 +1,15 @@
-"""The garbage collector rests while modules are imported, and only then."""
+"""The collector rests during imports; memory that runs out is known from other kills."""
 
 from __future__ import annotations
 
 import gc
+import signal
+from pathlib import Path
 
 import pytest
 
-from kvis_cli.jobs.memory import importing
+from kvis_cli.jobs import pool
+from kvis_cli.jobs.memory import importing, memory_kills
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +40,24 @@ def test_what_was_made_is_not_looked_at_again():
     with importing():
         made = [[] for _ in range(5000)]
     assert gc.get_freeze_count() - frozen >= len(made)
+
+
+@pytest.mark.skipif(not Path("/proc/vmstat").is_file(), reason="needs Linux' counters")
+def test_kills_for_memory_are_counted():
+    count = memory_kills()
+    assert count is None or f"oom_kill {count}\n" in Path("/proc/vmstat").read_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "now", "expected"),
+    [
+        (-signal.SIGKILL, 3, 4, True),
+        (-signal.SIGKILL, 3, 3, False),
+        (-signal.SIGKILL, None, None, True),
+        (-signal.SIGSEGV, 3, 4, False),
+        (1, None, None, False),
+    ],
+)
+def test_only_a_kill_for_memory_makes_batches_smaller(code, before, now, expected, monkeypatch):
+    monkeypatch.setattr(pool, "memory_kills", lambda: now)
+    assert pool.killed_for_memory(code, before) is expected
