@@ -351,6 +351,8 @@ def test_interrupt_keeps_finished_atlases(tiny_model, tmp_path):
         [sys.executable, "-m", "kvis_cli", "filters", str(tiny_model), "--layer", "first,second",
          "--size", "48", "--steps", "1000", "--grid", "3x2", "--out", str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+        # Where the tests themselves run in the background, it would be inherited as ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     first = tmp_path / "filters_first.png"
     until = time.monotonic() + 180
