@@ -78,13 +78,6 @@ def _pictures(plan: Plan, tasks: list[Task], rows: Mapping[str, list[Row]]) -> d
 def _sheet(
     plan: Plan, store: ResultStore, spec: TaskSpec, title: str, pictures: dict[int, list[Row]]
 ) -> Sheet:
-    everything = [row for rows in pictures.values() for row in rows]
-    limits = [row["limit"] for row in everything if row.get("limit") is not None]
-    # Methods measure in different units: one bar cannot stand for several.
-    shared = spec.scale == "shared" and limits and len({r.get("method") for r in everything}) == 1
-    kind: MapKind = "signed" if everything[0].get("map") == "signed" else "heatmap"
-    style = style_of(spec, kind)
-
     def cells(image: int) -> list[np.ndarray]:
         first = _photo(plan.images[image])
         return [first, *(_small(store.folder / str(row["file"])) for row in pictures[image])]
@@ -104,8 +97,22 @@ def _sheet(
         captions=captions,
         column_labels=columns * blocks,
         title=title,
-        bar=ColorBar(style, max(limits) if shared else None),
+        bars=color_bars(spec, [row for rows in pictures.values() for row in rows]),
     )
+
+
+def color_bars(spec: TaskSpec, rows: list[Row]) -> list[ColorBar]:
+    """A bar for heat maps, one for signed maps: those that there are, in the order of `rows`."""
+    found: dict[MapKind, list[Row]] = {}
+    for row in rows:
+        found.setdefault("signed" if row.get("map") == "signed" else "heatmap", []).append(row)
+    bars = []
+    for kind, of_kind in found.items():
+        limits = [row["limit"] for row in of_kind if row.get("limit") is not None]
+        # Methods measure in different units: the numbers of one cannot stand for several.
+        shared = spec.scale == "shared" and len({row.get("method") for row in of_kind}) == 1
+        bars.append(ColorBar(style_of(spec, kind), max(limits) if shared and limits else None))
+    return bars
 
 
 def _photo(image: PlannedImage) -> np.ndarray:

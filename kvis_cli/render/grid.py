@@ -35,8 +35,8 @@ class Sheet:
         To the left of the rows and above the columns.
     title
         Above everything.
-    bar
-        Colour bar on the right.
+    bars
+        Colour bars on the right, one for each kind of colours on the sheet.
     cell
         Largest height and width of a picture on the sheet, in pixels. Every column is as wide; a
         row is as high as its own pictures. None: the largest picture's size, at least 160 and
@@ -48,7 +48,7 @@ class Sheet:
     row_labels: Sequence[str] = ()
     column_labels: Sequence[str] = ()
     title: str = ""
-    bar: ColorBar | None = None
+    bars: Sequence[ColorBar] = ()
     cell: Size | None = None
 
     def caption(self, row: int, column: int) -> str:
@@ -102,11 +102,11 @@ def render_sheet(sheet: Sheet, *, size: int = 14, margin: int = 20, gap: int = 1
     steps = [high + _written(line) + gap for high, line in zip(heights, notes, strict=True)]
     bottom = grid_top + sum(steps) - gap
     right = left + columns * (width + gap) - gap
-    bar = None
-    if sheet.bar:
-        bar = render_colorbar(sheet.bar, min(max(120, bottom - grid_top), 360), size=size - 1)
-        bottom = max(bottom, grid_top + bar.shape[0])
-    full_width = right + (2 * gap + bar.shape[1] if bar is not None else 0) + margin
+    bar_height = min(max(120, bottom - grid_top), 360)
+    bars = [render_colorbar(bar, bar_height, size=size - 1) for bar in sheet.bars]
+    if bars:
+        bottom = max(bottom, grid_top + bar_height)
+    full_width = right + sum(2 * gap + bar.shape[1] for bar in bars) + margin
     full_width = max(full_width, left + title.width + margin)
 
     image = Image.new("RGB", (full_width, bottom + margin), PAPER)
@@ -128,8 +128,10 @@ def render_sheet(sheet: Sheet, *, size: int = 14, margin: int = 20, gap: int = 1
             note = notes[number][column]
             draw_block(image, (x, y + height + 3), note, width=width, align="center")
         y += steps[number]
-    if bar is not None:
-        image.paste(Image.fromarray(bar), (right + 2 * gap, grid_top))
+    x = right
+    for bar in bars:
+        image.paste(Image.fromarray(bar), (x + 2 * gap, grid_top))
+        x += 2 * gap + bar.shape[1]
     return np.asarray(image)
 
 

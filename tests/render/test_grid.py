@@ -115,7 +115,7 @@ def test_what_is_written_takes_room_and_never_covers_a_picture():
             row_labels=["cat.jpg", "ouzel1.jpg"],
             column_labels=["gradcam", "layercam"],
             title="mobilenet",
-            bar=ColorBar(Style(), 0.5),
+            bars=[ColorBar(Style(), 0.5)],
         )
     )
     for sheet in (bare, full):
@@ -126,6 +126,19 @@ def test_what_is_written_takes_room_and_never_covers_a_picture():
     assert (full[:, :18] == 255).all()
     assert (full[:, -18:] == 255).all()
     assert (full[-18:] == 255).all()
+
+
+def test_every_kind_of_colours_has_its_bar():
+    ink = np.zeros((1, 1, 3), np.uint8)
+    heat, signed = ColorBar(Style()), ColorBar(Style(kind="signed"))
+    sheets = [render_sheet(Sheet([[ink]], bars=bars)) for bars in ([], [heat], [heat, signed])]
+    bare, one, two = (sheet.shape[1] for sheet in sheets)
+    wide = [render_colorbar(bar, 160, size=13).shape[1] for bar in (heat, signed)]
+    assert [one - bare, two - one] == [20 + width for width in wide]
+    drawn = sheets[2][20:180, one:]
+    np.testing.assert_array_equal(
+        drawn[:, : wide[1]], render_colorbar(signed, drawn.shape[0], size=13)
+    )
 
 
 def test_empty_places_and_ragged_rows():
