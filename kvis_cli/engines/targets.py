@@ -15,6 +15,23 @@ ScoreKind = Literal["logit", "probability", "log-probability"]
 Region = np.ndarray | Literal["predicted"] | None
 
 
+# Every target has a backward pass of its own in the graph: with so many of them it stays small.
+MAX_TARGETS = 16
+
+
+def target_groups(total: int) -> list[np.ndarray]:
+    """Numbers of the targets that are explained at once, in groups of one size.
+
+    The last group is filled up with the last target, so that nothing is compiled anew.
+    """
+    if total <= MAX_TARGETS:
+        return [np.arange(total)]
+    return [
+        np.minimum(np.arange(start, start + MAX_TARGETS), total - 1)
+        for start in range(0, total, MAX_TARGETS)
+    ]
+
+
 @dataclass(frozen=True)
 class Scores:
     """Tensors of one traced forward pass.

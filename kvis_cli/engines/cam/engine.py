@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvis_cli.engines.backprop_modifiers import backprop_modifier
+from kvis_cli.engines.cam.grouping import in_groups
 from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod, Readings
 from kvis_cli.engines.cam.reduction import REDUCTIONS
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
@@ -72,6 +73,9 @@ class CamEngine:
         UsageError
             When the score does not depend on a layer, or a layer has no spatial maps.
         """
+        return in_groups(self._batch, inputs, weights, ranks)
+
+    def _batch(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
         maps, scores, units, outputs = self._compiled(
             tf.constant(inputs), tf.constant(weights), tf.constant(ranks)
         )

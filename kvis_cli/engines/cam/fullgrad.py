@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvis_cli.engines.cam.grouping import in_groups
 from kvis_cli.engines.cam.scorecam import enlarged
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
 from kvis_cli.errors import UsageError
@@ -40,6 +41,9 @@ class FullGrad:
 
     def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
         """Explain a batch; arguments as for `kvis_cli.engines.cam.engine.CamEngine`."""
+        return in_groups(self._batch, inputs, weights, ranks)
+
+    def _batch(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
         maps, accounted, scores, units, outputs = self._compiled(
             tf.constant(inputs), tf.constant(weights), tf.constant(ranks)
         )

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kvis_cli.engines.backprop_modifiers import Rectifiers, backprop_modifier
 from kvis_cli.engines.cam.engine import CamEngine
+from kvis_cli.engines.cam.grouping import in_groups
 from kvis_cli.engines.cam.scorecam import enlarged
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
 from kvis_cli.errors import UsageError
@@ -42,6 +43,9 @@ class GuidedGradCam:
 
     def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
         """Explain a batch; arguments as for `kvis_cli.engines.cam.engine.CamEngine`."""
+        return in_groups(self._batch, inputs, weights, ranks)
+
+    def _batch(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
         cams = self._gradcam(inputs, weights, ranks)
         lines = self._compiled(tf.constant(inputs), tf.constant(cams.weights))
         if self.rectifiers is not None:

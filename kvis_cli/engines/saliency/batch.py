@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from kvis_cli.lazy import np
+from kvis_cli.lazy import np, tf
 
 
 @dataclass
@@ -27,6 +27,14 @@ class Batch:
     weights: Any
     scores: Any
     _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def of_targets(self, index: np.ndarray) -> Batch:
+        """The same inputs for some of the targets."""
+        return Batch(
+            self.inputs,
+            tf.gather(self.weights, index, axis=1),
+            tf.gather(self.scores, index, axis=1),
+        )
 
     def share(self, key: Any, value: Any) -> None:
         """Keep what is known already."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -22,7 +22,7 @@ from kvis_cli.engines.saliency.methods import (
 )
 from kvis_cli.engines.saliency.score import ScoreFunction, compiled
 from kvis_cli.engines.saliency.settings import SaliencySettings
-from kvis_cli.engines.targets import ScoreKind
+from kvis_cli.engines.targets import ScoreKind, target_groups
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.reading import ModelReader, Tap
 
@@ -49,6 +49,23 @@ class SaliencyMap:
     values: np.ndarray
     signed: bool
     extras: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def joined(parts: list[SaliencyMap], total: int) -> SaliencyMap:
+    """The maps of groups of targets as those of all `total` targets."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+
+    def along(arrays: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(arrays, axis=1)[:, :total]
+
+    return replace(
+        first,
+        values=along([part.values for part in parts]),
+        signed=any(part.signed for part in parts),
+        extras={name: along([part.extras[name] for part in parts]) for name in first.extras},
+    )
 
 
 @dataclass(frozen=True)
@@ -188,18 +205,22 @@ class SaliencyEngine:
             # Points between and around inputs are real numbers; the model rounds them itself.
             inputs = np.asarray(inputs, np.float32)
         given = (tf.constant(inputs), tf.constant(weights), tf.constant(ranks))
-        if self._first is not None:
+        groups = target_groups(weights.shape[1])
+        if self._first is not None and len(groups) == 1:
             scores, resolved, outputs, *point = self._first.run_explain(*given)
+            batch = Batch(given[0], resolved, scores)
+            batch.share(("point", self._first.backprop), point)
         else:
             scores, resolved, outputs = self._any.run_resolve(*given)
-        batch = Batch(given[0], resolved, scores)
-        if self._first is not None:
-            batch.share(("point", self._first.backprop), point)
-        maps = []
+            batch = Batch(given[0], resolved, scores)
+        parts = [batch] if len(groups) == 1 else [batch.of_targets(group) for group in groups]
+        maps: list[SaliencyMap] = []
         for method, explain in zip(self.methods, self._explain, strict=True):
-            found = explain(batch)
+            # Without gradients, all targets cost as much as one.
+            found = [explain(part) for part in (parts if method.gradient else [batch])]
             for modifier in self.modifiers or [find_modifier(method.modifier)]:
-                maps.append(self._map(method, modifier, found))
+                of_parts = [self._map(method, modifier, attribution) for attribution in found]
+                maps.append(joined(of_parts, weights.shape[1]))
         return SaliencyBatch(maps, scores.numpy(), resolved.numpy(), outputs.numpy())
 
     def _map(

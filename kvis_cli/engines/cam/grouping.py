@@ -1,0 +1,37 @@
+"""Many targets, some of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kvis_cli.engines.cam.settings import CamBatch
+from kvis_cli.engines.targets import target_groups
+
+Explain = Callable[[np.ndarray, np.ndarray, np.ndarray], CamBatch]
+
+
+def in_groups(
+    explain: Explain, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray
+) -> CamBatch:
+    """What `explain` gives for all targets, computed for a group of them at a time."""
+    total = weights.shape[1]
+    parts = [explain(inputs, weights[:, g], ranks[:, g]) for g in target_groups(total)]
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+
+    def joined(arrays: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(arrays, axis=1)[:, :total]
+
+    return CamBatch(
+        {key: joined([part.maps[key] for part in parts]) for key in first.maps},
+        joined([part.scores for part in parts]),
+        joined([part.weights for part in parts]),
+        first.outputs,
+        {
+            key: {name: joined([part.extras[key][name] for part in parts]) for name in numbers}
+            for key, numbers in first.extras.items()
+        },
+    )
