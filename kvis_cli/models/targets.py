@@ -63,18 +63,32 @@ class Head:
             text += (sign if text else sign.strip("+ ")) + self.class_name(index)
         return text
 
-    def target(self, units: tuple[tuple[int, float], ...]) -> Target:
-        """The `Target` of fixed units, with its label and file name."""
+    def target(
+        self,
+        units: tuple[tuple[int, float], ...],
+        minus: tuple[tuple[int, float], ...] = (),
+    ) -> Target:
+        """The `Target` of fixed units, with its label and file name.
+
+        No units are left of a class that is contrasted with itself: it is called by `minus`, what
+        was subtracted.
+        """
+        if not units:
+            units = tuple((index, -weight) for index, weight in minus) + minus
+            return Target(self.label(units), _file_name(units), ())
         shown = units
         if self.binary:
             shown = ((1 if units[0][1] > 0 else 0, 1.0),)
-        name = "".join(
-            ("+" if weight > 0 else "-") + str(index) for index, weight in shown
-        ).removeprefix("+")
+        name = _file_name(shown)
         if len(shown) == 1 and self.labels.names:
             slug = re.sub(r"[^\w.]+", "-", self.class_name(shown[0][0])).strip("-")[:40]
             name = f"{name}-{slug}" if slug else name
         return Target(self.label(units), name, tuple(units))
+
+
+def _file_name(units: Sequence[tuple[int, float]]) -> str:
+    signed = (("+" if weight > 0 else "-") + str(index) for index, weight in units)
+    return "".join(signed).removeprefix("+")
 
 
 def parse_classes(texts: Sequence[str], head: Head, contrast: Sequence[str] = ()) -> list[Request]:
@@ -164,7 +178,9 @@ def _unit(text: str, head: Head) -> tuple[int, float]:
             raise UsageError(
                 f"Class {index} is not among the model's {head.classes} outputs.",
                 "Classes are counted from 0.",
-                f"Use 0 to {head.classes - 1}, a label, or top1.",
+                "Use "
+                + (f"0 to {head.classes - 1}" if head.classes > 1 else "0")
+                + ", a label, or top1.",
             )
     else:
         index = head.labels.index(text)

@@ -63,8 +63,12 @@ def retarget(explainer: Explainer, task: Any) -> None:
 
 
 def resolved_units(weights: np.ndarray) -> tuple[tuple[int, float], ...]:
-    """The units that a target's weights are made of, ranks resolved."""
-    return tuple((int(i), float(weights[i])) for i in np.flatnonzero(weights))
+    """The units that a target's weights are made of, ranks resolved; what is subtracted last."""
+    units = [(int(i), float(weights[i])) for i in np.flatnonzero(weights)]
+    return tuple(sorted(units, key=lambda unit: unit[1] < 0))
+
+
+ITS_OWN_CONTRAST = "the class is its own contrast: their difference is always zero"
 
 
 def map_warnings(raw: np.ndarray, kind: MapKind = "heatmap") -> tuple[str, ...]:

@@ -14,7 +14,13 @@ from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod
 from kvis_cli.engines.cam.settings import CamBatch, CamEngineLike, CamLayer, CamSettings, Key
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import Explanation, Target
-from kvis_cli.jobs.explainers.base import Explained, map_warnings, probability, resolved_units
+from kvis_cli.jobs.explainers.base import (
+    ITS_OWN_CONTRAST,
+    Explained,
+    map_warnings,
+    probability,
+    resolved_units,
+)
 from kvis_cli.jobs.explainers.cam_objective import cam_objective, filter_targets
 from kvis_cli.models.cam_targets import cam_layers, check_linear_head
 from kvis_cli.models.opening import OpenModel
@@ -198,15 +204,15 @@ class CamExplainer:
             numbers["percentile"] = CAM_METHODS[column.method].percentile
         if self.task.direction == "maintain":
             numbers["caution"] = MAINTAIN
-        warnings = map_warnings(raw, kind)
+        warnings = map_warnings(raw, kind) if units else (ITS_OWN_CONTRAST,)
         hint = BLANK.get(self.task.direction, "")
-        if hint and not raw.any() and hint not in self.notes:
+        if hint and units and not raw.any() and hint not in self.notes:
             self.notes.append(hint)
         return Explanation(
             raw,
             kind,
             column.method,
-            self._target(units),
+            self._target(units, request),
             float(batch.scores[i, t]),
             None if self.filters else probability(self.opened, batch.outputs[i], units),
             column.layer,
@@ -215,8 +221,10 @@ class CamExplainer:
             variant="" if self.task.direction == "increase" else self.task.direction,
         )
 
-    def _target(self, units: tuple[tuple[int, float], ...]) -> Target:
-        return self.filters.target(units) if self.filters else self.head.target(units)
+    def _target(self, units: tuple[tuple[int, float], ...], request: Request) -> Target:
+        if self.filters:
+            return self.filters.target(units)
+        return self.head.target(units, request.units)
 
 
 def _grid(shape: tuple[int | None, ...] | None) -> str:

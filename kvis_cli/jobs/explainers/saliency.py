@@ -12,7 +12,13 @@ from kvis_cli.engines.saliency.engine import SaliencyBatch, SaliencyEngine, Sali
 from kvis_cli.engines.saliency.settings import SaliencySettings
 from kvis_cli.engines.saliency.smoothing import smooth
 from kvis_cli.explanation import Explanation, Target
-from kvis_cli.jobs.explainers.base import Explained, map_warnings, probability, resolved_units
+from kvis_cli.jobs.explainers.base import (
+    ITS_OWN_CONTRAST,
+    Explained,
+    map_warnings,
+    probability,
+    resolved_units,
+)
 from kvis_cli.jobs.explainers.cam_objective import filter_targets
 from kvis_cli.models import autolayer
 from kvis_cli.models.architecture import LayerCall
@@ -119,19 +125,20 @@ class SaliencyExplainer:
         caution = "; ".join(self._cautions(shown))
         if caution:
             extras["caution"] = caution
-        warnings = [
-            *map_warnings(raw, kind),
-            *_constant(raw),
-            *self._blind(shown),
-            *self._saturation(batch, units, i, t),
-            *about_input,
-            *_incomplete(extras),
-        ]
+        about_map = [ITS_OWN_CONTRAST]
+        if units:
+            about_map = [
+                *map_warnings(raw, kind),
+                *_constant(raw),
+                *self._blind(shown),
+                *self._saturation(batch, units, i, t),
+            ]
+        warnings = [*about_map, *about_input, *_incomplete(extras)]
         return Explanation(
             raw,
             kind,
             shown.method.name,
-            self._target(units),
+            self._target(units, request),
             float(batch.scores[i, t]),
             None if self.filters else probability(self.opened, batch.outputs[i], units),
             self.filters.layer.path if self.filters else "",
@@ -145,12 +152,12 @@ class SaliencyExplainer:
         keep = self.task.channels == "keep" and self.channel_axis is not None
         return keep and shown.method.gradient
 
-    def _target(self, units: tuple[tuple[int, float], ...]) -> Target:
+    def _target(self, units: tuple[tuple[int, float], ...], request: Request) -> Target:
         if self.filters:
             return self.filters.target(units)
         if self.head.units == 1 and not self.head.binary and not self.head.labels.names:
             return Target("output", "output", units)
-        return self.head.target(units)
+        return self.head.target(units, request.units)
 
     def _variant(self, shown: SaliencyMap) -> str:
         """What tells this map from the method's plain one, for the file's name."""
