@@ -249,7 +249,9 @@ class ModelCard:
             return imagenet()
         if self.sidecar.labels:
             assert self.sidecar_file is not None
-            return read_labels(self.sidecar_file.parent / self.sidecar.labels)
+            return read_labels(
+                self.sidecar_file.parent / self.sidecar.labels, str(self.sidecar_file)
+            )
         if self.file is not None:
             for name in (f"{self.file.path.stem}.labels.txt", "labels.txt"):
                 beside = self.file.path.with_name(name)

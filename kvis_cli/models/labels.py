@@ -71,7 +71,7 @@ def imagenet() -> Labels:
     return Labels(tuple(text.split()), "ImageNet")
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: Path, named_in: str = "") -> Labels:
     """Read a label file.
 
     Text: a label a line, in order, or ``index label`` lines as Teachable Machine writes them.
@@ -88,7 +88,9 @@ def read_labels(path: Path) -> Labels:
         text = path.read_text("utf-8-sig")
     except OSError as error:
         raise SpecError(
-            f"Cannot read the label file {path}.", f"{error.strerror or error}."
+            f"Cannot read the label file {path}.",
+            f"{error.strerror or error}.",
+            f"It is named in {named_in}: correct it there." if named_in else "",
         ) from None
     except UnicodeDecodeError:
         raise SpecError(

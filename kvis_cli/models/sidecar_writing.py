@@ -10,6 +10,7 @@ import yaml
 
 from kvis_cli.errors import KvisError, OutputError, UsageError
 from kvis_cli.models.card import ModelCard
+from kvis_cli.models.labels import read_labels
 from kvis_cli.models.sidecar import sidecar_path
 from kvis_cli.models.trust import check_code
 
@@ -65,6 +66,7 @@ def _labels(card: ModelCard, folder: Path) -> list[str]:
         if card.spec.labels.lower() == "imagenet":
             return [_entry("labels", "imagenet")]
         file = Path(card.spec.labels).expanduser().resolve()
+        read_labels(file)
         # Relative to the sidecar, so that both can be moved together.
         return [_entry("labels", os.path.relpath(file, folder.resolve()))]
     try:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kvis_cli.errors import InputError
+from kvis_cli.errors import InputError, UsageError
 from kvis_cli.jobs.finding import natural_key
 from kvis_cli.jobs.resume import read_finished
 from kvis_cli.jobs.store import MANIFEST, RUN, Row, read_rows
@@ -88,11 +88,15 @@ def load_run(folder: Path) -> Run:
 
     Raises
     ------
+    UsageError
+        When it is not there.
     InputError
         When it holds no results.
     """
     if not folder.is_dir():
-        raise InputError(f"There is no folder '{folder}'.")
+        raise UsageError(
+            f"There is no folder '{folder}'.", "", "Give the --out folder of a run of kvis."
+        )
     finished = read_finished(folder)
     manifest = read_rows(folder / MANIFEST)
     if not manifest and not finished.rows:

@@ -56,6 +56,15 @@ def build_model_spec(values: Mapping[str, Any]) -> ModelSpec:
         raise SpecError(_sentence([describe(e, True) for e in error.errors()])) from None
 
 
+_NUMBERS = {
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+}
+
+
 def _sentence(problems: list[str]) -> str:
     *others, last = (text if text.endswith((".", "?")) else f"{text}." for text in problems)
     return " ".join([*(text.removesuffix(".") + ";" for text in others), last])
@@ -84,6 +93,10 @@ def describe(error: ErrorDetails, as_flags: bool) -> str:
         near = close_matches(str(given), [c.strip() for c in choices.split(",")], n=1)
         ask = f"; did you mean '{near[0]}'?" if near else ""
         return f"{shown} cannot be '{_short(given)}': it is one of {choices}{ask}"
+    if kind == "too_short":
+        return f"{shown} is empty"
+    if kind in _NUMBERS:
+        return f"{shown} cannot be '{_short(given)}': it should be {_NUMBERS[kind]}"
     message = error["msg"].removeprefix("Value error, ")
     if kind == "value_error" and isinstance(given, Mapping):
         # Options that do not go together: what all of them are says nothing.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from kvis_cli.engines.cam.methods import CAM_METHODS
 from kvis_cli.spec.fields import METHOD, PICTURE, TARGET, Texts, known, option
@@ -96,6 +96,13 @@ class CamSpec(ExplainSpec):
         "photo where the map reaches it), side-by-side.",
         panel=PICTURE,
     )
+
+    @model_validator(mode="after")
+    def _filters_alone(self) -> Self:
+        for name in ("class", "contrast", "region", "score"):
+            if self.filter and self.changed({"class": "class_"}.get(name, name)):
+                raise ValueError(f"--{name} is not looked at with --filter, which explains filters")
+        return self
 
     @field_validator("method")
     @classmethod

@@ -106,6 +106,11 @@ class ExplainSpec(PictureSpec):
         panel=PICTURE,
     )
 
+    def changed(self, name: str) -> bool:
+        """Whether a field is not what it is by default."""
+        field = type(self).model_fields[name]
+        return bool(getattr(self, name) != field.get_default(call_default_factory=True))
+
     @model_validator(mode="after")
     def _bar_has_colours(self) -> Self:
         view = getattr(self, "view", "")

@@ -172,7 +172,28 @@ class SaliencySpec(ExplainSpec):
             raise ValueError("--layer needs a --unit, such as --unit 12")
         if self.explained_layer and self.contrast:
             raise ValueError("--contrast is between classes, and --layer explains none")
+        if self.explained_layer and self.changed("class_"):
+            raise ValueError("--class is not looked at with --layer, which explains its --unit")
+        if self.explained_layer and self.changed("score"):
+            raise ValueError("--score is of classes, and --layer explains none")
+        self._refuse_idle_options()
         return self
+
+    def _refuse_idle_options(self) -> None:
+        """An option that none of the methods looks at is a misunderstanding, not a preference."""
+        methods = [SALIENCY_METHODS[name] for name in self.method]
+        for name in ("samples", "noise", "steps", "baseline", "patch", "stride"):
+            if self.changed(name) and not any(m.hears is None or name in m.hears for m in methods):
+                takers = [m.name for m in SALIENCY_METHODS.values() if m.hears and name in m.hears]
+                raise ValueError(
+                    f"--{name} changes nothing in {', '.join(self.method)}: it is for "
+                    f"{', '.join(takers)}"
+                )
+        if self.backprop and not any(m.gradient and not m.backprop for m in methods):
+            raise ValueError(
+                f"--backprop changes nothing in {', '.join(self.method)}: it is for methods made "
+                "of gradients that bring no rule of their own"
+            )
 
     def modifiers(self) -> list[str]:
         """The modifiers asked for; empty for each method's own."""

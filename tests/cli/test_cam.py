@@ -95,6 +95,9 @@ def test_where_a_filter_fires(cam, tiny_model, tf):
         ("first:1,second:1", "several layers"),
     ):
         assert said in cam("--filter", text, code=2)
+    for option, value in (("--class", "1"), ("--contrast", "1"), ("--score", "probability")):
+        refused = cam("--filter", "second:2", option, value, code=2)
+        assert f"{option} is not looked at with --filter" in refused
 
 
 def test_decrease_is_the_map_of_the_negated_score(cam):

@@ -227,6 +227,25 @@ def test_a_contrast_is_a_difference(kvis, tiny_model, picture, tmp_path):
     np.testing.assert_allclose(maps["0-1"], maps["0"] - maps["1"], atol=1e-6)
 
 
+def test_a_contrast_with_the_classes_of_each_photo(kvis, tiny_model, picture, tmp_path):
+    given = ["saliency", tiny_model, picture, "-c", "top3", "--contrast", "1", "--raw"]
+    ran = kvis(*given, "-m", "gradient,occlusion", "--score", "probability", "-o", tmp_path)
+    names = {path.name for path in files(ran) if path.suffix == ".png"}
+    # What is subtracted stands last, whatever its number: 0+2 would be a sum.
+    assert names == {
+        f"photo_{method}_{units}.png"
+        for method in ("gradient", "occlusion")
+        for units in ("0-1", "1-1", "2-1")
+    }
+    about = rows(tmp_path)
+    assert about["photo_gradient_2-1.png"]["units"] == [[2, 1.0], [1, -1.0]]
+    assert about["photo_gradient_1-1.png"]["units"] == []
+    assert about["photo_gradient_1-1.png"]["warnings"] == [
+        "the class is its own contrast: their difference is always zero"
+    ]
+    assert "1 - 1" in ran.err and not about["photo_gradient_2-1.png"]["warnings"]
+
+
 def test_an_input_outside_the_models_range_is_said(kvis, real_data, tmp_path):
     model = real_data / "models" / "mobilenet_v1_025_224.keras"
     ran = kvis("saliency", model, real_data / "photos" / "cat.jpg", "--preprocess", "none", "-o",
@@ -252,6 +271,16 @@ def test_an_input_outside_the_models_range_is_said(kvis, real_data, tmp_path):
         (["--layer", "secnd", "--unit", "0"], "second"),
         (["--wrt", "second", "-m", "rise"], "cannot be taken at layer 'second'"),
         (["-c", "9"], "Class 9"),
+        (["-c", ""], "--class is empty"),
+        (["--layer", "second", "--unit", "0-2"], "'0-2' is no number"),
+        (["--layer", "second", "--unit", "0", "-c", "1"], "--class is not looked at"),
+        (["--layer", "second", "--unit", "0", "--score", "probability"], "--score is of classes"),
+        (["--samples", "5"], "--samples changes nothing in gradient"),
+        (["-m", "smoothgrad", "--steps", "5"], "it is for integrated_gradients, blur_ig"),
+        (["-m", "occlusion,rise", "--backprop", "guided"], "--backprop changes nothing"),
+        (["-m", "occlusion", "--patch", "2", "--stride", "3"], "--stride 3 is larger"),
+        (["-m", "occlusion", "--patch", "16"], "hides the whole input of 16×16"),
+        (["--wrt", "classes"], "it lies behind what is explained"),
     ],
 )
 def test_wrong_usage_is_named(kvis, tiny_model, picture, tmp_path, options, says):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kvis_cli.errors import InputError
+from kvis_cli.errors import InputError, UsageError
 from kvis_cli.jobs.store import MANIFEST, RUN, ResultStore, read_rows
 from kvis_cli.report.animations import write_animations
 from kvis_cli.report.charts import curve, short_names
@@ -163,7 +163,7 @@ def test_markdown_fits_a_comment_and_holds_no_markup_of_others(results):
 def test_a_folder_without_results(tmp_path):
     with pytest.raises(InputError, match="holds no results"):
         write_report(tmp_path, "html")
-    with pytest.raises(InputError, match="no folder"):
+    with pytest.raises(UsageError, match="no folder"):
         load_run(tmp_path / "missing")
 
 

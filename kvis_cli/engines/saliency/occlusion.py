@@ -10,6 +10,7 @@ from kvis_cli.engines.saliency.batch import Attribution, Batch, chunks
 from kvis_cli.engines.saliency.layout import spatial_shape
 from kvis_cli.engines.saliency.methods import Explain, register
 from kvis_cli.engines.saliency.settings import SaliencySettings
+from kvis_cli.errors import UsageError
 from kvis_cli.lazy import np, tf
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Occlusion:
         size = spatial_shape(batch.inputs.shape, settings.channel_axis)
         patch = settings.patch or max(1, min(size) // 8)
         stride = settings.stride or max(1, patch // 2)
+        _check(size, patch, stride)
         corners = patch_corners(size, patch, stride)
         fill = baselines(batch.inputs, settings, "grey")[:, 0]
         total: Any = 0.0
@@ -81,6 +83,21 @@ def patch_mask(size: tuple[int, ...], corner: tuple[int, ...], patch: int) -> np
     return mask
 
 
+def _check(size: tuple[int, ...], patch: int, stride: int) -> None:
+    if stride > patch:
+        raise UsageError(
+            f"--stride {stride} is larger than the patch of {patch} pixels.",
+            "What lies between the patches would never be hidden.",
+            f"Use at most --stride {patch}, or a larger --patch.",
+        )
+    if patch >= max(size) > 1:
+        raise UsageError(
+            f"--patch {patch} hides the whole input of {'×'.join(map(str, size))} pixels.",
+            "The map would be the same everywhere.",
+            f"Use less than --patch {max(size)}.",
+        )
+
+
 @register(
     "occlusion",
     "Zeiler & Fergus 2013, arXiv:1311.2901",
@@ -88,6 +105,7 @@ def patch_mask(size: tuple[int, ...], corner: tuple[int, ...], patch: int) -> np
     "What the score loses where a patch hides the input.",
     modifier="none",
     gradient=False,
+    hears=("patch", "stride", "baseline"),
 )
 def occlusion(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     """`Occlusion`: positive where hiding lowers the score."""

@@ -190,6 +190,13 @@ class _Forward:
 def no_gradient(at: Any, wrt: Tap | None) -> UsageError:
     """The error for a score that cannot be differentiated."""
     what = f"layer '{wrt}'" if wrt is not None else "the input"
+    if wrt is not None and at.dtype.is_floating:
+        return UsageError(
+            f"There is no gradient with respect to {what}.",
+            "The score does not depend on it: it lies behind what is explained, or beside it. "
+            "Scores are read before a final softmax or sigmoid.",
+            "Use a --wrt layer further to the front; `kvis layers` lists them.",
+        )
     return UsageError(
         f"There is no gradient with respect to {what} ({at.dtype.name}).",
         "The score does not depend on it, or only through whole numbers: an Embedding, a cast.",

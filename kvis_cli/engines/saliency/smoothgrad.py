@@ -136,7 +136,8 @@ def _method(
 
         return explain
 
-    return register(name, paper, _COST, about, unsigned=squares, deterministic=False)(make)
+    facts = {"unsigned": squares, "deterministic": False, "hears": ("samples", "noise")}
+    return register(name, paper, _COST, about, **facts)(make)
 
 
 smoothgrad = _method(

@@ -64,7 +64,10 @@ def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
         address, _, index = text.rpartition(":")
         if not address or not index.isdecimal():
             raise UsageError(
-                f"'{text}' is not a filter.", "", "Write LAYER:INDEX, as block3_conv1:12."
+                f"'{text}' is not a filter.",
+                f"'{index}' is no number." if address else "It names no number.",
+                "Write LAYER:INDEX, as block3_conv1:12; for saliency --layer LAYER --unit INDEX. "
+                "Several are separated by commas.",
             )
         call = autolayer.resolve(architecture, address, model=opened.card.reference)
         found[id(call)] = call
@@ -100,8 +103,6 @@ def cam_objective(opened: OpenModel, task: CamSpec, filters: Filters | None) -> 
     """
     output = opened.card.output_index()
     if filters is not None:
-        if task.contrast or task.region:
-            raise UsageError("--filter goes with neither --contrast nor --region.")
         call = filters.layer
         return Objective(
             output=output,
