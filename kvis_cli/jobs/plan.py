@@ -201,23 +201,44 @@ def make_plan(
         For a glob or a folder that gives nothing; for tasks that need images when there are none.
     """
     digests = digests or Digests()
-    specs: dict[str, ModelSpec] = {}
-    for spec in job.models:
-        for path in _expand(spec.path):
-            specs.setdefault(path, spec.model_copy(update={"path": path}))
+    specs, sources = _found(job)
     model_names = unique_names([Path(_named(path)) for path in specs])
     models = [
         PlannedModel(spec, model_names[Path(_named(path))], model_digest(spec, job.seed, digests))
         for path, spec in specs.items()
     ]
-    sources = find_sources(job.images)
-    if not sources and any(task.needs_images for task in job.tasks):
-        raise UsageError("There is no image to explain.", "", "Give files, folders or globs.")
     names = unique_names([source.path for source in sources])
     images = [PlannedImage(s, names[s.path], digests.file(s.path)) for s in sources]
     plan = Plan(job, models, images, shard=shard, growing=growing, digests=digests)
     plan.tasks = [task for task in _tasks(plan) if shard is None or _in_shard(plan, task, shard)]
     return plan
+
+
+def _found(job: JobSpec) -> tuple[dict[str, ModelSpec], list[Source]]:
+    """The models by path, and the images; what is wrong with both is said at once."""
+    specs: dict[str, ModelSpec] = {}
+    sources: list[Source] = []
+    problems = []
+    try:
+        for spec in job.models:
+            for path in _expand(spec.path):
+                specs.setdefault(path, spec.model_copy(update={"path": path}))
+    except UsageError as error:
+        problems.append(error)
+    try:
+        sources = find_sources(job.images)
+        if not sources and any(task.needs_images for task in job.tasks):
+            raise UsageError("There is no image to explain.", "", "Give files, folders or globs.")
+    except UsageError as error:
+        problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise UsageError(
+            " ".join(f"{problem.what} {problem.why}".strip() for problem in problems),
+            hint=" ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint)),
+        )
+    return specs, sources
 
 
 def _tasks(plan: Plan) -> Iterator[Task]:

@@ -351,10 +351,12 @@ class ChunkRun:
             if not self.waiting[task.id]:
                 self._finish(task)
         for explanation, task in zip(explanations, owners, strict=True):
+            method = explanation.method
+            if explanation.variant:
+                method += f" ({explanation.variant})"
             for warning in explanation.warnings:
                 self.listener.warn(
-                    f"{prepared.photo.path.name}: {explanation.method} of "
-                    f"{explanation.target.label}: {warning}"
+                    f"{prepared.photo.path.name}: {method} of {explanation.target.label}: {warning}"
                 )
             self._check_fonts(explanation)
             caution = explanation.extras.get("caution", "")

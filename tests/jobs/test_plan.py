@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kvis_cli.errors import UsageError
 from kvis_cli.jobs.plan import Shard, make_chunks, make_plan
 from kvis_cli.jobs.runner import run_job
 from kvis_cli.spec.build import build_job
@@ -127,3 +128,13 @@ def test_a_run_that_ends_early_forgets_nothing(tf, tiny_model, photos, tmp_path)
     with pytest.raises(DeviceError):
         run_job(build_job({**values, "out": str(tmp_path / "new"), "device": "gpu:9"}))
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_models_and_images_that_are_not_there_are_said_together(tmp_path):
+    nothing = [str(tmp_path / "*.jpg")]
+    with pytest.raises(UsageError) as caught:
+        plan_of(tmp_path / "none-*.keras", nothing, [{"cam": {}}])
+    assert "none-*.keras" in str(caught.value) and "*.jpg" in str(caught.value)
+    with pytest.raises(UsageError) as caught:
+        plan_of(tmp_path / "none-*.keras", [], [{"filters": {"layer": "first"}}])
+    assert "none-*.keras" in str(caught.value) and "There is no image" not in str(caught.value)
