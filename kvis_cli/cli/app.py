@@ -11,6 +11,7 @@ import typer
 
 from kvis_cli import __version__
 from kvis_cli.cli.lazy import LazyGroup
+from kvis_cli.jobs.memory import claim_process
 
 # Looking for plugins of pydantic, of which kvis uses none, reads the metadata of every package.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -104,6 +105,7 @@ def root(
 
 def main() -> None:
     """Entry point of the console script."""
+    claim_process()
     try:
         app()
     except SystemExit as leaving:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,6 +31,11 @@ def target_groups(total: int) -> list[np.ndarray]:
         np.minimum(np.arange(start, start + MAX_TARGETS), total - 1)
         for start in range(0, total, MAX_TARGETS)
     ]
+
+
+def join_groups(parts: Sequence[np.ndarray], total: int) -> np.ndarray:
+    """Arrays ``(B, T, …)`` of the groups of `target_groups` as one of all `total` targets."""
+    return np.concatenate(parts, axis=1)[:, :total]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 # glibc's names for them in malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MIB = 1 << 20
+_own = False
 
 
 def memory_kills() -> int | None:
@@ -23,13 +24,23 @@ def memory_kills() -> int | None:
     return None
 
 
+def claim_process() -> None:
+    """Say that this process is kvis' own, and not a program that imports kvis."""
+    global _own
+    _own = True
+
+
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
     """Import without looking for garbage: what modules make stays, and is never looked at again.
 
     The collector would walk through the million objects of TensorFlow again and again, which is a
-    tenth of the time that the import takes.
+    tenth of the time that the import takes. Only in a process of kvis' own: elsewhere the garbage
+    of others would stay, too.
     """
+    if not _own:
+        yield
+        return
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -16,7 +16,7 @@ from typing import Any
 from kvis_cli.errors import KvisError
 from kvis_cli.jobs.cores import share_cores
 from kvis_cli.jobs.events import Listener
-from kvis_cli.jobs.memory import keep_freed_memory
+from kvis_cli.jobs.memory import claim_process, keep_freed_memory
 from kvis_cli.jobs.plan import Chunk, Task
 from kvis_cli.jobs.store import ResultStore, Row
 from kvis_cli.models.card import ModelCard, read_card
@@ -79,6 +79,7 @@ def main(
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     faulthandler.enable()
+    claim_process()
     keep_freed_memory()
     share_cores(job.workers)
     chunk: Chunk | None = connection.recv()

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from kvis_cli.jobs import pool
+from kvis_cli.jobs import memory, pool
 from kvis_cli.jobs.memory import importing, memory_kills
 
 
 @pytest.fixture(autouse=True)
-def as_before():
+def as_before(monkeypatch):
+    monkeypatch.setattr(memory, "_own", False)
     enabled = gc.isenabled()
     yield
     gc.enable() if enabled else gc.disable()
@@ -22,6 +23,7 @@ def as_before():
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_collector_is_left_as_it_was(enabled):
+    memory.claim_process()
     gc.enable() if enabled else gc.disable()
     with importing():
         assert not gc.isenabled()
@@ -29,6 +31,7 @@ def test_the_collector_is_left_as_it_was(enabled):
 
 
 def test_the_collector_is_back_after_a_failed_import():
+    memory.claim_process()
     gc.enable()
     with pytest.raises(ImportError), importing():
         raise ImportError
@@ -36,10 +39,19 @@ def test_the_collector_is_back_after_a_failed_import():
 
 
 def test_what_was_made_is_not_looked_at_again():
+    memory.claim_process()
     frozen = gc.get_freeze_count()
     with importing():
         made = [[] for _ in range(5000)]
     assert gc.get_freeze_count() - frozen >= len(made)
+
+
+def test_a_program_that_imports_kvis_keeps_its_collector():
+    gc.enable()
+    frozen = gc.get_freeze_count()
+    with importing():
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen
 
 
 @pytest.mark.skipif(not Path("/proc/vmstat").is_file(), reason="needs Linux' counters")

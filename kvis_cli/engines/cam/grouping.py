@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kvis_cli.engines.cam.settings import CamBatch
-from kvis_cli.engines.targets import target_groups
+from kvis_cli.engines.targets import join_groups, target_groups
 
 Explain = Callable[[np.ndarray, np.ndarray, np.ndarray], CamBatch]
 
@@ -22,16 +22,16 @@ def in_groups(
     if len(parts) == 1:
         return first
 
-    def joined(arrays: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate(arrays, axis=1)[:, :total]
-
     return CamBatch(
-        {key: joined([part.maps[key] for part in parts]) for key in first.maps},
-        joined([part.scores for part in parts]),
-        joined([part.weights for part in parts]),
+        {key: join_groups([part.maps[key] for part in parts], total) for key in first.maps},
+        join_groups([part.scores for part in parts], total),
+        join_groups([part.weights for part in parts], total),
         first.outputs,
         {
-            key: {name: joined([part.extras[key][name] for part in parts]) for name in numbers}
+            key: {
+                name: join_groups([part.extras[key][name] for part in parts], total)
+                for name in numbers
+            }
             for key, numbers in first.extras.items()
         },
     )

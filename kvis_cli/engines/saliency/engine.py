@@ -22,7 +22,7 @@ from kvis_cli.engines.saliency.methods import (
 )
 from kvis_cli.engines.saliency.score import ScoreFunction, compiled
 from kvis_cli.engines.saliency.settings import SaliencySettings
-from kvis_cli.engines.targets import ScoreKind, target_groups
+from kvis_cli.engines.targets import ScoreKind, join_groups, target_groups
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.reading import ModelReader, Tap
 
@@ -57,14 +57,13 @@ def joined(parts: list[SaliencyMap], total: int) -> SaliencyMap:
     if len(parts) == 1:
         return first
 
-    def along(arrays: list[np.ndarray]) -> np.ndarray:
-        return np.concatenate(arrays, axis=1)[:, :total]
-
     return replace(
         first,
-        values=along([part.values for part in parts]),
+        values=join_groups([part.values for part in parts], total),
         signed=any(part.signed for part in parts),
-        extras={name: along([part.extras[name] for part in parts]) for name in first.extras},
+        extras={
+            name: join_groups([part.extras[name] for part in parts], total) for name in first.extras
+        },
     )
 
 
