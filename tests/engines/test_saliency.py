@@ -136,6 +136,20 @@ def test_smoothgrad_and_kin_are_moments_of_gradients_at_given_noise(tf, model, i
     close(moments.variance.numpy()[:, 0], every.var(1), 1e-6)
 
 
+def test_smoothgrad_is_the_same_beside_others_and_with_noise_drawn_anew(model, inputs, monkeypatch):
+    from kvis_cli.engines.saliency import smoothgrad
+
+    settings = {"samples": 7, "batch_size": 8}
+    alone = raw(model, inputs, "smoothgrad", 1, **settings).values
+    both = maps(
+        model, inputs, ["smoothgrad", "vargrad"], 1, modifiers=["none"], channels="keep",
+        settings=settings,
+    )  # fmt: skip
+    close(alone, both["smoothgrad", "none"].values, 1e-6)
+    monkeypatch.setattr(smoothgrad, "_KEPT_BYTES", 0)
+    close(alone, raw(model, inputs, "smoothgrad", 1, **settings).values, 1e-6)
+
+
 def test_smoothgrad_draws_its_noise_in_units_of_the_input_range(tf, model, inputs):
     wide = {"low": np.float32(-1), "high": np.float32(3)}
     narrow = raw(model, inputs, "vargrad", 0, noise=0.2).values
