@@ -14,7 +14,7 @@ from kvis_cli.spec.pictures import ExplainSpec
 class CamSpec(ExplainSpec):
     """Class activation maps: where does the model look?"""
 
-    results_version: ClassVar[int] = 2
+    results_version: ClassVar[int] = 3
 
     kind: Literal["cam"] = "cam"
     method: Texts = option(
@@ -102,6 +102,16 @@ class CamSpec(ExplainSpec):
         for name in ("class", "contrast", "region", "score"):
             if self.filter and self.changed({"class": "class_"}.get(name, name)):
                 raise ValueError(f"--{name} is not looked at with --filter, which explains filters")
+        return self
+
+    @model_validator(mode="after")
+    def _one_contrast(self) -> Self:
+        own = [name for name in self.method if CAM_METHODS[name].contrast]
+        if own and self.contrast:
+            raise ValueError(
+                f"--contrast does not go with {own[0]}, which compares the class with the classes "
+                f"nearest to it; drop one of them, or use --method gradcam"
+            )
         return self
 
     @field_validator("method")

@@ -177,6 +177,7 @@ def test_methods_that_do_not_fit_are_refused(cam, tmp_path, tf):
     deep = tmp_path / "deep.keras"
     assert "'hidden'" in cam("-m", "cam", model=deep, code=2)
     assert "other classes" in cam("-m", "finercam", model=deep, code=2)
+    assert "does not go with finercam" in cam("-m", "finercam", "--contrast", "1", code=2)
     assert "nothing to contrast" in cam("--contrast", "0", model=deep, code=2)
     assert "A region needs" in cam("--region", "0,0,1,1", model=deep, code=2)
     assert "A region needs" in cam("--region", "predicted", model=deep, code=2)

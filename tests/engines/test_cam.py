@@ -150,6 +150,46 @@ def test_finer_cam_subtracts_the_three_nearest_scores(tf, lib, net, batch):
         np.testing.assert_allclose(found.maps["second", "finercam"][i, 0], wanted, atol=1e-5)
 
 
+def shifted(net, constant):
+    """The net with a constant added to all logits, which changes no probability."""
+    import keras
+
+    twin = keras.models.clone_model(net)
+    twin.set_weights(net.get_weights())
+    twin.layers[-1].bias.assign_add([constant] * 5)
+    return twin
+
+
+@pytest.mark.parametrize("constant", [-5.0, 5.0])
+@pytest.mark.parametrize("group", [[3], [1, 4], [0, 2, 4]])
+def test_a_constant_in_all_logits_changes_no_map(lib, net, batch, group, constant):
+    methods = (*LITERALS, "finercam")
+    weights = np.zeros((len(batch), 1, 5), np.float32)
+    weights[..., group] = 1
+    target = weights, np.full((len(batch), 1), -1, np.int32)
+    plain = engine_of(lib, net, methods=methods)(batch, *target).maps
+    moved = engine_of(lib, shifted(net, constant), methods=methods)(batch, *target).maps
+    for key, value in plain.items():
+        scale = (1e-2 if key[1] == "gradcam++norm" else 1e-4) * value.max()
+        np.testing.assert_allclose(moved[key], value, atol=scale, err_msg=str(key))
+
+
+def test_finer_cam_of_a_group_compares_its_mean(tf, lib, net, batch):
+    weights = np.zeros((len(batch), 1, 5), np.float32)
+    weights[..., [1, 4]] = 1
+    target = weights, np.full((len(batch), 1), -1, np.int32)
+    found = engine_of(lib, net, methods=["finercam"])(batch, *target)
+    parts = [independent(tf, net, "second", batch, c) for c in range(5)]
+    logits = parts[0][2]
+    for i in range(len(batch)):
+        mean = (logits[i, 1] + logits[i, 4]) / 2
+        others = sorted((0, 2, 3), key=lambda c: abs(logits[i, c] - mean))
+        share = sum(parts[c][1][i] for c in others) / 3
+        gradient = parts[1][1][i] + parts[4][1][i] - 2 * 0.6 * share
+        wanted = LITERALS["gradcam"](parts[1][0][i], gradient)
+        np.testing.assert_allclose(found.maps["second", "finercam"][i, 0], wanted, atol=1e-5)
+
+
 def test_several_layers_in_one_pass_equal_each_alone(lib, net, batch):
     target = classes([0, 2], len(batch))
     both = engine_of(lib, net, ["first", "second"], ("gradcam", "layercam"))(batch, *target)

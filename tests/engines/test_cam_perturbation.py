@@ -93,10 +93,35 @@ def bilinear(raw, size):
     return result
 
 
+def mask_of(channel, size):
+    """As the authors' code has it: enlarged first, then scaled to 0…1."""
+    large = bilinear(channel, size)
+    extent = large.max() - large.min()
+    return (large - large.min()) / extent if extent > 0 else np.zeros_like(large)
+
+
 def masked(image, channel):
-    extent = channel.max() - channel.min()
-    mask = (channel - channel.min()) / extent if extent > 0 else np.zeros_like(channel)
-    return image * bilinear(mask, image.shape[:2])[..., None]
+    return image * mask_of(channel, image.shape[:2])[..., None]
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_score_cam_masks_reach_0_and_1_at_the_input_size(tf, lib, net, first):
+    from kvis_cli.engines.cam.scorecam import ScoreCam
+
+    maps = np.random.default_rng(6).gamma(1.0, 1.0, (4, 3, 6)).astype(np.float32)
+    maps[..., 5] = 2.0
+    from kvis_cli.engines.cam.settings import CamLayer, CamSettings
+    from kvis_cli.models.reading import ModelReader, Tap
+
+    settings = CamSettings(channel_axis=1 if first else -1)
+    engine = ScoreCam(ModelReader(net), [CamLayer(Tap("maps"))], settings)
+    image = np.zeros((2, 11, 9) if first else (11, 9, 2), np.float32)
+    found = tf.function(engine._masks)(tf.constant(maps), tf.constant(image)).numpy()
+    found = found[:, 0] if first else found[..., 0]
+    for k in range(6):
+        np.testing.assert_allclose(found[k], mask_of(maps[..., k], (11, 9)), atol=1e-5)
+    np.testing.assert_allclose(found[:5].max((1, 2)), 1, atol=1e-5)
+    assert (found[5] == 0).all()
 
 
 def test_score_cam_is_its_formula(lib, net, batch):

@@ -205,14 +205,19 @@ class CamEngine:
 
 
 def against_similar(scored: Scores) -> Any:
-    """``(B, T)``: each score minus a share of the mean of the scores nearest to it."""
+    """``(B, T)``: each score minus a share of the mean of the scores nearest to it.
+
+    A group of classes is compared by its mean and loses the share once per class, so that a
+    constant added to all logits, which changes no probability, changes no map.
+    """
     units = scored.values.shape[-1]
     values = tf.broadcast_to(scored.values, tf.shape(scored.weights))
-    distance = tf.abs(values - scored.scores[..., tf.newaxis])
+    size = tf.reduce_sum(scored.weights, axis=-1)
+    distance = tf.abs(values - (scored.scores / size)[..., tf.newaxis])
     distance = tf.where(scored.weights != 0.0, np.inf, tf.stop_gradient(distance))
     nearest = tf.math.top_k(-distance, k=min(SIMILAR_CLASSES, units - 1)).indices
     similar = tf.gather(values, nearest, batch_dims=2)
-    return scored.scores - SIMILAR_SHARE * tf.reduce_mean(similar, axis=-1)
+    return scored.scores - SIMILAR_SHARE * size * tf.reduce_mean(similar, axis=-1)
 
 
 def check_maps(layer: CamLayer, tensor: Any) -> None:

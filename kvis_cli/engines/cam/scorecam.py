@@ -17,9 +17,9 @@ _PROBABILITIES = ("softmax", "sigmoid")
 class ScoreCam(PerturbationCam):
     """Wang et al. 2019, arXiv:1910.01279; see `kvis_cli.engines.cam.methods.scorecam`.
 
-    A channel is enlarged to the input bilinearly with half-pixel centres and scaled to 0…1 by its
-    own minimum and maximum; a constant channel hides everything. What is hidden becomes 0 in the
-    model's own input range, as in the paper.
+    A channel is enlarged to the input bilinearly with half-pixel centres, then scaled to 0…1 by the
+    minimum and maximum of what came out; a constant channel hides everything. What is hidden
+    becomes 0 in the model's own input range, as in the paper.
     """
 
     name = "scorecam"
@@ -62,17 +62,29 @@ class ScoreCam(PerturbationCam):
         return tf.matmul(outputs, units, transpose_b=True)
 
     def _masks(self, maps: Any, image: Any) -> Any:
-        """Of feature maps ``(*space, C)``, masks ``(C, …)`` that broadcast against the image."""
+        """Of feature maps ``(*space, C)``, masks ``(C, …)`` that broadcast against the image.
+
+        The extremes are those of the enlarged channel, whose values reach them: half-pixel
+        enlarging may stay below the peak of the channel itself.
+        """
         axes = list(range(maps.shape.rank - 1))
-        low = tf.reduce_min(maps, axis=axes, keepdims=True)
-        extent = tf.reduce_max(maps, axis=axes, keepdims=True) - low
-        scaled = tf.where(extent > 0.0, (maps - low) / tf.where(extent > 0.0, extent, 1.0), 0.0)
-        scaled = tf.transpose(scaled, [len(axes), *axes])
-        if self.settings.channel_axis == 1:
-            return enlarged(scaled, tf.shape(image)[1:])[:, tf.newaxis]
-        # Channels as part of the last axis: a product that repeats an inner axis is slow.
-        large = enlarged(scaled, tf.shape(image)[:-1], image.shape[-1])
+        maps = tf.transpose(maps, [len(axes), *axes])
+        first = self.settings.channel_axis == 1
+        size = tf.shape(image)[1:] if first else tf.shape(image)[:-1]
+        large = enlarged(maps, size)
+        space = [axis + 1 for axis in axes]
+        low = tf.reduce_min(large, axis=space, keepdims=True)
+        extent = tf.reduce_max(large, axis=space, keepdims=True) - low
+        if first:
+            return _unit(large, low, extent)[:, tf.newaxis]
+        # Channels as part of the last axis: a product that repeats an inner axis is slow. Scaling
+        # and enlarging commute, so the small maps are scaled.
+        large = enlarged(_unit(maps, low, extent), size, image.shape[-1])
         return tf.reshape(large, tf.concat([[-1], tf.shape(image)], axis=0))
+
+
+def _unit(maps: Any, low: Any, extent: Any) -> Any:
+    return tf.where(extent > 0.0, (maps - low) / tf.where(extent > 0.0, extent, 1.0), 0.0)
 
 
 def enlarged(maps: Any, size: Any, repeat: int = 1) -> Any:
