@@ -38,7 +38,7 @@ def build_job(values: Mapping[str, Any], *, as_flags: bool = False) -> JobSpec:
     try:
         return JobSpec.model_validate(dict(values))
     except ValidationError as error:
-        problems = [describe(e, as_flags) for e in error.errors()]
+        problems = [describe(e, as_flags, values) for e in error.errors()]
         raise SpecError(_sentence(problems)) from None
 
 
@@ -70,8 +70,18 @@ def _sentence(problems: list[str]) -> str:
     return " ".join([*(text.removesuffix(".") + ";" for text in others), last])
 
 
-def describe(error: ErrorDetails, as_flags: bool) -> str:
-    """One validation error in words."""
+def describe(error: ErrorDetails, as_flags: bool, job: Mapping[str, Any] | None = None) -> str:
+    """One validation error in words.
+
+    Parameters
+    ----------
+    error
+        Of pydantic.
+    as_flags
+        Whether it speaks of flags rather than of keys.
+    job
+        The job that was validated, which says the kind of the task that an error stands in.
+    """
     location = [str(part) for part in error["loc"] if not isinstance(part, int)]
     name = location[-1] if location else "job"
     shown = "--" + name.replace("_", "-").rstrip("-") if as_flags else f"'{name}'"
@@ -79,7 +89,7 @@ def describe(error: ErrorDetails, as_flags: bool) -> str:
     kind = error["type"]
     context = error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"unknown key '{name}'{_suggestion(error['loc'])}"
+        return f"unknown key '{name}'{_suggestion(error['loc'], job or {})}"
     if kind == "missing":
         if error["loc"] and isinstance(error["loc"][-1], int):
             return f"{shown} holds too few values"
@@ -105,9 +115,9 @@ def describe(error: ErrorDetails, as_flags: bool) -> str:
     return f"{shown} cannot be '{_short(given)}': {message[:1].lower()}{message[1:]}"
 
 
-def spec_at(location: tuple[Any, ...]) -> type[Spec] | None:
-    """The spec whose keys stand at the place of an error, or None."""
-    from kvis_cli.spec.job import JobSpec
+def spec_at(location: tuple[Any, ...], job: Mapping[str, Any]) -> type[Spec] | None:
+    """The spec whose keys stand at the place of an error in a job, or None."""
+    from kvis_cli.spec.job import TASK_KINDS, JobSpec
 
     match location:
         case (_,):
@@ -118,18 +128,28 @@ def spec_at(location: tuple[Any, ...]) -> type[Spec] | None:
             return CsvSpec
         case ("images", int(), *_):
             return ImageSpec
+        case ("tasks", int(number), *_) if job:
+            task = job["tasks"][number]
+            return TASK_KINDS[task["kind"] if "kind" in task else next(iter(task))]
     return None
 
 
-def _suggestion(location: tuple[Any, ...]) -> str:
+def _suggestion(location: tuple[Any, ...], job: Mapping[str, Any]) -> str:
     from kvis_cli.spec.job import TASK_KINDS
 
-    spec = spec_at(location)
-    # The location of a task does not say its kind.
+    key = str(location[-1])
+    spec = spec_at(location, job)
     specs = list(TASK_KINDS.values()) if spec is None else [spec]
-    known = {key_of(n, f) for s in specs for n, f in s.model_fields.items() if n != "kind"}
-    near = close_matches(str(location[-1]), sorted(known), n=1)
-    return f", did you mean '{near[0]}'?" if near else ""
+    near = close_matches(key, sorted({k for s in specs for k in _keys(s)}), n=1)
+    ask = f", did you mean '{near[0]}'?" if near else ""
+    of = [kind for kind, other in TASK_KINDS.items() if key in _keys(other)]
+    if location[0] == "tasks" and of:
+        return f", which is a key of {' and '.join(of)}{ask}"
+    return ask
+
+
+def _keys(spec: type[Spec]) -> set[str]:
+    return {key_of(name, field) for name, field in spec.model_fields.items() if name != "kind"}
 
 
 def _short(value: Any) -> str:

@@ -51,7 +51,9 @@ def read_job(path: Path, overrides: Mapping[str, Any] | None = None) -> JobSpec:
     try:
         job = None if problems else JobSpec.model_validate(document.value)
     except ValidationError as error:
-        problems = [(_place(document, e["loc"]), describe(e, False)) for e in error.errors()]
+        problems = [
+            (_place(document, e["loc"]), describe(e, False, document.value)) for e in error.errors()
+        ]
     if problems or job is None:
         problems = sorted(set(problems))
         lines = [f"{path}:{line}:{column}: {text}" for (line, column), text in problems]

@@ -135,6 +135,10 @@ batch_size: many
         ("models: [{path: 3}]\ntasks: [cam]", "1:11: 'path' cannot be '3'"),
         ("models: [a.h5]\ntasks: [cam]\nversion: 2", "3:1: 'version' cannot be '2'"),
         ("models: [a.h5]\ntasks: [cam]\nreport: [htlm]", "did you mean 'html'?"),
+        (
+            "models: [a.h5]\ntasks:\n  - saliency: {grad_modifier: none}",
+            "'grad_modifier', which is a key of filters and maximize, did you mean 'modifier'?",
+        ),
         ("models: [a.h5]\x00", "special characters are not allowed"),
     ],
 )
