@@ -45,11 +45,11 @@ def build_model(card: ModelCard) -> keras.Model:
     assert card.file is not None
     path = card.file.path
     check_safe(path)
+    check_code(card)
     if card.file.format == "savedmodel":
         return _from_saved_model(card)
     if card.file.format == "weights_h5":
         return _from_weights(card)
-    check_code(card)
     _check_amounts(card)
     objects = {**legacy_objects(), **custom_objects(card.spec.custom_objects)}
     if card.spec.trust:

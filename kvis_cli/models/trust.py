@@ -5,6 +5,7 @@ from __future__ import annotations
 from kvis_cli.errors import ModelError, UntrustedError
 from kvis_cli.models.bytecode import check_bytecode
 from kvis_cli.models.card import ModelCard
+from kvis_cli.models.savedmodel import check_savedmodel
 from kvis_cli.models.upgrade import Config, iterate_layers
 
 
@@ -16,8 +17,11 @@ def check_code(card: ModelCard) -> None:
     ModelError
         For a layer that Keras 3 has nothing for.
     UntrustedError
-        For a Lambda, unless ``--trust`` was given and this Python can run it.
+        For a Lambda, unless ``--trust`` was given and this Python can run it, and for a SavedModel
+        that does more than compute, unless ``--trust`` was given.
     """
+    if card.file is not None and card.file.format == "savedmodel" and not card.spec.trust:
+        check_savedmodel(card.file.path)
     if card.upgraded is None:
         return
     if card.upgraded.unsupported:
