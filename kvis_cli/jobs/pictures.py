@@ -150,7 +150,7 @@ class PictureWriter:
         if explanation.warnings and not scaled.blank:
             picture = with_note(picture, explanation.warnings[0])
         if getattr(self.spec, "colorbar", False) and not scaled.blank:
-            picture = with_colorbar(picture, ColorBar(style, scaled.limit))
+            picture = with_colorbar(picture, ColorBar(style, scaled.limit, view=self.view))
         path = self.store.write_picture(item.path(self.store), picture, item.about)
         if self.spec.raw:
             self.store.write_raw(item.path(self.store, ".npz"), explanation)

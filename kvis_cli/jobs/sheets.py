@@ -102,7 +102,13 @@ def _sheet(
 
 
 def color_bars(spec: TaskSpec, rows: list[Row]) -> list[ColorBar]:
-    """A bar for heat maps, one for signed maps: those that there are, in the order of `rows`."""
+    """A bar for heat maps, one for signed maps: those that there are, in the order of `rows`.
+
+    Views without colours have none.
+    """
+    view: str = getattr(spec, "view", "overlay")
+    if view in ("contour", "mask"):
+        return []
     found: dict[MapKind, list[Row]] = {}
     for row in rows:
         found.setdefault("signed" if row.get("map") == "signed" else "heatmap", []).append(row)
@@ -111,7 +117,8 @@ def color_bars(spec: TaskSpec, rows: list[Row]) -> list[ColorBar]:
         limits = [row["limit"] for row in of_kind if row.get("limit") is not None]
         # Methods measure in different units: the numbers of one cannot stand for several.
         shared = spec.scale == "shared" and len({row.get("method") for row in of_kind}) == 1
-        bars.append(ColorBar(style_of(spec, kind), max(limits) if shared and limits else None))
+        limit = max(limits) if shared and limits else None
+        bars.append(ColorBar(style_of(spec, kind), limit, view=view))
     return bars
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from kvis_cli.render import colormaps
 from kvis_cli.render.caption import INK, draw_block, layout
-from kvis_cli.render.overlay import Style
+from kvis_cli.render.overlay import VIEWS, Style
+from kvis_cli.render.scale import format_value
+
+# The photo that a bar lies over.
+MID_GREY = 128
 
 
 @dataclass(frozen=True)
@@ -19,17 +22,21 @@ class ColorBar:
     Attributes
     ----------
     style
-        The style of the pictures on the sheet: its palette and kind are shown.
+        The style of the pictures on the sheet.
     limit
         The raw value of the palette's end. None: each picture has its own, so the ends are only
         named "max" and, for signed maps, "-max".
     title
         Above the bar, e.g. ``Grad-CAM`` or ``∂score/∂pixel``.
+    view
+        The view of the pictures, one of `kvis_cli.render.overlay.VIEWS`: the bar is drawn by it,
+        over mid grey, so that its colours are those of the pictures.
     """
 
     style: Style
     limit: float | None = None
     title: str = ""
+    view: str = "overlay"
 
     def ticks(self) -> list[tuple[float, str]]:
         """Positions along the bar, 0 (bottom) to 1 (top), and what stands beside them."""
@@ -39,11 +46,6 @@ class ColorBar:
                 return [(0, "0"), (1, top)]
             return [(0, "0"), (0.5, format_value(self.limit / 2)), (1, top)]
         return [(0, f"-{top}"), (0.5, "0"), (1, top)]
-
-
-def format_value(value: float) -> str:
-    """Three significant digits, as short as that allows."""
-    return f"{value:.3g}"
 
 
 def render_colorbar(bar: ColorBar, height: int, *, size: int = 13) -> np.ndarray:
@@ -69,8 +71,7 @@ def render_colorbar(bar: ColorBar, height: int, *, size: int = 13) -> np.ndarray
     length = max(height - top - line // 2, 2)
     wide = strip + tick + 4 + max(block.width for _, block in labels)
     image = Image.new("RGB", (max(wide, title.width if title else 0) + 1, height), "white")
-    ramp = np.linspace(1, 0, length, dtype=np.float32)[:, None].repeat(strip, axis=1)
-    image.paste(_ramp(ramp, bar.style), (0, top))
+    image.paste(Image.fromarray(_ramp(bar, length, strip)), (0, top))
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, top, strip - 1, top + length - 1), outline=(150, 150, 150))
     for position, block in labels:
@@ -90,5 +91,10 @@ def with_colorbar(picture: np.ndarray, bar: ColorBar) -> np.ndarray:
     return np.hstack([picture, room, render_colorbar(bar, height, size=size), room])
 
 
-def _ramp(values: np.ndarray, style: Style) -> Image.Image:
-    return Image.fromarray(style.paint(colormaps.to_index(values)))
+def _ramp(bar: ColorBar, length: int, width: int) -> np.ndarray:
+    """What the view draws of a map that falls from its limit, over mid grey."""
+    low = -1 if bar.style.kind == "signed" else 0
+    values = np.linspace(1, low, length, dtype=np.float32)[:, None].repeat(width, axis=1)
+    grey = np.full((length, width, 3), MID_GREY, np.uint8)
+    view = VIEWS["overlay" if bar.view == "side-by-side" else bar.view]
+    return view(grey, values, replace(bar.style, limit=1.0, percentile=None))

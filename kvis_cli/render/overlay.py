@@ -12,8 +12,9 @@ from PIL import Image
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.render import colormaps
 from kvis_cli.render.caption import with_note
+from kvis_cli.render.contour import draw_level_lines, level_lines
 from kvis_cli.render.resize import resize_map
-from kvis_cli.render.scale import MAP_KINDS, MapKind, Scaled, scale_map
+from kvis_cli.render.scale import MAP_KINDS, MapKind, Scaled, format_value, scale_map
 
 BlendMode = Literal["weighted", "constant"]
 # Contrast that is left of the photo behind a glow.
@@ -158,22 +159,13 @@ def heatmap_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray
 
 
 def contour_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
-    """The photo with a line where the map crosses `level` of its limit."""
+    """The photo with a line where the map crosses `level` of its limit, and what that is."""
     scaled = style.scaled(raw)
     if scaled.blank:
         return photo.copy()
-    strength = resize_map(_strength(scaled.values, style), photo.shape[:2])
-    rows, columns = np.gradient(strength) if min(strength.shape) > 1 else (strength, strength)
-    slope = np.hypot(rows, columns)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        distance = np.abs(strength - style.level) / slope
-    distance[~np.isfinite(distance)] = np.inf
-    width = max(1.5, min(photo.shape[:2]) / 160)
-    canvas = _image(photo)
-    for colour, half in (((0, 0, 0), width), ((255, 235, 60), width / 2)):
-        cover = np.clip(half + 0.5 - distance, 0, 1) * 255
-        canvas.paste(colour, mask=Image.fromarray(cover.astype(np.uint8)))
-    return np.asarray(canvas)
+    lines = level_lines(_strength(scaled.values, style), style.level, photo.shape[:2])
+    label = f"{style.level:.0%} = {format_value(style.level * scaled.limit)}"
+    return draw_level_lines(photo, lines, label)
 
 
 def mask_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:

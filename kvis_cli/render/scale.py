@@ -33,6 +33,11 @@ class Scaled:
     blank: str = ""
 
 
+def format_value(value: float) -> str:
+    """Three significant digits, as short as that allows."""
+    return f"{value:.3g}"
+
+
 def limit_of(raw: np.ndarray, kind: MapKind = "heatmap", percentile: float | None = None) -> float:
     """The raw value that takes the end of the palette, 0 where there is nothing to show.
 

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from kvis_cli.render import grid
-from kvis_cli.render.colorbar import ColorBar, format_value, render_colorbar, with_colorbar
+from kvis_cli.render.caption import layout
+from kvis_cli.render.colorbar import MID_GREY, ColorBar, render_colorbar, with_colorbar
 from kvis_cli.render.colormaps import lut
 from kvis_cli.render.grid import Sheet, atlas, dead_cell, render_sheet
-from kvis_cli.render.overlay import Style
+from kvis_cli.render.overlay import Style, in_view, render_view
 
 RED = np.zeros((100, 200, 3), np.uint8)
 RED[:] = 255, 0, 0
@@ -157,7 +160,8 @@ def test_a_very_long_sheet_stays_bounded(monkeypatch):
 
 
 def test_colour_bar_runs_from_the_end_of_the_palette_to_its_start():
-    bar = render_colorbar(ColorBar(Style(colormap="viridis"), 0.5, "Grad-CAM"), 600)
+    style = Style(colormap="viridis")
+    bar = render_colorbar(ColorBar(style, 0.5, "Grad-CAM", view="heatmap"), 600)
     assert bar.shape[0] == 600
     column = bar[:, 5]
     table = lut("viridis")
@@ -172,7 +176,8 @@ def test_colour_bar_runs_from_the_end_of_the_palette_to_its_start():
 @pytest.mark.parametrize("height", [96, 1500])
 def test_colour_bar_beside_a_picture_leaves_it_as_it_is(height):
     picture = np.random.default_rng(1).integers(0, 255, (height, 50, 3), np.uint8)
-    found = with_colorbar(picture, ColorBar(Style(colormap="viridis"), 0.25))
+    bar = ColorBar(Style(colormap="viridis"), 0.25, view="heatmap")
+    found = with_colorbar(picture, bar)
     assert found.shape[0] == height
     np.testing.assert_array_equal(found[:, :50], picture)
     beside = np.int32(found[:, 50:])
@@ -181,8 +186,47 @@ def test_colour_bar_beside_a_picture_leaves_it_as_it_is(height):
         assert np.abs(beside - end).max(axis=-1).min() <= 12
 
 
+VIEWED = ("overlay", "glow", "heatmap", "side-by-side")
+
+
+@pytest.mark.parametrize("view", VIEWED)
+@pytest.mark.parametrize("kind", ["heatmap", "signed"])
+@pytest.mark.parametrize("mode", ["weighted", "constant"])
+@pytest.mark.parametrize("alpha", [0.3, 0.8])
+def test_colours_of_the_bar_are_those_of_the_picture(view, kind, mode, alpha):
+    """Over mid grey, a value has the same colour in the picture and in the bar."""
+    style = in_view(Style(alpha=alpha, kind=kind, mode=mode, percentile=99), view)
+    limit, length = 2.5, 601
+    strip = render_colorbar(ColorBar(style, limit, view=view), length, size=13)[:, 5].astype(int)
+    line = layout("0", 13).line_height
+    top = line // 2
+    length -= top + line // 2
+    grey = np.full((4, 4, 3), MID_GREY, np.uint8)
+    low = -1 if kind == "signed" else 0
+    for value in np.linspace(low, 1, 9):
+        # The last corner fixes the limit of the map; the picture is read in the first.
+        raw = np.full((4, 4), value * limit)
+        raw[3, 3] = limit
+        picture = render_view(view, grey, raw, replace(style, percentile=None))
+        row = top + round((1 - value) / (1 - low) * (length - 1))
+        row = int(np.clip(row, top + 1, top + length - 2))
+        assert np.abs(strip[row] - picture[0, -4]).max() <= 3
+
+
+def test_views_without_colours_have_no_bar_on_a_sheet():
+    from kvis_cli.jobs.sheets import color_bars
+    from kvis_cli.spec.cam import CamSpec
+
+    rows = [{"map": "heatmap", "method": "gradcam", "limit": 1.0}]
+    assert [len(color_bars(CamSpec(view=v), rows)) for v in ("overlay", "contour", "mask")] == [
+        1,
+        0,
+        0,
+    ]
+    assert color_bars(CamSpec(view="heatmap"), rows)[0].view == "heatmap"
+
+
 def test_colour_bar_ticks():
     assert ColorBar(Style(), 3.2e-7).ticks() == [(0, "0"), (0.5, "1.6e-07"), (1, "3.2e-07")]
     assert ColorBar(Style()).ticks() == [(0, "0"), (1, "max")]
     assert ColorBar(Style(kind="signed"), 2).ticks() == [(0, "-2"), (0.5, "0"), (1, "2")]
-    assert format_value(-1234.5) == "-1.23e+03"

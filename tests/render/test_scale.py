@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import UsageError
-from kvis_cli.render.scale import limit_of, scale_map, shared_limit
+from kvis_cli.render.scale import format_value, limit_of, scale_map, shared_limit
 
 RAW = np.random.default_rng(0).normal(size=(9, 11)).astype(np.float32)
 
@@ -91,3 +91,8 @@ def test_bad_arguments_are_refused():
         scale_map(RAW, limit=float("nan"))
     with pytest.raises(UsageError, match="limit"):
         scale_map(RAW, limit=-1)
+
+
+def test_values_have_three_digits():
+    assert format_value(-1234.5) == "-1.23e+03"
+    assert format_value(0.5) == "0.5"
