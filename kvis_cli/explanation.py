@@ -30,6 +30,69 @@ class Target:
 
 
 @dataclass(frozen=True)
+class GridAxis:
+    """The cells of a map along one axis of the input, in input pixels.
+
+    Attributes
+    ----------
+    cells, size
+        How many cells the map has, and how many pixels the input.
+    step
+        From the centre of a cell to that of the next.
+    first
+        The centre of the first cell; the centre of the first pixel is 0.5.
+    extent
+        How much of the input a cell sees (its theoretical receptive field).
+    """
+
+    cells: int
+    size: int
+    step: float
+    first: float
+    extent: float
+
+    @property
+    def offset(self) -> float:
+        """How far the cells lie from where an evenly stretched map draws them."""
+        return self.first + (self.cells - 1) / 2 * self.step - self.size / 2
+
+    @property
+    def is_even(self) -> bool:
+        """Whether stretching the map over the input puts every cell in its place."""
+        return self.offset == 0 and self.step * self.cells == self.size
+
+
+@dataclass(frozen=True)
+class MapGrid:
+    """Where the cells of a map lie on the model's input.
+
+    Attributes
+    ----------
+    axes
+        Height and width; of other inputs, their axes.
+    exact
+        Whether only the sizes of windows and strides make it. Where padding moves windows it is
+        what an untrained network sees; trained kernels undo a good part of it.
+    applied
+        Whether the map is to be drawn there, not stretched over the input.
+    """
+
+    axes: tuple[GridAxis, ...]
+    exact: bool
+    applied: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """For manifests: a list per axis, in input pixels."""
+        return {
+            "stride": [axis.step for axis in self.axes],
+            "offset": [axis.offset for axis in self.axes],
+            "extent": [axis.extent for axis in self.axes],
+            "exact": self.exact,
+            "applied": self.applied,
+        }
+
+
+@dataclass(frozen=True)
 class Explanation:
     """A raw result, before any scaling for display.
 
@@ -55,6 +118,8 @@ class Explanation:
         Numbers that belong to the result: the completeness gap, the loss history.
     warnings
         What a person must know before believing the picture. Never empty for a blank map.
+    grid
+        Where the map's cells lie on the input; None where that is not known or is every pixel.
     variant
         What else tells this result from others of the same method: a modifier, a direction.
     """
@@ -69,3 +134,4 @@ class Explanation:
     extras: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     variant: str = ""
+    grid: MapGrid | None = None

@@ -13,6 +13,7 @@ from kvis_cli.cli.shared import Json, Traceback, exit_codes
 from kvis_cli.spec.model import ModelSpec
 
 if TYPE_CHECKING:
+    from kvis_cli.explanation import MapGrid
     from kvis_cli.models.card import ModelCard
 
 
@@ -65,6 +66,7 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
     """
     from kvis_cli.errors import KvisError
     from kvis_cli.models.autolayer import cam_candidates
+    from kvis_cli.models.geometry import map_grid
     from kvis_cli.models.trust import check_code
     from kvis_cli.spec.build import build_model_spec
 
@@ -88,6 +90,7 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
             "output_shape": list(call.output_shape) if call.output_shape else None,
             "filters": call.filters,
             "params": call.params,
+            "grid": _grid(map_grid(call)),
             "cam": call.path in candidates,
             "auto": auto is not None and call.path == auto.path,
         }
@@ -113,6 +116,13 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
         "refused": refusal,
         "layers": rows,
     }
+
+
+def _grid(grid: MapGrid | None) -> dict[str, Any] | None:
+    """Where a layer's cells lie on the input; null where the graph does not say it."""
+    if grid is None:
+        return None
+    return {k: v for k, v in grid.to_json().items() if k != "applied"}
 
 
 def _card_with_layers(spec: ModelSpec) -> ModelCard:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvis_cli.errors import InputError
+from kvis_cli.explanation import MapGrid
 from kvis_cli.models.arrays import as_input, load_array
 from kvis_cli.models.fitting import Placement
 from kvis_cli.render.arrays import map_over
@@ -29,8 +30,11 @@ class ArrayPlacement(Placement):
 
     shape: tuple[int, ...] = ()
 
-    def to_photo(self, raw: np.ndarray, height: int, width: int) -> np.ndarray:
+    def to_photo(
+        self, raw: np.ndarray, height: int, width: int, grid: MapGrid | None = None
+    ) -> np.ndarray:
         """A map over the array at the size of its picture."""
+        del grid
         return map_over(raw, self.shape, height, width)
 
 

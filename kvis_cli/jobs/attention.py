@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from kvis_cli.errors import InputError
+from kvis_cli.explanation import MapGrid
 from kvis_cli.jobs.photos import read_photo
 from kvis_cli.jobs.sources import Source
 from kvis_cli.models.fitting import Placement
@@ -64,7 +65,12 @@ def _covered(low: float, high: float, cells: int) -> np.ndarray:
 
 
 def region_numbers(
-    raw: np.ndarray, placement: Placement, region: np.ndarray, height: int, width: int
+    raw: np.ndarray,
+    placement: Placement,
+    region: np.ndarray,
+    height: int,
+    width: int,
+    grid: MapGrid | None = None,
 ) -> dict[str, float]:
     """How much of a map lies in a region.
 
@@ -78,6 +84,8 @@ def region_numbers(
         From `region_of`.
     height, width
         Of the photo.
+    grid
+        Where the map's cells lie on the input.
 
     Returns
     -------
@@ -86,7 +94,7 @@ def region_numbers(
     ``enrichment``
         That share over the region's share of the area: 1 is what an even map has.
     """
-    whole = placement.to_photo(np.abs(raw), height, width)
+    whole = placement.to_photo(np.abs(raw), height, width, grid)
     spread = resize_map(whole, region.shape[:2]) if whole.shape != region.shape else whole
     total = float(spread.sum(dtype=np.float64))
     if total <= 0 or not np.isfinite(total):

@@ -21,6 +21,7 @@ from kvis_cli.render.colorbar import ColorBar, with_colorbar
 from kvis_cli.render.overlay import Style, in_view, render_view
 from kvis_cli.render.resize import fit_size, resize_photo
 from kvis_cli.render.scale import MapKind, shared_limit
+from kvis_cli.render.unseen import mark_unseen
 from kvis_cli.spec.pictures import PictureSpec
 
 # Pictures waiting to be encoded; more would only fill memory while the computing runs ahead.
@@ -139,8 +140,15 @@ class PictureWriter:
         explanation = item.explanation
         style = self.style(explanation, limit)
         height, width = pixels.shape[:2]
-        raw = item.placement.to_photo(without_channels(explanation), height, width)
+        values = without_channels(explanation)
+        raw = item.placement.to_photo(values, height, width, explanation.grid)
         picture = render_view(self.view, pixels, raw, style)
+        unseen = item.placement.unseen(height, width)
+        if unseen is not None:
+            # Of photo and overlay side by side, the overlay.
+            left = picture.shape[1] - width
+            marked = mark_unseen(picture[:, left:], unseen)
+            picture = np.hstack([picture[:, :left], marked]) if left else marked
         if getattr(self.spec, "box", False):
             box = hot_box(raw, (height, width), style.level)
             item.about["box"] = box and list(box)

@@ -10,7 +10,7 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,7 +25,7 @@ from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.faults import inject
 from kvis_cli.jobs.interruption import held
 from kvis_cli.jobs.photos import Photo, read_photo
-from kvis_cli.jobs.pictures import Cell, Item, PictureWriter
+from kvis_cli.jobs.pictures import Cell, Item, PictureWriter, without_channels
 from kvis_cli.jobs.plan import Chunk, ChunkImage, Task
 from kvis_cli.jobs.store import ResultStore, Row
 from kvis_cli.jobs.tensorflow import Device
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from kvis_cli.models.opening import OpenModel
 
 TOP = 5
+# Less of a map than this on the padding is no reason to mistrust what is on the photo.
+PADDING_SHARE = 0.02
 # Compiled explainers kept for an open model: one per entry of the tasks and set of methods.
 MAX_EXPLAINERS = 8
 
@@ -351,6 +353,7 @@ class ChunkRun:
             if not self.waiting[task.id]:
                 self._finish(task)
         for explanation, task in zip(explanations, owners, strict=True):
+            explanation = _with_padding_warning(explanation, prepared)
             method = explanation.method
             if explanation.variant:
                 method += f" ({explanation.variant})"
@@ -480,7 +483,12 @@ class ChunkRun:
             numbers["entropy"] = entropy(explanation.map)
             if prepared.region is not None:
                 numbers |= region_numbers(
-                    explanation.map, prepared.placement, prepared.region, height, width
+                    explanation.map,
+                    prepared.placement,
+                    prepared.region,
+                    height,
+                    width,
+                    explanation.grid,
                 )
         return {
             **model_row(self.chunk, opened),
@@ -501,8 +509,22 @@ class ChunkRun:
             **({"variant": explanation.variant} if explanation.variant else {}),
             **({"warnings": list(explanation.warnings)} if explanation.warnings else {}),
             **{name: _finite(value) for name, value in numbers.items()},
+            **({"grid": explanation.grid.to_json()} if explanation.grid else {}),
             **explanation.extras,
         }
+
+
+def _with_padding_warning(explanation: Explanation, prepared: Prepared) -> Explanation:
+    """What is beside the photo cannot be shown: it has to be said."""
+    height, width = prepared.photo.pixels.shape[:2]
+    if explanation.kind == "image":
+        return explanation
+    raw = without_channels(explanation)
+    share = prepared.placement.share_on_padding(raw, height, width)
+    if share < PADDING_SHARE:
+        return explanation
+    warning = f"{share:.0%} of the heat lies on padding"
+    return replace(explanation, warnings=(*explanation.warnings, warning))
 
 
 def _number(explanation: Explanation) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from kvis_cli.errors import InputError
+from kvis_cli.explanation import MapGrid
 from kvis_cli.render.resize import resize_map
 
 Fit = Literal["resize", "crop", "pad"]
@@ -30,15 +32,19 @@ class Placement:
     right: int
     bottom: int
 
-    def to_photo(self, raw: np.ndarray, height: int, width: int) -> np.ndarray:
+    def to_photo(
+        self, raw: np.ndarray, height: int, width: int, grid: MapGrid | None = None
+    ) -> np.ndarray:
         """A map over the input ``(h, w)`` as a map over the photo ``(height, width)``.
 
-        Where the model saw nothing of the photo (``crop``) the map is 0.
+        Where the model saw nothing of the photo (``crop``) the map is 0. With a `grid` that is to
+        be applied, cells lie where it says; else the map is stretched over the input.
         """
         box = (self.bottom - self.top, self.right - self.left)
-        if (self.left, self.top, *box) == (0, 0, height, width):
+        placed = grid is not None and grid.applied and not all(a.is_even for a in grid.axes)
+        if (self.left, self.top, *box) == (0, 0, height, width) and not placed:
             return raw
-        inside = resize_map(raw, box)
+        inside = placed_map(raw, box, grid) if placed and grid else resize_map(raw, box)
         result = np.zeros((height, width), np.float32)
         top, left = max(self.top, 0), max(self.left, 0)
         bottom, right = min(self.bottom, height), min(self.right, width)
@@ -46,6 +52,52 @@ class Placement:
             top - self.top : bottom - self.top, left - self.left : right - self.left
         ]
         return result
+
+    def unseen(self, height: int, width: int) -> np.ndarray | None:
+        """Which pixels of the photo ``(height, width)`` the model was not given; None for none."""
+        if self.left <= 0 and self.top <= 0 and self.right >= width and self.bottom >= height:
+            return None
+        result = np.ones((height, width), bool)
+        result[max(self.top, 0) : self.bottom, max(self.left, 0) : self.right] = False
+        return result
+
+    def share_on_padding(self, raw: np.ndarray, height: int, width: int) -> float:
+        """The share of a map's magnitude, 0 to 1, that lies beside the photo, on the padding."""
+        strength = np.abs(np.asarray(raw, np.float64))
+        total = strength.sum()
+        if strength.ndim != 2 or not np.isfinite(total) or total <= 0:
+            return 0.0
+        rows = _covered(strength.shape[0], -self.top, height - self.top, self.bottom - self.top)
+        columns = _covered(strength.shape[1], -self.left, width - self.left, self.right - self.left)
+        return float(max(0.0, 1 - rows @ strength @ columns / total))
+
+
+def _covered(cells: int, begin: float, end: float, length: float) -> np.ndarray:
+    """The part, 0 to 1, of each of `cells` over a `length` that lies between two positions."""
+    edges = np.arange(cells + 1) * length / cells
+    overlap = np.minimum(edges[1:], end) - np.maximum(edges[:-1], begin)
+    return np.clip(overlap * cells / length, 0, 1)
+
+
+def placed_map(raw: np.ndarray, size: tuple[int, int], grid: MapGrid) -> np.ndarray:
+    """A map ``(h, w)`` at the `size` that the input is shown at, its cells where `grid` has them.
+
+    Bilinear between the centres of cells; beyond the outermost their values go on.
+    """
+    pads, box = [], []
+    for axis, cells in zip(grid.axes, raw.shape, strict=True):
+        # The input's edges in units of cells, 0 at the edge of the first.
+        low = 0.5 - axis.first / axis.step
+        high = low + axis.size / axis.step
+        before, after = max(0, math.ceil(-low)), max(0, math.ceil(high - cells))
+        pads.append((before, after))
+        box.append((low + before, high + before))
+    field = np.pad(np.asarray(raw, np.float32), pads, mode="edge")
+    (top, bottom), (left, right) = box
+    image = Image.fromarray(np.ascontiguousarray(field))
+    return np.asarray(
+        image.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+    )
 
 
 def fit_photo(

@@ -14,7 +14,7 @@ from kvis_cli.spec.pictures import ExplainSpec
 class CamSpec(ExplainSpec):
     """Class activation maps: where does the model look?"""
 
-    results_version: ClassVar[int] = 3
+    results_version: ClassVar[int] = 4
 
     kind: Literal["cam"] = "cam"
     method: Texts = option(
@@ -89,6 +89,13 @@ class CamSpec(ExplainSpec):
         panel=METHOD,
         metavar="N",
         ge=1,
+    )
+    registration: Literal["grid", "receptive"] = option(
+        "grid",
+        "Where the cells of a map are drawn when padding moves what they see: grid (stretched over "
+        "the photo) or receptive (where the formula of the layers has them). Without such padding "
+        "every cell lies where it belongs.",
+        panel=PICTURE,
     )
     view: Literal["overlay", "heatmap", "contour", "mask", "side-by-side"] = option(
         "overlay",

@@ -27,7 +27,7 @@ class PictureSpec(Spec):
 
     needs_images: ClassVar[bool] = True
     needs_head: ClassVar[bool] = True
-    results_version: ClassVar[int] = 1
+    results_version: ClassVar[int] = 2
 
     overlay: float = option(
         0.5, "Strength of the heat over the photo, 0 to 1.", panel=PICTURE, ge=0, le=1

@@ -143,9 +143,16 @@ def test_views_and_the_box(cam, view, picture):
     width, height = Image.open(picture).size
     assert drawn.height == height
     assert drawn.width > width if view == "side-by-side" else drawn.width == width
+    from kvis_cli.explanation import GridAxis, MapGrid
+    from kvis_cli.models.fitting import placed_map
     from kvis_cli.render.box import hot_box
 
-    box = hot_box(raw(cam, row), (height, width))
+    # 3×3, then 3×3 in steps of 2, without padding: the first cell sees pixels 0 to 4 of 16.
+    assert row["grid"]["stride"] == [2, 2]
+    assert row["grid"]["extent"] == [5, 5]
+    axes = (GridAxis(6, 16, 2, 2.5, 5),) * 2
+    placed = placed_map(raw(cam, row), (height, width), MapGrid(axes, True, True))
+    box = hot_box(placed, (height, width))
     assert row["box"] == (list(box) if box else None)
 
 
@@ -281,3 +288,20 @@ def test_a_blank_map_is_said(cam, tmp_path, tf, kvis, picture):
     assert row["warnings"] == ["all values are zero"]
     ran = kvis("cam", tmp_path / "negative.keras", picture, "-c", "0", "-o", tmp_path / "o")
     assert "all values are zero" in ran.err
+
+
+def test_what_was_cropped_is_marked_and_heat_on_padding_is_said(kvis, tiny_model, tmp_path):
+    from kvis_cli.jobs.store import read_rows
+
+    photo = tmp_path / "wide.png"
+    Image.fromarray(np.full((40, 120, 3), 200, np.uint8)).save(photo)
+    ran = kvis("cam", tiny_model, photo, "--fit", "crop", "-o", tmp_path / "crop")
+    assert ran.code == 0, ran.err
+    cropped = np.asarray(Image.open(ran.out.split()[0]).convert("RGB")).astype(int)
+    assert cropped[:, :35].mean() < 130
+    ran = kvis("cam", tiny_model, photo, "--fit", "pad", "-o", tmp_path / "pad")
+    assert ran.code == 0, ran.err
+    (row,) = read_rows(tmp_path / "pad" / "manifest.jsonl")
+    if row["max"] > 0:
+        assert "of the heat lies on padding" in ran.err
+        assert any("lies on padding" in warning for warning in row["warnings"])

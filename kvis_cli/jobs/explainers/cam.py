@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from kvis_cli.engines.cam.fusion import fuse
 from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod
 from kvis_cli.engines.cam.settings import CamBatch, CamEngineLike, CamLayer, CamSettings, Key
 from kvis_cli.errors import UsageError
-from kvis_cli.explanation import Explanation, Target
+from kvis_cli.explanation import Explanation, MapGrid, Target
 from kvis_cli.jobs.explainers.base import (
     ITS_OWN_CONTRAST,
     Explained,
@@ -22,7 +22,9 @@ from kvis_cli.jobs.explainers.base import (
     resolved_units,
 )
 from kvis_cli.jobs.explainers.cam_objective import cam_objective, filter_targets
+from kvis_cli.models.architecture import LayerCall
 from kvis_cli.models.cam_targets import cam_layers, check_linear_head
+from kvis_cli.models.geometry import map_grid
 from kvis_cli.models.opening import OpenModel
 from kvis_cli.models.reading import Tap
 from kvis_cli.models.targets import Request, encode, parse_classes
@@ -60,6 +62,7 @@ class CamExplainer:
         self.task = task
         self.head = opened.head
         self.notes: list[str] = []
+        self.grids: dict[str, MapGrid | None] = {}
         self.filters = filter_targets(opened, task.filter)
         if self.filters:
             self.units = self.filters.channels
@@ -95,6 +98,7 @@ class CamExplainer:
                     layers[str(layer)] = layer
                     addresses.append(str(layer))
                     self.notes.append(f"layer {call.path} {_grid(call.spatial_shape)}: {reason}")
+                    self._locate(str(layer), call)
                     if any(CAM_METHODS[m].needs_linear_head for m in self.task.method):
                         check_linear_head(card.architecture, card.output_index(), call)
                 name = "+".join(addresses)
@@ -112,6 +116,29 @@ class CamExplainer:
         if free:
             shown.append(free)
         return list(layers.values()), [columns for columns in shown if columns]
+
+    def _locate(self, layer: str, call: LayerCall) -> None:
+        """Find out where a layer's cells lie, and say it where the picture does not show it."""
+        grid = map_grid(call) if self.opened.image_input.is_picture else None
+        receptive = self.task.registration == "receptive"
+        if grid is None:
+            if receptive:
+                raise UsageError(
+                    f"Where the cells of layer '{call.path}' lie on the photo is not known.",
+                    "The graph does not say it: branches of different strides, or a reshape.",
+                    "Leave --registration out, or choose another --layer.",
+                )
+            return
+        self.grids[layer] = replace(grid, applied=grid.exact or receptive)
+        # What is named differs from what is drawn by more than can be overlooked.
+        hidden = [a for a in grid.axes if abs(a.offset) > a.step / 4]
+        if hidden and not grid.exact and not receptive:
+            down, right = (a.offset for a in grid.axes)
+            self.notes.append(
+                f"layer {call.path}: padding moves what its cells see by up to {down:+g} pixels "
+                f"down and {right:+g} right in {grid.axes[0].size}×{grid.axes[1].size}, of which "
+                "training undoes a good part; --registration receptive draws maps there"
+            )
 
     def _engines(self, layers: list[CamLayer], settings: CamSettings) -> list[CamEngineLike]:
         reader = self.opened.reader
@@ -219,7 +246,16 @@ class CamExplainer:
             extras=numbers,
             warnings=warnings,
             variant="" if self.task.direction == "increase" else self.task.direction,
+            grid=self._grid_of(column, raw),
         )
+
+    def _grid_of(self, column: _Shown, raw: np.ndarray) -> MapGrid | None:
+        """Of several layers, the grid that they share."""
+        if CAM_METHODS[column.method].at_input:
+            return None
+        found = {self.grids.get(layer) for layer, _ in column.keys}
+        grid = found.pop() if len(found) == 1 else None
+        return grid if grid and raw.shape == tuple(a.cells for a in grid.axes) else None
 
     def _target(self, units: tuple[tuple[int, float], ...], request: Request) -> Target:
         if self.filters:
