@@ -29,7 +29,7 @@ CODE = {
     "Lambda": "It runs a function that is stored as bytecode, or any that it names.",
     "TFSMLayer": "It loads a SavedModel from a path and runs it.",
     "TorchModuleWrapper": "It unpickles a PyTorch module, which runs any code.",
-    "__lambda__": "It is a function, stored as bytecode.",
+    "__lambda__": "It is a function that is stored as bytecode.",
 }
 # Values that are no objects of a class.
 _VALUES = frozenset(
@@ -186,7 +186,7 @@ def _named(value: Config, layer: str, known: _Known) -> Finding | None:
     if not isinstance(name, str) or not isinstance(module, str | None):
         return Finding("gadget", layer, f"{module}.{name}", "Its name is not text.")
     if name in CODE and not (name == "Lambda" and _lambda_is_known(value, known)):
-        return Finding("code", layer, name, CODE[name])
+        return Finding("code", layer, name.strip("_"), CODE[name])
     if name in _VALUES or name == "Lambda":
         return None
     is_function = name == "function"
@@ -273,18 +273,17 @@ def _settings(item: _Item, layer: str) -> list[_Item]:
     """The entries of a dictionary that are to be looked at."""
     value, key, _ = item
     named = isinstance(value.get("class_name"), str)
-    passed_on = named and value["class_name"] in _VALUES
     found = []
     for name, entry in value.items():
         if named and name in ("class_name", "module", "registered_name", "spec_name"):
             continue
-        if named and name == "config" and isinstance(entry, str):
-            continue  # the name of a function
-        if named and name == "config" and isinstance(entry, list) and not passed_on:
-            name = "layers"
-        elif passed_on and name in ("config", "value") and key in _FILE_SETTINGS:
+        if name in ("config", "value") and key in _FILE_SETTINGS:
             # Text in another form, for the setting that it stands in.
             name = key
+        elif named and name == "config" and isinstance(entry, str):
+            continue  # the name of a function
+        elif named and name == "config" and isinstance(entry, list):
+            name = "layers"
         found.append(_Item(entry, str(name), layer))
     return found
 

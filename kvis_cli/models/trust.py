@@ -1,7 +1,7 @@
 """What a model file may not do to whoever opens it: refused before Keras starts, by one check.
 
-Every road from a file's configuration to Keras leads through `check_code` (a card) or
-`check_config` (a configuration alone).
+Every road from a file to Keras leads through `check_file`: the container by `files.check_safe`,
+then what its configuration names, by `check_code` (of a card) or `check_config` (alone).
 """
 
 from __future__ import annotations
@@ -12,11 +12,27 @@ from kvis_cli.errors import ModelError, UntrustedError
 from kvis_cli.models.bytecode import check_bytecode
 from kvis_cli.models.card import ModelCard
 from kvis_cli.models.config_check import Finding, findings
+from kvis_cli.models.files import check_safe
 from kvis_cli.models.upgrade import Config, iterate_layers
 
 # The most that a message names.
 _SHOWN = 3
 _LONGEST = 80
+
+
+def check_file(card: ModelCard) -> None:
+    """Refuse a model file that must not reach Keras; without TensorFlow, and cheap when repeated.
+
+    Raises
+    ------
+    ModelError
+        The file is unsafe, damaged, or needs what is not Keras'.
+    UntrustedError
+        It holds code, or reaches for other files, and ``--trust`` was not given.
+    """
+    if card.file is not None:
+        check_safe(card.file.path)
+    check_code(card)
 
 
 def check_code(card: ModelCard) -> None:
@@ -71,10 +87,11 @@ def check_config(config: Config, reference: str, custom_objects: Collection[str]
     """
     found = list(findings(config, custom_objects))
     for kind, error in (
-        ("code", _code),
-        ("file", _file),
+        # What only an attack has comes first; code and classes of one's own are common.
         ("gadget", _gadget),
         ("name", _name),
+        ("file", _file),
+        ("code", _code),
         ("unknown", _unknown),
     ):
         of_kind = [finding for finding in found if finding.kind == kind]
@@ -99,7 +116,7 @@ def _code(reference: str, config: Config, found: list[Finding]) -> UntrustedErro
             f"Say what the layer does: {_replacement(around)} (or activation:…, identity, any "
             f"Keras layer with its settings). {hint}"
         )
-    if all(f.text in ("Lambda", "__lambda__") for f in found):
+    if all(f.text == "Lambda" for f in found):
         return UntrustedError(
             f"{reference} holds Python code, in the Lambda {plural} {names}.",
             "It would run on opening, with all your rights, so kvis leaves it alone.",
@@ -113,11 +130,13 @@ def _code(reference: str, config: Config, found: list[Finding]) -> UntrustedErro
 
 
 def _file(reference: str, config: Config, found: list[Finding]) -> UntrustedError:
+    ask = "Ask its author for a plain `model.save()`."
+    if any("vocab" in f.text for f in found):
+        ask = "Save it with a vocabulary as a list of words in place of a path."
     return UntrustedError(
         f"{reference} names a file or an address outside of it: {_listed(found)}.",
         "It would be read or fetched on opening, and a model needs nothing but its own file.",
-        "Save it with a vocabulary as a list of words in place of a path. If you trust the file, "
-        "add --trust.",
+        f"{ask} If you trust the file, add --trust.",
     )
 
 
