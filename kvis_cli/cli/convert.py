@@ -37,12 +37,12 @@ def convert(
     """
     with exit_codes(traceback):
         from kvis_cli.models.card import read_card
-        from kvis_cli.models.trust import check_code
+        from kvis_cli.models.trust import check_file
         from kvis_cli.spec.build import build_model_spec
 
         listener = ConsoleListener(quiet=quiet, as_json=json)
         card = read_card(build_model_spec({"path": model, **given[ModelSpec]}))
-        check_code(card)
+        check_file(card)
         target = check_target(out, force)
         listener.stage("starting TensorFlow")
         from kvis_cli.jobs.tensorflow import import_tensorflow

@@ -188,17 +188,14 @@ class Run:
         """The models' files, read before TensorFlow starts; the only model has to be good."""
         from kvis_cli.jobs.checking import check_plan
         from kvis_cli.models.card import read_card
-        from kvis_cli.models.files import check_safe
-        from kvis_cli.models.trust import check_code
+        from kvis_cli.models.trust import check_file
 
         cards = {}
         for model in self.plan.models:
             try:
                 card = cards[model.spec.path] = read_card(model.spec)
-                if card.file is not None:
-                    # Again on opening, at no cost; the first time is cheaper without TensorFlow.
-                    check_safe(card.file.path)
-                check_code(card)
+                # Again on opening, at no cost; the first time is cheaper without TensorFlow.
+                check_file(card)
             except KvisError as error:
                 if isinstance(error, UsageError) or len(self.plan.models) == 1:
                     raise

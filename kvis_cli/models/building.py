@@ -19,9 +19,9 @@ import numpy as np
 from kvis_cli.errors import ModelError, UntrustedError, UsageError, WeightsError
 from kvis_cli.models import applications
 from kvis_cli.models.card import ModelCard
-from kvis_cli.models.files import check_safe, stored_weights
+from kvis_cli.models.files import stored_weights
 from kvis_cli.models.replacing import parse_replacement
-from kvis_cli.models.trust import check_code
+from kvis_cli.models.trust import check_file
 from kvis_cli.models.upgrade import FUNCTIONAL, iterate_layers
 from kvis_cli.models.upgrade_objects import legacy_objects
 from kvis_cli.models.upgrade_weights import legacy_arrays
@@ -44,8 +44,7 @@ def build_model(card: ModelCard) -> keras.Model:
     """
     assert card.file is not None
     path = card.file.path
-    check_safe(path)
-    check_code(card)
+    check_file(card)
     if card.file.format == "savedmodel":
         return _from_saved_model(card)
     if card.file.format == "weights_h5":

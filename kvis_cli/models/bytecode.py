@@ -23,7 +23,8 @@ def check_bytecode(reference: str, layer: str, function: Any, replace: str) -> N
     UntrustedError
         Naming the layer and the way out.
     """
-    code = function.get("config", {}).get("code") if isinstance(function, dict) else None
+    config = function.get("config") if isinstance(function, dict) else None
+    code = config.get("code") if isinstance(config, dict) else None
     if not isinstance(code, str):
         return
     raw = _decoded(code)

@@ -36,6 +36,7 @@ HDF5_OFFSETS = (0, 512, 1024, 2048, 4096)
 CONFIG_MEMBER = "config.json"
 METADATA_MEMBER = "metadata.json"
 WEIGHTS_MEMBER = "model.weights.h5"
+NUMPY_MEMBER = "model.weights.npz"
 
 MIB = 1 << 20
 # The largest application of Keras has a config of 3 MB; its nesting is below 20.
@@ -49,6 +50,9 @@ MAX_GROUP_DEPTH = 64
 # this, both absolutely and relative to the file, is a bomb.
 BOMB_BYTES = 256 * MIB
 BOMB_RATIO = 100
+# gzip, shuffle, fletcher32, szip, nbit, scaleoffset and lzf: what HDF5 and h5py bring along. For
+# any other, HDF5 loads a library from a folder.
+FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
@@ -176,6 +180,12 @@ def _check(path: Path) -> None:
         if kind == "zip":
             with zipfile.ZipFile(path) as archive:
                 _check_members(path, archive)
+                if WEIGHTS_MEMBER not in archive.namelist() and NUMPY_MEMBER in archive.namelist():
+                    raise ModelError(
+                        f"'{path}' keeps its weights in {NUMPY_MEMBER}.",
+                        "kvis reads HDF5, whose sizes are known before anything is unpacked.",
+                        "Save the model again with `model.save()`, which writes HDF5.",
+                    )
                 for info in archive.infolist():
                     if info.filename.endswith(".h5"):
                         with _member(path, archive, info) as stream, h5py.File(stream, "r") as h5:
@@ -440,7 +450,12 @@ def _read_h5(path: Path) -> ModelFile:
         )
         if text is None:
             marks = ("layers", "_layer_checkpoint_dependencies")
-            is_keras = "layer_names" in h5.attrs or any(mark in h5 for mark in marks)
+            # Not `mark in h5`, which follows a link into another file.
+            found = [mark for mark in marks if mark in list(h5)]
+            for mark in found:
+                if not isinstance(h5.get(mark, getlink=True), h5py.HardLink):
+                    raise _unsafe(path, f"'/{mark}' is a link to somewhere else.")
+            is_keras = "layer_names" in h5.attrs or bool(found)
             if not is_keras and holder is h5:
                 raise ModelError(
                     f"'{path}' is not a Keras model.",
@@ -493,9 +508,14 @@ def _check_hdf5(path: Path, h5: Any, file_size: int) -> None:
             continue
         if _is_reference(item.dtype):
             raise _unsafe(path, f"'{_shown(name)}' holds object references.")
-        if item.is_virtual or item.id.get_create_plist().get_external_count():
+        creation = item.id.get_create_plist()
+        if item.is_virtual or creation.get_external_count():
             raise _unsafe(path, f"'{_shown(name)}' keeps its data in other files.")
-        size = _declared_bytes(item.shape, item.dtype)
+        for number in range(creation.get_nfilters()):
+            if creation.get_filter(number)[0] not in FILTERS:
+                raise _unsafe(path, f"'{_shown(name)}' is read through a library to be loaded.")
+        # A chunk is unpacked in whole, however little of it is in the array.
+        size = max(_declared_bytes(shape, item.dtype) for shape in (item.shape, item.chunks))
         total += size
         if size > BOMB_BYTES and size > BOMB_RATIO * file_size:
             raise _unsafe(path, f"'{_shown(name)}' declares {size:,} bytes.")
@@ -544,7 +564,12 @@ def _declared_bytes(shape: tuple[int, ...] | None, dtype: np.dtype[Any]) -> int:
 def _is_reference(dtype: np.dtype[Any]) -> bool:
     import h5py
 
-    return h5py.check_ref_dtype(dtype) is not None
+    inner = h5py.check_vlen_dtype(dtype)
+    parts = [field[0] for field in (dtype.fields or {}).values()]
+    # Two lists of different things are equal as dtypes.
+    others = (part for part in (inner, dtype.base) if part is not dtype)
+    parts += [part for part in others if hasattr(part, "itemsize")]
+    return h5py.check_ref_dtype(dtype) is not None or any(_is_reference(part) for part in parts)
 
 
 # --- JSON --------------------------------------------------------------------------------------

@@ -96,6 +96,8 @@ def _replacements(card: ModelCard) -> list[str]:
         check_code(card)
     except KvisError:
         names = card.upgraded.lambdas if card.upgraded else []
+        if not names:
+            return []
         lines = ["# What the layers with code compute; kvis never runs the code itself."]
         lines.append("# replace_layer:")
         lines += [f"#   {name}: rescaling:scale=1/127.5,offset=-1" for name in names]

@@ -220,6 +220,18 @@ def _reference_attribute(h5):
     h5.attrs["x"] = h5.ref
 
 
+def _reference_field(h5):
+    h5.create_dataset("x", (1,), np.dtype([("a", "f4"), ("b", h5py.ref_dtype)]))
+
+
+def _reference_list(h5):
+    h5.create_dataset("x", (1,), h5py.vlen_dtype(h5py.ref_dtype))
+
+
+def _absurd_chunk(h5):
+    h5.create_dataset("x", (1,), "f4", maxshape=(None,), chunks=(1 << 28,), compression="gzip")
+
+
 def _absurd(h5):
     h5.create_dataset("x", (1 << 40,), "f4", chunks=(1024,))
 
@@ -233,7 +245,10 @@ def _absurd(h5):
         (_virtual, "other files"),
         (_reference, "object references"),
         (_reference_attribute, "object reference"),
+        (_reference_field, "object references"),
+        (_reference_list, "object references"),
         (_absurd, "declares"),
+        (_absurd_chunk, "declares"),
     ],
 )
 @pytest.mark.parametrize("archived", [False, True])
@@ -246,6 +261,28 @@ def test_unsafe_hdf5(tmp_path, spoil, word, archived):
         members = {"config.json": json.dumps(CONFIG).encode(), "w.h5": path.read_bytes()}
         path = keras_file(tmp_path / "m.keras", members)
     refused(path, "unsafe", word)
+
+
+def test_filters_that_hdf5_would_load_a_library_for(tmp_path):
+    path = h5_file(tmp_path / "m.h5")
+    with h5py.File(path, "a") as h5:
+        for name, filters in {"a": [1, 2, 3], "b": [32015]}.items():
+            plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            plist.set_chunk((4,))
+            for number in filters:
+                # Optional: HDF5 writes without the filter where it has none of that number.
+                plist.set_filter(number, h5py.h5z.FLAG_OPTIONAL, (4,) if number < 3 else ())
+            space = h5py.h5s.create_simple((4,))
+            h5py.h5d.create(h5.id, name.encode(), h5py.h5t.IEEE_F32LE, space, plist)
+            if name == "a":
+                h5.flush()
+                check_safe(path)
+    refused(path, "unsafe", "library")
+
+
+def test_weights_in_numpys_format(tmp_path):
+    members = {"config.json": json.dumps(CONFIG).encode(), "model.weights.npz": b""}
+    refused(keras_file(tmp_path / "m.keras", members), "npz", "HDF5")
 
 
 def test_hard_link_loops_end(tmp_path):
