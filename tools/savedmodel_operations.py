@@ -1,6 +1,6 @@
 """Write ``savedmodel_operations.txt`` from TensorFlow's own registry of operations.
 
-Run it after a new TensorFlow: ``python kvis_cli/data/generate_operations.py``, and read the
+Run it after a new TensorFlow: ``python tools/savedmodel_operations.py``, and read the
 difference. Taken is what the registry calls not stateful, without what is excluded below, and the
 reviewed list of stateful operations.
 """
@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-TARGET = Path(__file__).with_name("savedmodel_operations.txt")
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "kvis_cli" / "data" / "savedmodel_operations.txt"
 
 # Not stateful for TensorFlow, and yet they touch files (some name a file in an attribute), talk to
 # other processes, run Python, end the process, or belong to datasets, debuggers and TPUs.
@@ -82,6 +83,6 @@ if __name__ == "__main__":
 
     head = (
         "# Operations that a SavedModel may hold: they compute, and touch nothing outside it.\n"
-        f"# Written by generate_operations.py from TensorFlow {tf.__version__}.\n"
+        f"# Written by tools/savedmodel_operations.py from TensorFlow {tf.__version__}.\n"
     )
     TARGET.write_text(head + "\n".join(operations()) + "\n")
