@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GifGenerator", "KvisCallback", "OptimizerCallback", "Print", "Step"]
 
+_SMALLEST_FRAME = 224
 NamedLosses = list[tuple[str, float]]
 
 
@@ -65,6 +66,9 @@ class OptimizerCallback:
         """One step was taken."""
         raise NotImplementedError
 
+    def on_start(self, input_range: tuple[float, float]) -> None:
+        """The first step is about to be taken; pictures lie in `input_range`."""
+
     def on_end(self) -> None:
         """The last step was taken."""
 
@@ -87,8 +91,8 @@ class GifGenerator(OptimizerCallback):
     path
         The file; ``.gif`` is added where it has no suffix that is an animation's.
     input_range
-        The values shown as black and white; None for the range that each picture has, which
-        flickers.
+        The values shown as black and white. ``(0, 255)``, keras-vis' default, stands for the range
+        of the optimisation; None for the range that each picture has, which flickers.
     every
         Keep one frame in so many steps.
     """
@@ -109,8 +113,12 @@ class GifGenerator(OptimizerCallback):
             raise UsageError(f"One frame in {every} steps cannot be kept.")
         self.path = path
         self.input_range = input_range
+        self._range = input_range
         self.every = every
         self._frames: list[np.ndarray] = []
+
+    def on_start(self, input_range: tuple[float, float]) -> None:
+        self._range = input_range if self.input_range == (0, 255) else self.input_range
 
     def on_step(self, step: Step) -> None:
         from kvis_cli.render.caption import with_note
@@ -121,8 +129,12 @@ class GifGenerator(OptimizerCallback):
         if step.i % self.every:
             return
         picture = step.wrt_value[0]
-        low, high = self.input_range or (float(picture.min()), float(picture.max()))
-        self._frames.append(with_note(to_rgb(picture, (low, high)), f"Step {step.i + 1}"))
+        low, high = self._range or (float(picture.min()), float(picture.max()))
+        frame = to_rgb(picture, (low, high))
+        # A note would cover most of a picture as small as MNIST's.
+        factor = -(-_SMALLEST_FRAME // max(frame.shape[:2]))
+        frame = frame.repeat(factor, axis=0).repeat(factor, axis=1)
+        self._frames.append(with_note(frame, f"Step {step.i + 1}"))
 
     def on_end(self) -> None:
         from kvis_cli.render.animation import write_animation

@@ -49,7 +49,7 @@ class KvisError(Exception):
         return type(self), (self.what, self.why, self.hint)
 
 
-class UsageError(KvisError):
+class UsageError(KvisError, ValueError):
     """The request itself is wrong: an option, a value, a job file."""
 
     exit_code = ExitCode.USAGE

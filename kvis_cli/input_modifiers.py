@@ -48,9 +48,26 @@ class Jitter(InputModifier):
     jitter
         The largest move, in parts of each axis below 1, else in pixels; also ``"16px"``,
         ``"5%"``, or one value per axis.
+
+    Raises
+    ------
+    UsageError
+        For what is no amount, or is negative.
     """
 
     def __init__(self, jitter: float | str | Sequence[float | str] = 0.05) -> None:
+        for one in [jitter] if isinstance(jitter, str | int | float) else jitter:
+            text = str(one).strip().lower().removesuffix("%").removesuffix("px")
+            try:
+                negative = float(text) < 0
+            except ValueError:
+                negative = True
+            if negative:
+                raise UsageError(
+                    f"'{one}' is no amount to move a picture by.",
+                    "",
+                    "Give pixels (16, '16px') or a part of each axis (0.05, '5%').",
+                )
         self.jitter = jitter
 
     @property

@@ -10,6 +10,13 @@ import numpy as np
 from kvis_cli.errors import UsageError
 
 
+def input_of(given: Any) -> Any:
+    """The symbolic input of a model; a symbolic tensor as it is."""
+    import keras
+
+    return given.inputs[0] if isinstance(given, keras.Model) else given
+
+
 class Loss:
     """A term of an objective, to be minimised. Subclass it and write `build_loss`.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kvis_cli.callbacks import OptimizerCallback, Step
+from kvis_cli.losses import input_of
 
 if TYPE_CHECKING:
     from kvis_cli.engines.gradient_modifiers import Modify
@@ -24,6 +26,8 @@ class Optimizer:
         See `kvis_cli.visualization.visualize_activation_with_losses`.
     norm_grads
         Divide the gradient by its length before `grad_modifier` gets it.
+
+    The steps, the losses and the picture are keras-vis' own, as with ``preset="keras-vis"``.
     """
 
     def __init__(
@@ -34,10 +38,11 @@ class Optimizer:
         wrt_tensor: Any = None,
         norm_grads: bool = True,
     ) -> None:
-        self.input_tensor = input_tensor
+        self.input_tensor = input_of(input_tensor)
         self.losses = losses
         self.input_range = input_range
-        self.wrt_tensor = wrt_tensor
+        self.wrt_tensor = self.input_tensor if wrt_tensor is None else input_of(wrt_tensor)
+        self.wrt_tensor_is_input_tensor = self.wrt_tensor is self.input_tensor
         self.norm_grads = norm_grads
 
     def minimize(
@@ -61,31 +66,33 @@ class Optimizer:
         Returns
         -------
         tuple of numpy.ndarray
-            The picture; the gradient of the last step and the model input that it was taken at,
-            both ``(1, …, C)``.
+            The picture as floats in `input_range`; the gradient of the last step and the model
+            input that it was taken at, both ``(1, …, C)``.
         """
+        from kvis_cli.engines.activation_maximization.recipes import PRESETS
         from kvis_cli.engines.gradient_modifiers import find_modifier
-        from kvis_cli.visualization import visualize_activation_with_losses
+        from kvis_cli.visualization.activation_maximization import minimised
 
-        modify = find_modifier(grad_modifier).modify
         last = _Last()
-        picture = visualize_activation_with_losses(
+        recipe = replace(
+            PRESETS["keras-vis"], steps=max_iter, act=1.0, lp=0.0, tv=0.0,
+            unit_gradient=self.norm_grads,
+        )  # fmt: skip
+        picture = minimised(
             self.input_tensor,
             self.losses,
-            self.wrt_tensor,
-            seed_input,
-            self.input_range,
-            grad_modifier=(lambda g: modify(_unit(g))) if self.norm_grads else modify,
-            max_iter=max_iter,
+            recipe,
+            wrt_tensor=self.wrt_tensor,
+            seed_input=seed_input,
+            input_range=self.input_range,
+            modify=None if grad_modifier is None else find_modifier(grad_modifier).modify,
             input_modifiers=input_modifiers,
             callbacks=[*(callbacks or []), last],
             verbose=verbose,
             seed=seed,
+            as_floats=True,
         )
-        low, high = self.input_range
-        # A gradient of length 1 is one in any unit.
-        grads = last.step.grads * ((high - low) if self.norm_grads else 1.0)
-        return picture, grads, last.step.wrt_value
+        return picture, last.step.grads, last.step.wrt_value
 
 
 class _Last(OptimizerCallback):
@@ -93,12 +100,3 @@ class _Last(OptimizerCallback):
 
     def on_step(self, step: Step) -> None:
         self.step = step
-
-
-def _unit(gradient: Any) -> Any:
-    """``(B, …)`` with each entry of length 1; keras-vis' epsilon is below the square root."""
-    import tensorflow as tf
-
-    axes = tuple(range(1, len(gradient.shape)))
-    square = tf.reduce_sum(tf.square(gradient), axis=axes, keepdims=True)
-    return gradient * tf.math.rsqrt(tf.maximum(square, 1e-12))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kvis_cli.errors import UsageError
-from kvis_cli.losses import Loss
+from kvis_cli.losses import Loss, input_of
 
 
 class _OfInput(Loss):
@@ -15,7 +15,7 @@ class _OfInput(Loss):
 
     def __init__(self, img_input: Any) -> None:
         super().__init__()
-        self.img_input = img_input
+        self.img_input = input_of(img_input)
 
     def as_coded(self) -> Any:
         """keras-vis' formula as an engine's loss."""
@@ -42,7 +42,7 @@ class LPNorm(_OfInput):
     Parameters
     ----------
     img_input
-        The model's symbolic input.
+        The model, or its symbolic input ``model.inputs[0]``.
     p
         At least 1, ``inf`` for the largest magnitude.
 
@@ -76,7 +76,7 @@ class TotalVariation(_OfInput):
     Parameters
     ----------
     img_input
-        The model's symbolic input.
+        The model, or its symbolic input ``model.inputs[0]``.
     beta
         The exponent.
     """

@@ -187,8 +187,12 @@ def test_optimizer_hands_out_the_gradient_of_the_loss(tf, model):
     )
     np.testing.assert_allclose(grads, expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(value, image[None], rtol=1e-5)
-    again = visualize_activation_with_losses(model.inputs[0], losses, seed_input=image, max_iter=1)
-    np.testing.assert_array_equal(picture, again)
+    again = visualize_activation_with_losses(
+        model, losses, seed_input=image, max_iter=1, preset="keras-vis"
+    )
+    assert picture.dtype == np.float32
+    picture, _, _ = Optimizer(model, losses).minimize(image, max_iter=1, verbose=False)
+    np.testing.assert_array_equal(np.clip(picture, 0, 255).astype(np.uint8), again)
     _, normed, _ = Optimizer(model.inputs[0], losses).minimize(
         image, max_iter=1, grad_modifier="negate", verbose=False
     )

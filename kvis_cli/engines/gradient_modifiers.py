@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from kvis_cli.errors import UnknownNameError
-from kvis_cli.lazy import tf
+from kvis_cli.lazy import np, tf
 
 Modify = Callable[[Any], Any]
 
@@ -133,10 +134,33 @@ def find_modifier(name: str | Modify | None) -> GradientModifier:
     if name is None:
         return GRADIENT_MODIFIERS["none"]
     if callable(name):
-        return GradientModifier(getattr(name, "__name__", "own"), "", name, unsigned=False)
+        return GradientModifier(
+            getattr(name, "__name__", "own"), "", _tolerant(name), unsigned=False
+        )
     if name not in GRADIENT_MODIFIERS:
         raise UnknownNameError.of("gradient modifier", name, GRADIENT_MODIFIERS)
     return GRADIENT_MODIFIERS[name]
+
+
+@lru_cache(maxsize=64)
+def _tolerant(function: Modify) -> Modify:
+    """A function of gradients that may be written with TensorFlow or, as keras-vis' are, NumPy."""
+
+    def modify(gradient: Any) -> Any:
+        try:
+            return tf.convert_to_tensor(function(gradient), gradient.dtype)
+        except (NotImplementedError, TypeError, AttributeError, ValueError):
+            # What NumPy says of a symbolic tensor is one of these.
+            pass
+
+        def with_numpy(array: Any) -> Any:
+            return np.asarray(function(np.array(array)), array.dtype)
+
+        changed = tf.numpy_function(with_numpy, [gradient], gradient.dtype)
+        changed.set_shape(gradient.shape)
+        return changed
+
+    return modify
 
 
 def _floored(size: Any) -> Any:

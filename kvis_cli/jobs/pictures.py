@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from kvis_cli.render.caption import with_note
 from kvis_cli.render.colorbar import ColorBar, with_colorbar
 from kvis_cli.render.overlay import Style, in_view, render_view
 from kvis_cli.render.resize import fit_size, resize_photo
-from kvis_cli.render.scale import MapKind, shared_limit
+from kvis_cli.render.scale import MAP_KINDS, MapKind, limit_of, shared_limit
 from kvis_cli.render.unseen import mark_unseen
 from kvis_cli.spec.pictures import PictureSpec
 
@@ -138,9 +138,13 @@ class PictureWriter:
         self, item: Item, pixels: np.ndarray, limit: float | None
     ) -> tuple[Path, Cell | None]:
         explanation = item.explanation
-        style = self.style(explanation, limit)
-        height, width = pixels.shape[:2]
         values = without_channels(explanation)
+        style = self.style(explanation, limit)
+        if limit is None and style.kind in MAP_KINDS:
+            # The end of the palette is the map's own, wherever on the photo it is drawn.
+            own = limit_of(values, style.kind, style.percentile)
+            style = replace(style, limit=own or None)
+        height, width = pixels.shape[:2]
         raw = item.placement.to_photo(values, height, width, explanation.grid)
         picture = render_view(self.view, pixels, raw, style)
         unseen = item.placement.unseen(height, width)

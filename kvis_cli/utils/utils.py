@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -238,7 +240,7 @@ def draw_text(
     position
         ``(x, y)`` of its upper left corner.
     font
-        A TrueType file; None for the best that is there.
+        A TrueType file; None, or one that cannot be read, for the best that is there.
     font_size
         In pixels.
     color
@@ -248,6 +250,11 @@ def draw_text(
     -------
     numpy.ndarray
         uint8 RGB.
+
+    Warns
+    -----
+    UserWarning
+        For a font that cannot be read.
     """
     from PIL import ImageDraw, ImageFont
 
@@ -255,7 +262,13 @@ def draw_text(
     from kvis_cli.render.display import to_rgb
 
     image = Image.fromarray(to_rgb(np.asarray(img)).copy())
-    face: Any = ImageFont.truetype(font, font_size) if font else font_for(text, font_size)
+    face: Any = None
+    if font:
+        try:
+            face = ImageFont.truetype(font, font_size)
+        except OSError as error:
+            warnings.warn(f"The font '{font}' cannot be read ({error}).", stacklevel=2)
+    face = face or font_for(text, font_size)
     ImageDraw.Draw(image).text(position, text, fill=color, font=face)
     return np.asarray(image)
 
@@ -282,8 +295,18 @@ def get_imagenet_label(indices: Any, join: str = ", ") -> str:
     return join.join(lookup_imagenet_labels(indices))
 
 
-def get_img_shape(img: Any, data_format: str = "channels_last") -> tuple[int | None, ...]:
-    """``(samples, channels, sizes…)`` of a batch, an array or a symbolic tensor."""
+def _data_format() -> str:
+    """``keras.config.image_data_format()``; Keras is not imported for it."""
+    keras = sys.modules.get("keras")
+    return "channels_last" if keras is None else str(keras.config.image_data_format())
+
+
+def get_img_shape(img: Any, data_format: str | None = None) -> tuple[int | None, ...]:
+    """``(samples, channels, sizes…)`` of a batch, an array or a symbolic tensor.
+
+    `data_format` is Keras' ``image_data_format`` unless it is given.
+    """
+    data_format = data_format or _data_format()
     samples, *rest = tuple(img.shape)
     if data_format == "channels_first":
         return (samples, *rest)
@@ -293,16 +316,13 @@ def get_img_shape(img: Any, data_format: str = "channels_last") -> tuple[int | N
 class _Slicer:
     """``layer_out[slicer[:, index]]``: index 1 is the channel wherever the data has it."""
 
-    def __init__(self, data_format: str = "channels_last") -> None:
-        self.data_format = data_format
-
     def __getitem__(self, item: Any) -> Any:
         parts = item if isinstance(item, tuple) else (item,)
-        if self.data_format == "channels_first" or len(parts) < 2:
+        if _data_format() == "channels_first" or len(parts) < 2:
             return parts
         samples, channel, *rest = parts
         return tuple(itertools.chain([samples], rest, [channel]))
 
 
 slicer = _Slicer()
-"""For channels last; ``slicer[:, 3, ...]`` is ``(:, ..., 3)``."""
+"""``slicer[:, 3, ...]`` is ``(:, ..., 3)`` where Keras has the channels last."""

@@ -4,7 +4,7 @@ The names, parameters and defaults are those of keras-vis 0.5.0; what differs is
 "Moving from keras-vis" of the documentation. They are thin layers over the engines of the commands.
 """
 
-from kvis_cli.visualization.activation import (
+from kvis_cli.visualization.activation_maximization import (
     visualize_activation,
     visualize_activation_with_losses,
 )

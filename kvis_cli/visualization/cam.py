@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -15,7 +16,10 @@ from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
 from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
 from kvis_cli.engines.targets import ScoreKind
 from kvis_cli.errors import UsageError
+from kvis_cli.explanation import MapGrid
 from kvis_cli.models import autolayer
+from kvis_cli.models.architecture import LayerCall
+from kvis_cli.models.geometry import map_grid
 from kvis_cli.models.live import Address, LiveModel, live_model
 from kvis_cli.models.opening import live_architecture
 from kvis_cli.models.reading import Tap
@@ -72,7 +76,7 @@ def visualize_cam(
     """
     live = live_model(model)
     subject = subject_of(live, layer_idx)
-    layer = _penultimate(live, subject, penultimate_layer_idx)
+    layer, grid = _penultimate(live, subject, penultimate_layer_idx)
     inputs, single = as_batch(live, seed_input)
     weights, ranks = subject.weights(filter_indices, len(inputs))
     objective = Objective(
@@ -82,7 +86,7 @@ def visualize_cam(
         live, layer, objective, backprop_modifier, grad_modifier,
         lambda engine: engine(inputs, weights, ranks),
     )  # fmt: skip
-    return _shown(live, found, inputs, single)
+    return _shown(live, found, inputs, single, grid)
 
 
 def visualize_cam_with_losses(
@@ -112,6 +116,7 @@ def visualize_cam_with_losses(
     live = loss_model(input_tensor, [loss for loss, _ in kept])
     first = getattr(penultimate_layer, "data_format", "channels_last") == "channels_first"
     layer = CamLayer(Tap.of(live.address(penultimate_layer)), first)
+    grid = _exact_grid(live.call(penultimate_layer))
     inputs, single = as_batch(live, seed_input)
     weights = np.array([[[weight for _, weight in kept]]], np.float32)
     ranks = np.full((1, 1), -1, np.int32)
@@ -123,21 +128,29 @@ def visualize_cam_with_losses(
             return engine(one, weights, ranks)
 
         found = _run(live, layer, Objective(), None, grad_modifier, explain)
-        maps.append(_shown(live, found, one, True))
+        maps.append(_shown(live, found, one, True, grid))
     return maps[0] if single else np.stack(maps)
 
 
-def _penultimate(live: LiveModel, subject: Subject, address: Address | None) -> CamLayer:
+def _penultimate(
+    live: LiveModel, subject: Subject, address: Address | None
+) -> tuple[CamLayer, MapGrid | None]:
+    """The layer, and where its cells lie on the input where the graph says that for sure."""
     if address is not None:
         call = live.call(address)
         if call is None:
-            return CamLayer(Tap.of(live.address(address)))
+            return CamLayer(Tap.of(live.address(address))), None
     elif subject.layer is None:
         call = autolayer.choose_cam_layer(live.architecture, subject.output).call
     else:
         call = live.engine(("penultimate", subject), lambda: _before(live, subject))
     assert call is not None
-    return CamLayer(Tap(call.layer_path, call.call), call.channels_first)
+    return CamLayer(Tap(call.layer_path, call.call), call.channels_first), _exact_grid(call)
+
+
+def _exact_grid(call: LayerCall | None) -> MapGrid | None:
+    grid = None if call is None else map_grid(call)
+    return replace(grid, applied=True) if grid is not None and grid.exact else None
 
 
 def _before(live: LiveModel, subject: Subject) -> Any:
@@ -189,10 +202,12 @@ def _run(
     return next(iter(batch.maps.values()))[:, 0]
 
 
-def _shown(live: LiveModel, maps: np.ndarray, inputs: np.ndarray, single: bool) -> np.ndarray:
+def _shown(
+    live: LiveModel, maps: np.ndarray, inputs: np.ndarray, single: bool, grid: MapGrid | None
+) -> np.ndarray:
     size = inputs.shape[2:] if input_channels_first(live) else inputs.shape[1:-1]
     # Scaled in its own grid first, as the commands' pictures are.
     scaled = shown(maps, "heatmap", single)
     if single:
-        return resized(scaled, size)
-    return np.stack([resized(one, size) for one in scaled])
+        return resized(scaled, size, grid)
+    return np.stack([resized(one, size, grid) for one in scaled])

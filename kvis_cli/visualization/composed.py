@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kvis_cli.errors import UsageError
-from kvis_cli.losses import AnyLoss, Loss
+from kvis_cli.losses import AnyLoss, Loss, input_of
 from kvis_cli.models.live import LiveModel, live_model
 
 _ATTRIBUTE = "__kvis__"
@@ -48,6 +48,7 @@ def loss_model(input_tensor: Any, losses: Sequence[AnyLoss]) -> LiveModel:
     UsageError
         For a loss that is no function of the input.
     """
+    input_tensor = input_of(input_tensor)
     store = input_tensor.__dict__.setdefault(_ATTRIBUTE, {})
     key = tuple(_key(loss) for loss in losses)
     if key not in store:

@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 
+from kvis_cli.explanation import MapGrid
+from kvis_cli.models.fitting import placed_map
 from kvis_cli.render.resize import resize_map
 from kvis_cli.render.scale import MapKind, scale_map
 
@@ -27,8 +29,13 @@ def shown(maps: np.ndarray, kind: MapKind, single: bool) -> np.ndarray:
     return np.asarray(values[0] if single else values)
 
 
-def resized(raw: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """A map of any number of axes at `size`, bilinear with half-pixel centres."""
+def resized(raw: np.ndarray, size: tuple[int, ...], grid: MapGrid | None = None) -> np.ndarray:
+    """A map of any number of axes at `size`, bilinear with half-pixel centres.
+
+    With a `grid`, which only maps of two axes have a use for, cells lie where it says.
+    """
+    if raw.ndim == 2 and grid is not None and not all(axis.is_even for axis in grid.axes):
+        return placed_map(raw, (size[0], size[1]), grid)
     if raw.ndim == 2:
         return resize_map(raw, (size[0], size[1]))
     for axis, length in enumerate(size):

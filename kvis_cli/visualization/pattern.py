@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kvis_cli.models.live import Address
-from kvis_cli.visualization.activation import visualize_activation
+from kvis_cli.visualization.activation_maximization import visualize_activation
 
 
 def generate_pattern(

@@ -69,11 +69,27 @@ def test_modifiers_are_traced_like_any_function(tf):
         np.testing.assert_allclose(inside, modifier.modify(tf.constant(G)).numpy(), rtol=1e-6)
 
 
-def test_names_callables_and_none():
+def test_callables_may_be_written_with_numpy(tf):
+    def clipped(gradient):
+        gradient[gradient < 0] = 0
+        return np.abs(np.clip(gradient, 0, 1))
+
+    gradient = np.float32([[-2, 0.5, 3]])
+    for function in (clipped, lambda g: np.abs(g) * 2):
+        wanted = function(gradient.copy())
+        compiled = tf.function(find_modifier(function).modify)
+        found = compiled(tf.constant(gradient))
+        np.testing.assert_array_equal(found, wanted)
+        assert found.shape == (1, 3)
+    assert gradient[0, 0] == -2
+
+
+def test_names_callables_and_none(tf):
     def own(gradient):
         return gradient * 2
 
-    assert find_modifier(own).modify is own
+    assert find_modifier(own).modify is find_modifier(own).modify
+    assert float(find_modifier(own).modify(tf.constant(2.0))) == 4
     assert find_modifier(own).name == "own"
     assert find_modifier(None).name == "none"
     with pytest.raises(UnknownNameError, match="absolute"):

@@ -24,6 +24,8 @@ class KerasVisLPNorm(Loss):
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
         flat = tf.abs(tf.reshape(view.inputs, [tf.shape(view.inputs)[0], -1]))
+        if np.isinf(self.p):
+            return tf.reduce_max(flat, 1) / _values(view)
         # Taken relative to the largest value: 255^6 of many pixels is beyond float32's precision,
         # and a black picture has no gradient instead of NaN.
         top = tf.stop_gradient(tf.maximum(tf.reduce_max(flat, 1), 1e-12))

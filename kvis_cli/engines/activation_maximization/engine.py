@@ -25,6 +25,10 @@ Frames = Callable[[list[int], int, np.ndarray], None]
 Watch = Callable[[int, np.ndarray, np.ndarray, np.ndarray], None]
 GradientModifier = Callable[[Any], Any]
 
+Keep = Literal["best", "after-best", "last"]
+
+UNCHANGED = "the picture is the one it started from: no step made it better"
+
 # How often the loop looks whether every picture has come to rest: looking waits for the device.
 _LOOK_EVERY = 8
 
@@ -94,8 +98,9 @@ class ActivationMaximizer:
     gradient_modifier
         Applied to the gradient of the pictures' parameters, ``(B, …)``.
     keep
-        ``best``: of the step with the lowest total and of the last, the picture with the higher
-        activation; ``last``: the last.
+        ``best``: of the step with the lowest total and of the last, the picture with the better
+        activation, which is the lower one where its weight is negative; ``after-best``: what the
+        step with the lowest total led to; ``last``: the last.
     patience
         Steps without a better total after which a picture comes to rest; 0 for never.
     backprop_modifier
@@ -119,7 +124,7 @@ class ActivationMaximizer:
         optimizer: Optimizer | None = None,
         modifiers: Sequence[InputModifier] = (),
         gradient_modifier: GradientModifier | None = None,
-        keep: Literal["best", "last"] = "best",
+        keep: Keep = "best",
         patience: int = 0,
         backprop_modifier: str | Rule | None = None,
     ) -> None:
@@ -207,7 +212,15 @@ class ActivationMaximizer:
             batches += 1
             return part
 
-        return self._joined(in_batches(count, batch_size, run, self._note), steps)
+        found = self._joined(in_batches(count, batch_size, run, self._note), steps)
+        for number, image in enumerate(found.images):
+            if np.array_equal(image, self._start_image(seeds[number])):
+                found.warnings[number] += (UNCHANGED,)
+        return found
+
+    def _start_image(self, seed: np.ndarray) -> np.ndarray:
+        """A start picture as the parametrization can show it."""
+        return self._images(tf.constant(self.parametrization.encode(seed[np.newaxis])))[0]
 
     def _note(self, text: str) -> None:
         if text not in self.notes:
@@ -280,10 +293,13 @@ class ActivationMaximizer:
         history = history[:, :count]
         images = self._images(state.parameters)
         scores = self._scores(images, arguments)
-        if self.keep == "best":
+        if self.keep != "last":
             best = self._images(state.best)
             best_scores = self._scores(best, arguments)
-            better = ~(scores >= best_scores)
+            wanted = -1 if sum(w.weight for w in self.losses if w.loss.is_objective) < 0 else 1
+            better = ~(wanted * scores >= wanted * best_scores)
+            if self.keep == "after-best":
+                better = np.isfinite(np.asarray(state.best_total))
             images = np.where(better.reshape(-1, *[1] * (images.ndim - 1)), best, images)
             scores = np.where(better, best_scores, scores)
         return _Part(images[:count], scores[:count], history, rows)
@@ -389,10 +405,11 @@ class ActivationMaximizer:
         # Parameters that gave no finite number give way to those before them.
         kept = tf.where(_wide(state.active & ~finite, moved), good, state.parameters)
         parameters = tf.where(_wide(moving, moved), moved, kept)
+        best = parameters if self.keep == "after-best" else state.parameters
         new = _State(
             parameters,
             slots,
-            tf.where(_wide(better, moved), state.parameters, state.best),
+            tf.where(_wide(better, moved), best, state.best),
             tf.where(better, total, state.best_total),
             good,
             active,

@@ -60,6 +60,12 @@ class Sgd:
         return parameters - self.rate * gradient, slots
 
 
+def unit_length(gradient: Any) -> Any:
+    """Gradients ``(B, …)``, each scaled to length 1."""
+    axes = list(range(1, gradient.shape.rank))
+    return tf.math.l2_normalize(gradient, axis=axes, epsilon=1e-30)
+
+
 class RmsProp:
     """``x ← x - rate · g / (√v + ε)`` with v the decaying mean of g² (Tieleman and Hinton 2012).
 
@@ -71,8 +77,6 @@ class RmsProp:
         Of the mean.
     correct
         Divide the mean by ``1 - decay^t``, so that the first steps are not larger than the rest.
-    unit_gradient
-        First scale each picture's gradient to length 1, as keras-vis does.
     epsilon
         Of the picture's own root mean square, see `Adam`.
     absolute
@@ -85,20 +89,16 @@ class RmsProp:
         *,
         decay: float = 0.95,
         correct: bool = True,
-        unit_gradient: bool = False,
         epsilon: float = RELATIVE,
         absolute: float = 0.0,
     ) -> None:
         self.rate, self.decay, self.correct = rate, decay, correct
-        self.unit_gradient, self.epsilon, self.absolute = unit_gradient, epsilon, absolute
+        self.epsilon, self.absolute = epsilon, absolute
 
     def slots(self, parameters: Any) -> Slots:
         return (tf.zeros_like(parameters),)
 
     def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
-        if self.unit_gradient:
-            axes = list(range(1, gradient.shape.rank))
-            gradient = tf.math.l2_normalize(gradient, axis=axes, epsilon=1e-30)
         mean = self.decay * slots[0] + (1 - self.decay) * tf.square(gradient)
         seen = mean / (1 - self.decay ** tf.cast(number, tf.float32)) if self.correct else mean
         root = _floored(tf.sqrt(seen + self.absolute), self.epsilon)

@@ -48,11 +48,13 @@ class Recipe:
     jitter, pad, rotate, rescale, flip, blur
         Input modifiers; None or False for without.
     keep
-        ``best`` or ``last`` picture.
+        Which picture, see `kvis_cli.engines.activation_maximization.engine.ActivationMaximizer`.
     patience
         Steps without progress before a picture comes to rest; 0 for never.
     as_coded
         Work on model inputs, with the losses of the library that the preset is named after.
+    unit_gradient
+        Scale each picture's gradient to length 1 before anything is done to it.
     stretch
         Show pictures with mean 0.5 and deviation 0.1.
     """
@@ -80,9 +82,10 @@ class Recipe:
     rescale: tuple[float, float] | None = None
     flip: bool = False
     blur: float | None = None
-    keep: Literal["best", "last"] = "best"
+    keep: Literal["best", "after-best", "last"] = "best"
     patience: int = 0
     as_coded: bool = False
+    unit_gradient: bool = False
     stretch: bool = False
 
 
@@ -118,7 +121,9 @@ PRESETS: dict[str, Recipe] = {
         start="keras-vis",
         tv=10.0,
         lp=10.0,
+        keep="after-best",
         as_coded=True,
+        unit_gradient=True,
     ),
 }
 """By the values of ``--preset``."""
@@ -215,11 +220,22 @@ def make_maximizer(
         parametrization=parametrization,
         optimizer=_optimizer(recipe),
         modifiers=modifiers(recipe),
-        gradient_modifier=gradient_modifier,
+        gradient_modifier=_of_unit_length(gradient_modifier)
+        if recipe.unit_gradient
+        else gradient_modifier,
         keep=recipe.keep,
         patience=recipe.patience,
         backprop_modifier=backprop_modifier,
     )
+
+
+def _of_unit_length(modify: Any) -> Any:
+    """`modify`, given gradients of length 1 per picture."""
+    from kvis_cli.engines.activation_maximization.optimizers import unit_length
+
+    if modify is None:
+        return unit_length
+    return lambda gradient: modify(unit_length(gradient))
 
 
 def modifiers(recipe: Recipe) -> list[InputModifier]:
@@ -246,5 +262,5 @@ def _optimizer(recipe: Recipe) -> Optimizer:
     from kvis_cli.engines.activation_maximization.optimizers import RmsProp, make_optimizer
 
     if recipe.optimizer == "keras-vis":
-        return RmsProp(recipe.rate, correct=False, unit_gradient=True, epsilon=0.0, absolute=1e-7)
+        return RmsProp(recipe.rate, correct=False, epsilon=0.0, absolute=1e-7)
     return make_optimizer(recipe.optimizer, recipe.rate)

@@ -25,6 +25,7 @@ from kvis_cli.jobs.makers.optimizing import (
     about_recipe,
     check_modifiers,
     layer_shape,
+    lowers,
     parse_units,
     recipe_of,
 )
@@ -248,7 +249,7 @@ class FiltersMaker:
         return make_maximizer(
             recipe,
             self.opened.reader,
-            [(layer.objective, 1.0)],
+            [(layer.objective, -1.0 if lowers(self.task) else 1.0)],
             self.shape,
             self.canvas.space,
             bgr=self.canvas.bgr,

@@ -30,6 +30,7 @@ from kvis_cli.jobs.makers.optimizing import (
     about_recipe,
     check_modifiers,
     layer_shape,
+    lowers,
     parse_units,
     recipe_of,
 )
@@ -205,7 +206,7 @@ class MaximizeMaker:
     def _want(
         self, target: Target, units: tuple[tuple[int, float], ...], position: tuple[int, ...] = ()
     ) -> None:
-        sign = -1.0 if self.task.direction == "decrease" else 1.0
+        sign = -1.0 if (self.task.direction == "decrease") != lowers(self.task) else 1.0
         goal = Goal(tuple((i, w * sign) for i, w in units), position)
         self.wanted += [_Wanted(target, goal, run) for run in range(self.task.runs)]
 

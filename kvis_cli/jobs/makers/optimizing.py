@@ -136,7 +136,9 @@ class Canvas:
 
     def to_pixels(self, images: np.ndarray, recipe: Recipe) -> np.ndarray:
         """`to_display` as uint8."""
-        return np.rint(self.to_display(images, recipe)).astype(np.uint8)
+        shown = self.to_display(images, recipe)
+        # The book and keras-vis cut off what is behind the point.
+        return (shown if recipe.as_coded else np.rint(shown)).astype(np.uint8)
 
     def from_pixels(self, pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
         """Pictures of a file, ``(N, …, C)`` in 0..255, as what a recipe optimises."""
@@ -207,8 +209,18 @@ def about_recipe(recipe: Recipe) -> dict[str, Any]:
     return {k: v for k, v in asdict(recipe).items() if v not in (None, False)}
 
 
+def lowers(task: OptimizationSpec) -> bool:
+    """Whether the activation is to fall.
+
+    A negated gradient of the whole loss would raise what the regularizers hold down, too.
+    """
+    return task.grad_modifier == "negate"
+
+
 def check_modifiers(task: OptimizationSpec) -> tuple[Any, str | None]:
     """The gradient modifier as a function, and the name of the backprop modifier.
+
+    `lowers` says what becomes of ``negate``.
 
     Raises
     ------
@@ -217,8 +229,9 @@ def check_modifiers(task: OptimizationSpec) -> tuple[Any, str | None]:
     """
     if task.backprop is not None:
         find_rule(task.backprop)
-    modify = find_modifier(task.grad_modifier).modify if task.grad_modifier else None
-    return modify, task.backprop
+    if task.grad_modifier is None or lowers(task):
+        return None, task.backprop
+    return find_modifier(task.grad_modifier).modify, task.backprop
 
 
 def layer_shape(canvas: Canvas, tap: Tap, shape: tuple[int, ...]) -> tuple[int | None, ...]:

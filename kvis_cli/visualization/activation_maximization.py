@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,8 +10,13 @@ from typing import Any
 import numpy as np
 
 from kvis_cli.callbacks import OptimizerCallback, Print
-from kvis_cli.engines.activation_maximization.classic import stretch
-from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer
+from kvis_cli.engines.activation_maximization import regularizers
+from kvis_cli.engines.activation_maximization.classic import (
+    KerasVisLPNorm,
+    KerasVisTotalVariation,
+    stretch,
+)
+from kvis_cli.engines.activation_maximization.engine import UNCHANGED, ActivationMaximizer
 from kvis_cli.engines.activation_maximization.losses import Loss as EngineLoss
 from kvis_cli.engines.activation_maximization.losses import UserLoss, Weighted
 from kvis_cli.engines.activation_maximization.objectives import (
@@ -30,7 +36,7 @@ from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
 from kvis_cli.engines.targets import ScoreKind
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.input_modifiers import InputModifier, get
-from kvis_cli.losses import Loss
+from kvis_cli.losses import Loss, input_of
 from kvis_cli.models.live import Address, LiveModel, live_model
 from kvis_cli.regularizers import LPNorm, TotalVariation
 from kvis_cli.visualization.composed import WeightedLosses, checked, loss_model, name_of
@@ -116,14 +122,20 @@ def visualize_activation(
     UsageError
         For units or layers that are not there, a `wrt_tensor` that is not the input, weights that
         are all zero.
+
+    Warns
+    -----
+    UserWarning
+        When the picture is the one it started from.
     """
     live = live_model(model)
     _check_wrt(wrt_tensor, live.model.inputs if hasattr(live.model, "inputs") else [])
     subject = subject_of(live, layer_idx)
     pairs = subject.pairs(filter_indices)
     setting = _Setting.of(live, input_range, seed_input, subject.layer is not None)
+    modify, sign = _modifier(grad_modifier)
     recipe = _recipe(preset, act_max_weight, lp_norm_weight, tv_weight, max_iter)
-    modify = None if grad_modifier is None else find_modifier(grad_modifier).modify
+    recipe = replace(recipe, act=sign * recipe.act, sure=recipe.sure if sign > 0 else 0.0)
     moves = [get(m) for m in input_modifiers or []]
 
     def maximizer(phase: Recipe) -> ActivationMaximizer:
@@ -172,7 +184,7 @@ def visualize_activation_with_losses(
     Parameters
     ----------
     input_tensor
-        The model's symbolic input, e.g. ``model.input``.
+        The model, or its symbolic input ``model.inputs[0]``.
     losses
         ``(loss, weight)`` pairs: `ActivationMaximization`, `LPNorm`, `TotalVariation`, subclasses
         of `Loss`, or functions from the symbolic input to a symbolic number. The two regularizers
@@ -191,21 +203,72 @@ def visualize_activation_with_losses(
     """
     if preset not in (None, "keras-vis"):
         raise UsageError(f"The preset '{preset}' brings its own losses.", "", "Use keras-vis.")
-    _check_wrt(wrt_tensor, [input_tensor])
+    modify, sign = _modifier(grad_modifier)
+    return minimised(
+        input_tensor,
+        losses,
+        _recipe(preset, 1.0, 0.0, 0.0, max_iter),
+        wrt_tensor=wrt_tensor,
+        seed_input=seed_input,
+        input_range=input_range,
+        modify=modify,
+        sign=sign,
+        input_modifiers=input_modifiers,
+        callbacks=callbacks,
+        verbose=verbose,
+        seed=seed,
+    )
+
+
+def minimised(
+    input_tensor: Any,
+    losses: WeightedLosses,
+    recipe: Recipe,
+    *,
+    wrt_tensor: Any,
+    seed_input: Any,
+    input_range: Range,
+    modify: Modify | None,
+    sign: float = 1.0,
+    input_modifiers: Sequence[InputModifier | Callable[[Any], Any]] | None = None,
+    callbacks: Sequence[OptimizerCallback | type[OptimizerCallback]] | None = None,
+    verbose: bool = False,
+    seed: int = 0,
+    as_floats: bool = False,
+) -> np.ndarray:
+    """The picture of a recipe for a weighted sum of losses.
+
+    Parameters
+    ----------
+    input_tensor, losses, wrt_tensor, seed_input, input_range
+        See `visualize_activation_with_losses`.
+    recipe
+        The losses of keras-vis are as coded where it is.
+    modify
+        Applied to the gradient of the sum.
+    sign
+        Of the losses that are no regularizers; -1 lowers what they raise.
+    input_modifiers, callbacks, verbose, seed
+        See `visualize_activation_with_losses`.
+    as_floats
+        Leave the picture in float32, whatever the range.
+    """
+    input_tensor = input_of(input_tensor)
+    _check_wrt(input_of(wrt_tensor), [input_tensor])
     kept = checked(losses)
-    recipe = _recipe(preset, 1.0, 0.0, 0.0, max_iter)
     own = [loss for loss, _ in kept if not isinstance(loss, LPNorm | TotalVariation)]
-    if not own:
-        raise UsageError("There is nothing to maximise.", "All losses are regularizers.")
+    # Regularizers alone have no model of their own: the first is computed as a loss of the input.
+    own = own or [kept[0][0]]
     live = loss_model(input_tensor, own)
     setting = _Setting.of(live, input_range, seed_input, False)
-    modify = None if grad_modifier is None else find_modifier(grad_modifier).modify
+    if as_floats:
+        setting = replace(setting, whole=False)
     terms: list[tuple[EngineLoss, float]] = []
     for loss, weight in kept:
-        if isinstance(loss, LPNorm | TotalVariation):
+        if isinstance(loss, LPNorm | TotalVariation) and loss not in own:
             terms.append((loss.as_coded() if recipe.as_coded else loss.mended(), weight))
         else:
-            terms.append((_column(loss, own.index(loss)), weight))
+            terms.append((_column(loss, own.index(loss)), sign * weight))
 
     def maximizer(phase: Recipe) -> ActivationMaximizer:
         engine = make_maximizer(
@@ -286,7 +349,9 @@ class _Setting:
         if recipe.as_coded:
             picture = stretch(picture) * (high - low) + low
         if self.whole:
-            return np.clip(np.rint(picture), low, high).astype(np.uint8)
+            # keras-vis and the book cut off what is behind the point.
+            picture = picture if recipe.as_coded else np.rint(picture)
+            return np.clip(picture, low, high).astype(np.uint8)
         return picture.astype(np.float32)
 
 
@@ -303,6 +368,9 @@ def _run(
     listening = [c() if isinstance(c, type) else c for c in callbacks or []]
     if verbose and not any(isinstance(c, Print) for c in listening):
         listening.append(Print())
+    for callback in listening:
+        # keras-vis' own callbacks, of which any object will do, know nothing of it.
+        getattr(callback, "on_start", _ignored)(setting.range)
     images, before = setting.seeds(recipe, seed, numbers), 0
     for number, phase in enumerate(phases(recipe)):
         engine = maximizer(phase)
@@ -316,23 +384,62 @@ def _run(
             before: int = before,
         ) -> None:
             values = [float(v) * t.weight for v, t in zip(seen[0, 1:], terms, strict=True)]
-            named = [(t.loss.name, v) for t, v in zip(terms, values, strict=True)]
+            named = _as_keras_vis(terms, values)
             picture = setting.inputs(images[:1], recipe)
             grads = setting.gradient(gradient[:1], recipe)
             for callback in listening:
                 callback.callback(before + step, named, sum(values), grads, picture)
 
-        images = engine(
+        found = engine(
             images,
             [generator(seed, 1 + number, *numbers)],
             phase.steps,
             batch_size=1,
             watch=watch if listening else None,
-        ).images
+        )
+        images = found.images
         before += phase.steps
+    if UNCHANGED in found.warnings[0]:
+        warnings.warn(f"{UNCHANGED[0].upper()}{UNCHANGED[1:]}.", stacklevel=3)
     for callback in listening:
         callback.on_end()
     return setting.shown(images[0], recipe)
+
+
+def _ignored(input_range: Range) -> None:
+    pass
+
+
+def _modifier(given: str | Modify | None) -> tuple[Modify | None, float]:
+    """What is done to the gradient, and the sign of the activation's weight.
+
+    To negate the gradient of the whole loss would raise the regularizers' share, too, and leave no
+    step that lowers the loss.
+    """
+    from kvis_cli import grad_modifiers
+
+    if given is None:
+        return None, 1.0
+    if given in ("negate", grad_modifiers.negate):
+        return None, -1.0
+    return find_modifier(given).modify, 1.0
+
+
+def _as_keras_vis(terms: list[Weighted], values: list[float]) -> list[tuple[str, float]]:
+    """The losses under keras-vis' names and in its order: the activation, Lp norm, variation."""
+    named = []
+    for term, value in zip(terms, values, strict=True):
+        loss, name, place = term.loss, term.loss.name, 0
+        if isinstance(loss, regularizers.LPNorm):
+            name, place = f"L-{loss.p} Norm Loss", 1
+        elif isinstance(loss, regularizers.TotalVariation):
+            name, place = f"TV({loss.beta}) Loss", 2
+        elif isinstance(loss, KerasVisLPNorm):
+            place = 1
+        elif isinstance(loss, KerasVisTotalVariation):
+            place = 2
+        named.append((place, name, value))
+    return [(name, value) for _, name, value in sorted(named, key=lambda entry: entry[0])]
 
 
 def _recipe(
