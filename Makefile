@@ -49,7 +49,11 @@ demo: $(VENV)/.installed
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not conformance"
 
-test-all: $(READY)
+# keras-vis as a peer of the conformance tests; none of what it depends on is installed.
+$(VENV)/peers: $(VENV)/.made
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps -d $@ keras-vis==0.4.1
+
+test-all: $(READY) $(VENV)/peers
 	$(BIN)/python -m pytest
 
 lint: $(READY)

@@ -23,7 +23,7 @@ def modify_model_backprop(model: Any, backprop_modifier: str) -> Any:
     Returns
     -------
     keras.Model
-        Takes and gives what `model` does, for one input and one output. Its weights get no gradient.
+        Takes and gives what `model` does, for one input and one output. Weights get no gradient.
 
     Raises
     ------
