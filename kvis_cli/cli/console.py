@@ -110,6 +110,13 @@ class ConsoleListener(Listener):
         else:
             self.console.print(told(f"{text} …"))
 
+    def starting(self) -> None:
+        from kvis_cli.jobs.cold_start import cold_start_note
+
+        if not self.quiet and (note := cold_start_note()):
+            self.note(note)
+        super().starting()
+
     def note(self, text: str) -> None:
         if not self.quiet:
             self._end_status()
