@@ -59,6 +59,10 @@ class SpecError(UsageError):
     """A job spec or a sidecar file does not say anything that kvis can do."""
 
 
+class JobFileError(SpecError):
+    """The mistakes of a job file, one a line. No line break in `what` comes from the file."""
+
+
 class UnknownNameError(UsageError):
     """A name that is not among the known ones. The message offers the close matches."""
 

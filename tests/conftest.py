@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from kvis_cli.jobs.tensorflow import set_environment
 ROOT = Path(__file__).resolve().parents[1]
 # Whichever test imports TensorFlow first, it is the TensorFlow of kvis.
 set_environment()
+# What kvis remembers of a user is not asked of, nor told to, the one who runs the tests.
+_cache = tempfile.TemporaryDirectory(prefix="kvis-tests-")
+os.environ["XDG_CACHE_HOME"] = _cache.name
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import typer
 from kvis_cli import __version__
 from kvis_cli.cli.lazy import LazyGroup
 from kvis_cli.jobs.memory import claim_process
+from kvis_cli.shown import ShownStream
 
 # Looking for plugins of pydantic, of which kvis uses none, reads the metadata of every package.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -106,6 +107,8 @@ def root(
 def main() -> None:
     """Entry point of the console script."""
     claim_process()
+    # Warnings of libraries, tracebacks: whatever is printed, by whomever.
+    sys.stdout, sys.stderr = ShownStream(sys.stdout), ShownStream(sys.stderr)
     try:
         app()
     except SystemExit as leaving:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
-from kvis_cli.errors import KvisError
+from kvis_cli.cli.output import print_path
+from kvis_cli.errors import JobFileError, KvisError
 from kvis_cli.jobs.events import Listener
+from kvis_cli.shown import shown, shown_lines, true_stream
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,11 +25,42 @@ if TYPE_CHECKING:
 MAX_PREDICTIONS = 50
 
 
+class ShownConsole(Console):
+    """Rich's console, of which only Rich's own control codes reach the terminal.
+
+    Texts should be `shown` before they come here, so that they are measured as they are drawn;
+    what was forgotten is replaced here.
+    """
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(shown_lines(segment.text), segment.style)
+
+    @property
+    def file(self) -> IO[str]:
+        return true_stream(super().file)
+
+    @file.setter
+    def file(self, new_file: IO[str]) -> None:
+        self._file = new_file
+
+
+def told(*parts: str | tuple[str, str]) -> Text:
+    """A line for a person: texts, or texts and their styles, none of them markup."""
+    pairs = ((part, "") if isinstance(part, str) else part for part in parts)
+    return Text.assemble(*((shown(text), style) for text, style in pairs))
+
+
 def make_console(*, stderr: bool) -> Console:
     """A console that breaks no lines where nobody reads them: in pipes and CI logs."""
     stream = sys.stderr if stderr else sys.stdout
     interactive = stream.isatty()
-    return Console(
+    return ShownConsole(
         stderr=stderr, highlight=False, soft_wrap=not interactive, emoji=False, markup=False
     )
 
@@ -33,16 +68,15 @@ def make_console(*, stderr: bool) -> Console:
 def print_error(error: KvisError, what: str = "") -> None:
     """The three parts of an error on stderr."""
     console = make_console(stderr=True)
-    text = Text()
-    text.append("error: ", style="bold red")
-    if what and what not in error.what:
-        text.append(f"{what}: ")
-    text.append(error.what)
+    text = told(("error: ", "bold red"), f"{what}: " if what and what not in error.what else "")
+    # Only there the line breaks are kvis' own.
+    show = shown_lines if isinstance(error, JobFileError) else shown
+    text.append(show(error.what))
     if error.why:
-        text.append(f" {error.why}")
+        text.append(f" {shown(error.why)}")
     console.print(text)
     if error.hint:
-        console.print(Text.assemble(("  hint: ", "bold cyan"), error.hint))
+        console.print(told(("  hint: ", "bold cyan"), error.hint))
 
 
 class ConsoleListener(Listener):
@@ -71,28 +105,35 @@ class ConsoleListener(Listener):
             return
         if self.console.is_terminal:
             self._end_status()
-            self._status = self.console.status(f"{text} …")
+            self._status = self.console.status(told(f"{text} …"))
             self._status.start()
         else:
-            self.console.print(f"{text} …")
+            self.console.print(told(f"{text} …"))
+
+    def starting(self) -> None:
+        from kvis_cli.jobs.cold_start import cold_start_note
+
+        if not self.quiet and (note := cold_start_note()):
+            self.note(note)
+        super().starting()
 
     def note(self, text: str) -> None:
         if not self.quiet:
             self._end_status()
-            self.console.print(Text(text, style="dim" if self.console.is_terminal else ""))
+            self.console.print(told((text, "dim" if self.console.is_terminal else "")))
 
     def warn(self, text: str) -> None:
         if not self.quiet:
             self._end_status()
-            self.console.print(Text.assemble(("warning: ", "bold yellow"), text))
+            self.console.print(told(("warning: ", "bold yellow"), text))
 
     def predicted(self, image: str, top: list[tuple[str, float]], head: Head) -> None:
         self._predictions += 1
         if self.quiet or self._predictions > MAX_PREDICTIONS:
             return
         self._end_status()
-        shown = ", ".join(f"{label} {value:.3f}" for label, value in top)
-        self.console.print(Text.assemble((image, "bold"), f": {shown}"))
+        classes = ", ".join(f"{label} {value:.3f}" for label, value in top)
+        self.console.print(told((image, "bold"), f": {classes}"))
         if self._predictions == MAX_PREDICTIONS:
             self.console.print("(the predictions of further images are in the manifest)")
 
@@ -110,25 +151,25 @@ class ConsoleListener(Listener):
                 )
 
                 self._progress = Progress(
-                    TextColumn("{task.description}"),
+                    TextColumn("{task.description}", markup=False),
                     BarColumn(),
                     MofNCompleteColumn(),
                     TimeRemainingColumn(),
                     console=self.console,
                     transient=True,
                 )
-                self._task = self._progress.add_task(unit, total=total)
+                self._task = self._progress.add_task(shown(unit), total=total)
                 self._progress.start()
             self._progress.update(self._task, completed=done)
             if done >= total:
                 self._end_progress()
         elif done == total or done - self._reported >= max(50, total // 20):
             self._reported = done
-            self.console.print(f"{done} of {total} {unit}")
+            self.console.print(told(f"{done} of {total} {unit}"))
 
     def wrote(self, path: Path) -> None:
         if not self.as_json:
-            sys.stdout.write(f"{path}\n")
+            print_path(path)
 
     def failed(self, what: str, error: KvisError) -> None:
         self._end_status()

@@ -44,7 +44,7 @@ def convert(
         card = read_card(build_model_spec({"path": model, **given[ModelSpec]}))
         check_file(card)
         target = check_target(out, force)
-        listener.stage("starting TensorFlow")
+        listener.starting()
         from kvis_cli.jobs.tensorflow import import_tensorflow
 
         import_tensorflow()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import typer
-from rich.text import Text
 
-from kvis_cli.cli.console import make_console
+from kvis_cli.cli.console import make_console, told
 from kvis_cli.cli.output import print_json
 from kvis_cli.cli.shared import Json, Traceback, exit_codes
 from kvis_cli.errors import ExitCode
@@ -24,8 +23,8 @@ def doctor(*, json: Json = False, traceback: Traceback = False) -> None:
             width = max(len(f.name) for f in findings)
             for finding in findings:
                 mark = ("✓", "green") if finding.ok else ("✗", "bold red")
-                console.print(Text.assemble(mark, f" {finding.name:<{width}}  {finding.value}"))
+                console.print(told(mark, f" {finding.name:<{width}}  {finding.value}"))
                 if finding.advice:
-                    console.print(Text(f"  {'':<{width}}  {finding.advice}", style="dim"))
+                    console.print(told((f"  {'':<{width}}  {finding.advice}", "dim")))
         if not all(f.ok for f in findings):
             raise typer.Exit(ExitCode.NOT_EVALUATED)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kvis_cli.cli.output import print_path
 from kvis_cli.cli.shared import Traceback, exit_codes
 
 
@@ -29,6 +30,7 @@ def init(
       kvis init experiments/ -o job.yaml
     """
     with exit_codes(traceback):
+        from kvis_cli.cli.console import make_console, told
         from kvis_cli.errors import UsageError
         from kvis_cli.render.png import write_bytes_atomic
         from kvis_cli.spec.starter import starter
@@ -40,5 +42,5 @@ def init(
             raise UsageError(f"'{path}' is there already.", "", "--force replaces it.")
         text = starter(folder, path.parent)
         write_bytes_atomic(path, text.encode())
-        typer.echo(path)
-        typer.echo(f"kvis run {path} --dry-run   says what it would do", err=True)
+        print_path(path)
+        make_console(stderr=True).print(told(f"kvis run {path} --dry-run   says what it would do"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
@@ -15,8 +14,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kvis_cli.cli.console import ConsoleListener
+from kvis_cli.cli.console import ConsoleListener, told
+from kvis_cli.cli.output import print_path
 from kvis_cli.errors import KvisError
+from kvis_cli.shown import json_text, shown
 
 if TYPE_CHECKING:
     from kvis_cli.jobs.runner import Outcome
@@ -59,7 +60,7 @@ class JobConsole(ConsoleListener):
         if self.quiet:
             return
         before = f", {finished} done before" if finished else ""
-        self.console.print(f"{todo} tasks of {len(left)} models to do{before}")
+        self.console.print(told(f"{todo} tasks of {len(left)} models to do{before}"))
         if self.console.is_terminal and todo:
             self._live = Live(
                 get_renderable=self._render, console=self.console, refresh_per_second=4
@@ -69,7 +70,7 @@ class JobConsole(ConsoleListener):
     def stage(self, text: str) -> None:
         self._stage_text = text
         if not self.quiet and self._live is None:
-            self.console.print(f"{text} …")
+            self.console.print(told(f"{text} …"))
 
     def note(self, text: str) -> None:
         # Every worker that opens a model says the same about it.
@@ -88,7 +89,7 @@ class JobConsole(ConsoleListener):
         self._event("wrote", file=str(path))
         # Paths are for programs; a person at a terminal has the table.
         if not self.as_json and not sys.stdout.isatty():
-            sys.stdout.write(f"{path}\n")
+            print_path(path)
 
     def task(self, row: dict[str, Any], ok: bool) -> None:
         if not self.ok and not self.bad:
@@ -122,7 +123,7 @@ class JobConsole(ConsoleListener):
             failed = f", {bad} failed" if bad else ""
             before = f", {outcome.skipped} done before" if outcome.skipped else ""
             self.console.print(
-                f"{done} tasks done{failed}{before} in {seconds:.1f} s: {outcome.folder}"
+                told(f"{done} tasks done{failed}{before} in {seconds:.1f} s: {outcome.folder}")
             )
 
     def close(self) -> None:
@@ -133,7 +134,7 @@ class JobConsole(ConsoleListener):
 
     def _event(self, name: str, **values: Any) -> None:
         if self.as_json:
-            sys.stdout.write(json.dumps({"event": name, **values}, ensure_ascii=False) + "\n")
+            sys.stdout.write(json_text({"event": name, **values}) + "\n")
             sys.stdout.flush()
 
     def _line(self) -> None:
@@ -143,7 +144,8 @@ class JobConsole(ConsoleListener):
             self._next_line = finished + max(1, total // LOG_LINES)
             bad = sum(self.bad.values())
             failed = f", {bad} failed" if bad else ""
-            self.console.print(f"{finished} of {total} tasks{failed}{self._left(finished, total)}")
+            line = f"{finished} of {total} tasks{failed}{self._left(finished, total)}"
+            self.console.print(told(line))
 
     def _left(self, finished: int, total: int) -> str:
         """The time that is left, by the pace since the first task was done."""
@@ -162,13 +164,13 @@ class JobConsole(ConsoleListener):
         names = [Path(model).name for model in self.total]
         left = {m: n - self.ok[m] - self.bad[m] for m, n in self.total.items()}
         at_work = [m for m in left if left[m] < self.total[m] or self.bad[m]]
-        shown = [m for m in at_work if left[m] or self.bad[m]][-TABLE_ROWS:]
-        shown += [m for m in left if m not in at_work][: TABLE_ROWS - len(shown)]
-        for model in [m for m in left if m in shown]:
+        drawn = [m for m in at_work if left[m] or self.bad[m]][-TABLE_ROWS:]
+        drawn += [m for m in left if m not in at_work][: TABLE_ROWS - len(drawn)]
+        for model in [m for m in left if m in drawn]:
             name = Path(model).name if names.count(Path(model).name) == 1 else model
             bad = Text(str(self.bad[model] or ""), style="bold red")
-            table.add_row(name, str(self.ok[model]), bad, str(left[model] or ""))
+            table.add_row(shown(name), str(self.ok[model]), bad, str(left[model] or ""))
         finished, total = sum(self.ok.values()) + sum(self.bad.values()), sum(self.total.values())
         summary = f"{finished} of {total} tasks{self._left(finished, total)}"
         stage = f"  ({self._stage_text} …)" if self._stage_text and not finished else ""
-        return Group(table, Text(summary + stage, style="bold"))
+        return Group(table, told((summary + stage, "bold")))

@@ -54,6 +54,13 @@ class LazyGroup(TyperGroup):
             return super().get_command(ctx, cmd_name)
         return TyperCommand(cmd_name, help=self.table[cmd_name][1])
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().make_context(*arguments, **options)
+        except typer.TyperException:
+            import_rich_help()
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kvis_cli.cli.output import print_path
 from kvis_cli.cli.shared import Traceback, exit_codes
 
 
@@ -56,12 +57,12 @@ def merge(
             if name not in FILES:
                 raise UnknownNameError.of("report", name, FILES)
         for path in merge_shards(out, shards or (), partial=partial, move=move):
-            typer.echo(path)
+            print_path(path)
         run = json.loads((out / RUN).read_text("utf-8"))
         for name in dict.fromkeys([*run["spec"].get("report", []), *asked]):
-            typer.echo(write_report(out, name))
+            print_path(write_report(out, name))
         if run["spec"].get("gif"):
             for path in write_animations(out):
-                typer.echo(path)
+                print_path(path)
         if run["failures"] or run["distrusted"]:
             raise typer.Exit(1)

@@ -12,6 +12,7 @@ import typer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from kvis_cli.shown import shown
 from kvis_cli.spec.fields import PANELS, Flag, Spec, flag_of, key_of
 
 
@@ -98,9 +99,10 @@ def _with_default(field: FieldInfo) -> str:
     text = field.description or ""
     if default in (None, PydanticUndefined, [], "") or default is False:
         return text
-    shown = ", ".join(default) if isinstance(default, list) else default
-    shown = "on" if shown is True else shown
-    return f"{text} (default: {shown})"
+    value = ", ".join(default) if isinstance(default, list) else default
+    value = "on" if value is True else value
+    # A default may be anybody's text, and none of it is markup.
+    return f"{text} (default: {shown(str(value)).replace('[', chr(92) + '[')})"
 
 
 def _cli_type(annotation: Any) -> tuple[Any, list[str]]:

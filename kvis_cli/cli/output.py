@@ -1,13 +1,15 @@
-"""Results on stdout: lines, tables, JSON. Rich is imported only where a person looks at them."""
+"""Results on stdout. Rich is imported only where a person looks at them."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from kvis_cli.shown import json_text, shown, true_stream
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +41,7 @@ class Table:
 
 def print_table(table: Table) -> None:
     """A table on stdout: as wide as its content, on a terminal folded into its width."""
+    table = _shown(table)
     rows = _aligned(table)
     lines = ["  ".join(text for text, _ in row).rstrip() for row in rows]
     if _is_plain():
@@ -58,16 +61,35 @@ def print_table(table: Table) -> None:
 
 def print_json(document: Any) -> None:
     """A JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_text(document, indent=2) + "\n")
     sys.stdout.flush()
 
 
 def print_line(text: str = "") -> None:
     """A line on stdout; a terminal gets it folded between words."""
+    text = shown(text)
     if _is_plain():
         sys.stdout.write(f"{text}\n")
     else:
         _console().print(text)
+
+
+def print_path(path: Path) -> None:
+    """A path on stdout: its very bytes for a program, a text without controls for a terminal."""
+    stream = true_stream(sys.stdout)
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None or stream.isatty():
+        stream.write(f"{shown(path) if stream.isatty() else path}\n")
+        return
+    stream.flush()
+    buffer.write(os.fsencode(path) + b"\n")
+
+
+def _shown(table: Table) -> Table:
+    columns = [replace(column, header=shown(column.header)) for column in table.columns]
+    made = Table(columns, shown(table.title))
+    made.rows = [[(shown(t), style) for t, style in map(_styled, row)] for row in table.rows]
+    return made
 
 
 def _is_plain() -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kvis_cli.cli.output import print_path
 from kvis_cli.cli.shared import Traceback, exit_codes
 
 
@@ -55,7 +56,7 @@ def report(
         if out is not None and len(names) > 1:
             raise UsageError("--out names one file.", f"There are {len(names)} formats.")
         for name in names:
-            typer.echo(write_report(folder, name, out))
+            print_path(write_report(folder, name, out))
         if gif:
             for path in write_animations(folder):
-                typer.echo(path)
+                print_path(path)

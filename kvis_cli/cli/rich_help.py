@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 # typer.rich_utils imports both at its top, for Markdown help and for pretty tracebacks. kvis asks
 # for neither, and they bring Pygments and a Markdown parser: half of the time of `kvis --help`.
@@ -22,7 +23,11 @@ def import_rich_help() -> None:
             setattr(stand_ins[module], name, type(name, (), {}))
     sys.modules.update(stand_ins)
     try:
-        import_module("typer.rich_utils")
+        drawing: Any = import_module("typer.rich_utils")
     finally:
         for module in stand_ins:
             del sys.modules[module]
+    # Typer draws what was typed wrong as it was typed.
+    from kvis_cli.cli.console import ShownConsole
+
+    drawing.Console = ShownConsole

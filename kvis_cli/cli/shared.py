@@ -13,6 +13,7 @@ import typer
 
 from kvis_cli.cli.output import print_json
 from kvis_cli.errors import ExitCode, KvisError
+from kvis_cli.shown import said, shown_lines
 from kvis_cli.spec.model import ModelSpec
 from kvis_cli.spec.run import RunSpec
 
@@ -53,7 +54,7 @@ def exit_codes(show_traceback: bool = False) -> Iterator[None]:
         raise
     except KvisError as error:
         if show_traceback:
-            traceback.print_exc()
+            _print_traceback()
         _print_error(error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
@@ -65,14 +66,18 @@ def exit_codes(show_traceback: bool = False) -> Iterator[None]:
         raise typer.Exit(ExitCode.FAILED) from None
     except Exception as error:
         if show_traceback:
-            traceback.print_exc()
+            _print_traceback()
         bug = KvisError(
-            f"kvis failed: {type(error).__name__}: {' '.join(str(error).split())[:500]}",
+            f"kvis failed: {type(error).__name__}: {said(error, 500)}",
             "That is a mistake in kvis, or something that it does not know.",
             "" if show_traceback else "Run it again with --traceback and report what it prints.",
         )
         _print_error(bug)
         raise typer.Exit(ExitCode.FAILED) from None
+
+
+def _print_traceback() -> None:
+    sys.stderr.write(shown_lines(traceback.format_exc()))
 
 
 def _print_error(error: KvisError) -> None:

@@ -36,7 +36,7 @@ function enlarge(list, index) {
     ["warnings", p.warnings.join(" ")], ["caution", p.caution || ""],
   ].filter(([, value]) => value);
   const list_ = make("dl", {}, ...facts.flatMap(([k, v]) => [make("dt", {}, k), make("dd", {}, v)]),
-    make("dt", {}, "file"), make("dd", {}, make("a", { href: encodeURI(p.file) }, p.file)));
+    make("dt", {}, "file"), make("dd", {}, make("a", { href: "./" + encodeURI(p.file) }, p.file)));
   const pictures = make("div", { class: "pictures" }, make("img", { src: p.src, alt: p.file }),
     image && image.photo ? make("img", { src: image.photo, alt: image.path }) : null);
   $("big").replaceChildren(make("div", { class: "inner" }, pictures, list_));

@@ -14,6 +14,7 @@ from typing import Any
 
 from kvis_cli import __version__
 from kvis_cli.errors import KvisError
+from kvis_cli.jobs.cold_start import MIN_MISSING, can_keep, mending, shares, why_not_kept
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "h5py", "typer", "rich", "pydantic", "pyyaml")
 MIN_MEMORY = 2 * 2**30
@@ -45,7 +46,7 @@ class Finding:
 def examine() -> list[Finding]:
     """Look at everything that kvis depends on. Takes as long as TensorFlow takes to start."""
     findings: list[Finding] = []
-    for look in (_python, _packages, _tensorflow, _memory, _disk, _weights, _fonts):
+    for look in (_python, _packages, _tensorflow, _bytecode, _memory, _disk, _weights, _fonts):
         try:
             findings.extend(look())
         except Exception as error:
@@ -107,6 +108,20 @@ def _tensorflow() -> list[Finding]:
         )
         findings.append(Finding("gpu", "there is one that TensorFlow does not see", False, advice))
     return findings
+
+
+def _bytecode() -> list[Finding]:
+    """Whether the next start compiles again what this one has imported."""
+    found = shares()
+    counts = [f"{name} {s.modules - len(s.missing)} of {s.modules}" for name, s in found.items()]
+    value = f"{', '.join(counts)} modules are compiled"
+    missing = [path for share in found.values() for path in share.missing]
+    line = mending(missing, {root for share in found.values() for root in share.roots})
+    if not line or len(missing) < MIN_MISSING:
+        return [Finding("bytecode", value)]
+    lost = next(path for path in missing if not can_keep(path))
+    text = f"Every start compiles the others again ({why_not_kept(lost)}). Once and for all: {line}"
+    return [Finding("bytecode", value, advice=text)]
 
 
 def _memory() -> list[Finding]:

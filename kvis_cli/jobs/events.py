@@ -18,6 +18,10 @@ class Listener:
     def stage(self, text: str) -> None:
         """A step that takes a while has begun: starting TensorFlow, opening a model."""
 
+    def starting(self) -> None:
+        """TensorFlow is about to be imported, here or in workers."""
+        self.stage("starting TensorFlow")
+
     def note(self, text: str) -> None:
         """A choice that was made on the user's behalf."""
 

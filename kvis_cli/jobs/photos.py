@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from kvis_cli.errors import InputError
 from kvis_cli.models.arrays import load_array
 from kvis_cli.render.arrays import picture_of
+from kvis_cli.shown import said
 
 MAX_PIXELS = 200_000_000
 
@@ -68,7 +69,7 @@ def read_photo(path: Path) -> Photo:
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as error:
         raise InputError(
             f"'{path}' cannot be decoded.",
-            f"The file is damaged or cut short: {' '.join(str(error).split())[:200]}.",
+            f"The file is damaged or cut short: {said(error, 200)}.",
         ) from None
     except MemoryError:
         raise InputError(f"'{path}' does not fit into memory.") from None

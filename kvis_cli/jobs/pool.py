@@ -95,7 +95,7 @@ class Pool:
         with tempfile.TemporaryDirectory(prefix="kvis-") as logs:
             self._logs = Path(logs)
             try:
-                self.listener.stage("starting TensorFlow")
+                self.listener.starting()
                 while not self.stop() and (self._queue or any(w.chunk for w in self._workers)):
                     self._dispatch()
                     self._wait()

@@ -253,7 +253,7 @@ class Run:
             return
         from kvis_cli.jobs.worker import Worker
 
-        self.listener.stage("starting TensorFlow")
+        self.listener.starting()
         device = start(self.job.device)
         self.device = self.store.origin["device"] = device.label
         worker = Worker(

@@ -15,6 +15,7 @@ from kvis_cli.errors import OutputError
 from kvis_cli.explanation import Explanation
 from kvis_cli.lazy import np
 from kvis_cli.render.png import encode_png, provenance, with_metadata, write_bytes_atomic
+from kvis_cli.shown import json_text
 
 MANIFEST = "manifest.jsonl"
 JOURNAL = "journal.jsonl"
@@ -119,7 +120,7 @@ class ResultStore:
 
     def write_json(self, name: str, value: Any) -> Path:
         """Write a JSON document of the folder."""
-        text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+        text = json_text(value, indent=2, sort_keys=True)
         return write_bytes_atomic(self.folder / name, (text + "\n").encode())
 
     def write_manifest(self, rows: Iterable[Row]) -> None:

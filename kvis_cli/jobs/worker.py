@@ -33,6 +33,7 @@ from kvis_cli.models.card import ModelCard, read_card
 from kvis_cli.models.fitting import Placement, fit_photo
 from kvis_cli.render.caption import can_render
 from kvis_cli.render.fonts import suggest_package
+from kvis_cli.shown import said
 from kvis_cli.spec.job import JobSpec
 
 if TYPE_CHECKING:
@@ -557,7 +558,7 @@ def _key(explanation: Explanation) -> tuple[str, ...]:
 
 def unknown_error(error: Exception) -> KvisError:
     """Any other error as one that can be recorded."""
-    text = " ".join(str(error).split())[:300]
+    text = said(error)
     return ResultError(
         f"{type(error).__name__}: {text}." if text else f"{type(error).__name__}.",
         "That is a mistake in kvis, or something that it does not know.",

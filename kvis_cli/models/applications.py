@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvis_cli.errors import UnknownNameError, WeightsError
+from kvis_cli.shown import said
 
 if TYPE_CHECKING:
     import keras
@@ -155,7 +156,7 @@ def _from_file(make: Any, reference: ApplicationRef, path: Path, top: bool) -> k
         try:
             model.load_weights(path)
         except Exception as error:
-            reasons.append(" ".join(str(error).split())[:200])
+            reasons.append(said(error, 200))
         else:
             return model
     raise WeightsError(

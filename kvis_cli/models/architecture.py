@@ -13,6 +13,7 @@ from typing import Any
 from kvis_cli.errors import ModelError
 from kvis_cli.models.parameters import count_parameters
 from kvis_cli.models.shapes import Shape, output_shapes
+from kvis_cli.shown import said
 
 Config = dict[str, Any]
 
@@ -191,9 +192,10 @@ class Architecture:
         except ModelError:
             raise
         except _BROKEN as error:
+            reason = said(error)
             raise ModelError(
                 "The model's architecture cannot be read.",
-                f"Its config is not a graph of layers ({type(error).__name__}: {error}).",
+                f"Its config is not a graph of layers ({type(error).__name__}: {reason}).",
                 "The file is damaged, or was written by something other than Keras.",
             ) from error
         return cls(

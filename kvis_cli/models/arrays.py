@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kvis_cli.errors import InputError
 from kvis_cli.lazy import np
+from kvis_cli.shown import said
 
 
 def load_array(path: Path) -> np.ndarray:
@@ -20,7 +21,7 @@ def load_array(path: Path) -> np.ndarray:
         # A mapped file cannot declare more than it holds.
         array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = said(error, 160)
         raise InputError(f"'{path}' cannot be read as an array.", f"{reason}.") from None
     if array.dtype.kind not in "biuf" or array.size == 0:
         raise InputError(f"'{path}' holds no numbers.", f"It is of the type {array.dtype}.")

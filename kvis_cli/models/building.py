@@ -25,6 +25,7 @@ from kvis_cli.models.trust import check_file
 from kvis_cli.models.upgrade import FUNCTIONAL, iterate_layers
 from kvis_cli.models.upgrade_objects import legacy_objects
 from kvis_cli.models.upgrade_weights import legacy_arrays
+from kvis_cli.shown import said
 
 # What a file may lack of the weights that its layers declare (seeds, counters) and still be sound.
 SPARE_WEIGHTS = 10_000
@@ -117,7 +118,7 @@ def imported(reference: str, kind: str) -> Any:
         # Whatever the user's own module raises on import is the reason.
         raise UsageError(
             f"The {kind} '{reference}' cannot be imported.",
-            f"{type(error).__name__}: {error}.",
+            f"{type(error).__name__}: {said(error)}.",
             "Write package.module:Name, and run kvis where the package can be imported.",
         ) from None
 
@@ -180,7 +181,7 @@ def _explained(card: ModelCard) -> Iterator[None]:
 
 
 def _explanation(card: ModelCard, error: Exception) -> ModelError:
-    text = " ".join(str(error).split())
+    text = said(error, 2000)
     # ("unsafe" alone is also what NumPy says of a cast.)
     if any(words in text for words in ("safe_mode", "unsafe_deserial", "arbitrary code")):
         return UntrustedError(
@@ -239,7 +240,7 @@ def _check_replacements(card: ModelCard) -> None:
             takes = [p for p in inspect.signature(make).parameters if p not in ("self", "kwargs")]
             raise UsageError(
                 f"The replacement '{text}' does not work.",
-                f"{' '.join(str(error).split())[:200]}",
+                f"{said(error, 200)}",
                 f"{layer['class_name']} takes: {', '.join(takes)}." if takes else "",
             ) from None
 
@@ -311,7 +312,7 @@ def _from_weights(card: ModelCard) -> keras.Model:
         except Exception as error:
             raise UsageError(
                 f"The architecture '{reference}' cannot be built.",
-                f"{type(error).__name__}: {' '.join(str(error).split())[:300]}.",
+                f"{type(error).__name__}: {said(error)}.",
                 "Name a function that takes nothing and returns the model.",
             ) from None
     if not isinstance(model, keras.Model):
@@ -336,7 +337,7 @@ def _from_weights(card: ModelCard) -> keras.Model:
     except Exception as error:
         raise WeightsError(
             f"The weights in '{path}' are not those of {reference}.",
-            " ".join(str(error).split())[:300],
+            said(error),
             "Name the function that made the model when the weights were saved.",
         ) from error
     taken = sum(int(np.prod(w.shape)) for w in model.weights)

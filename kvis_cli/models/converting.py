@@ -14,6 +14,7 @@ from kvis_cli.errors import ModelError, OutputError, ResultError
 from kvis_cli.models.card import ModelCard, read_card
 from kvis_cli.models.opening import open_model
 from kvis_cli.models.structure import input_structure
+from kvis_cli.shown import said
 from kvis_cli.spec.model import ModelSpec
 
 EXAMPLES = 4
@@ -54,9 +55,7 @@ def convert_model(card: ModelCard, out: Path) -> float:
         except OSError as error:
             raise OutputError(f"'{out}' cannot be written.", f"{error.strerror}.") from error
         except Exception as error:
-            raise ModelError(
-                f"Keras cannot save {card.reference}.", " ".join(str(error).split())[:300]
-            ) from error
+            raise ModelError(f"Keras cannot save {card.reference}.", said(error)) from error
         spec = ModelSpec(
             path=str(new), custom_objects=card.spec.custom_objects, trust=card.spec.trust
         )

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from kvis_cli.errors import KvisError, ModelError, close_matches
 from kvis_cli.models.probe import survives
+from kvis_cli.shown import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -655,6 +656,5 @@ def _unsafe(path: Path, why: str) -> ModelError:
 
 def _shown(text: str, limit: int = 160) -> str:
     """`text` for a message: one line, printable, not too long."""
-    line = " ".join(text.split())
-    line = "".join(c if c.isprintable() else "?" for c in line).rstrip(".")
+    line = shown(" ".join(text.split())).rstrip(".")
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -13,6 +13,7 @@ from kvis_cli.models.card import ModelCard
 from kvis_cli.models.labels import read_labels
 from kvis_cli.models.sidecar import sidecar_path
 from kvis_cli.models.trust import check_code
+from kvis_cli.shown import shown
 
 
 def write_sidecar(card: ModelCard, *, force: bool = False) -> Path:
@@ -43,9 +44,10 @@ def write_sidecar(card: ModelCard, *, force: bool = False) -> Path:
 
 def sidecar_text(card: ModelCard, folder: Path) -> str:
     """The sidecar as YAML with a comment for every choice."""
-    lines = [f"# What kvis knows about {Path(card.reference).name} beyond its file."]
+    lines = [f"# What kvis knows about {shown(Path(card.reference).name)} beyond its file."]
     choice = card.preprocessing()
-    lines += [f"# {choice.reason}"] if choice.certain else [f"# A guess: {choice.reason}"]
+    reason = shown(choice.reason)
+    lines += [f"# {reason}"] if choice.certain else [f"# A guess: {reason}"]
     lines.append(_entry("preprocess", choice.preprocessing.to_spec()))
     lines += _labels(card, folder)
     lines += _layer(card)
@@ -74,7 +76,7 @@ def _labels(card: ModelCard, folder: Path) -> list[str]:
     except KvisError:
         return []
     if head.labels.names and len(head.labels.names) <= 100:
-        return [f"# from {head.labels.source}", _entry("labels", list(head.labels.names))]
+        return [f"# from {shown(head.labels.source)}", _entry("labels", list(head.labels.names))]
     if head.labels.names:
         return [_entry("labels", "imagenet")]
     return [f"# {head.classes} classes, whose names are not known.", "# labels: labels.txt"]
@@ -85,7 +87,7 @@ def _layer(card: ModelCard) -> list[str]:
         call, reason = card.cam_layer("auto")
     except KvisError:
         return []
-    return [f"# {reason}", _entry("layer", call.path)]
+    return [f"# {shown(reason)}", _entry("layer", call.path)]
 
 
 def _replacements(card: ModelCard) -> list[str]:
@@ -100,6 +102,6 @@ def _replacements(card: ModelCard) -> list[str]:
             return []
         lines = ["# What the layers with code compute; kvis never runs the code itself."]
         lines.append("# replace_layer:")
-        lines += [f"#   {name}: rescaling:scale=1/127.5,offset=-1" for name in names]
+        lines += [f"#   {shown(name)}: rescaling:scale=1/127.5,offset=-1" for name in names]
         return lines
     return []

@@ -18,6 +18,7 @@ from kvis_cli.models import upgrade_keras1
 from kvis_cli.models.architecture import nested_numbering
 from kvis_cli.models.upgrade_branches import as_graph, has_branches
 from kvis_cli.models.upgrade_ops import is_op, operation_name, upgrade_op
+from kvis_cli.shown import said
 
 Config = dict[str, Any]
 
@@ -176,7 +177,7 @@ def upgrade(config: Config, *, keras_version: str = "", float32: bool = True) ->
         raise ModelError(
             "The model's architecture cannot be upgraded to Keras 3.",
             f"Its config is not one that Keras {generation} writes "
-            f"({type(error).__name__}: {error}).",
+            f"({type(error).__name__}: {said(error)}).",
         ) from error
     return Upgraded(new, log.sentences(), lambda_layers(new), log.unsupported, generation)
 

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from kvis_cli.render import fonts
+from kvis_cli.shown import shown_picture
 
 Colour = tuple[int, int, int]
 Align = Literal["left", "center", "right"]
@@ -51,7 +52,7 @@ def layout(
     loses its accent or becomes ``?``, never an empty box; ask `can_render` first where there is a
     better way out.
     """
-    text = unicodedata.normalize("NFC", text)
+    text = unicodedata.normalize("NFC", shown_picture(text))
     face = fonts.system_fonts().face_for(text)
     if face is None:
         text = _without_missing(text)

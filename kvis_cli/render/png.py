@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import secrets
 import struct
@@ -17,6 +16,7 @@ from PIL import Image
 
 from kvis_cli.errors import InputError, OutputError
 from kvis_cli.lazy import np
+from kvis_cli.shown import json_text
 
 PROVENANCE_KEY = "kvis"
 """Text chunk that holds the JSON of the spec that made a picture."""
@@ -123,7 +123,7 @@ def _text_chunk(key: str, value: str) -> bytes:
 
 def provenance(spec: Mapping[str, Any]) -> dict[str, str]:
     """`spec` as the metadata of a picture: one compact JSON text with sorted keys."""
-    text = json.dumps(spec, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = json_text(spec, sort_keys=True, separators=(",", ":"))
     return {PROVENANCE_KEY: text}
 
 

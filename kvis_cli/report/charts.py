@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
+
+from kvis_cli.shown import shown_html
 
 WIDTH, HEIGHT = 560, 250
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 34
@@ -63,7 +64,7 @@ def curve(
     labels = short_names(ticks)
     room = int((WIDTH - LEFT - RIGHT) / math.ceil(len(ticks) / every) / CHARACTER)
     for i in range(0, len(ticks), every):
-        label = escape(labels[i] if len(labels[i]) <= room else labels[i][: room - 1] + "…")
+        label = shown_html(labels[i] if len(labels[i]) <= room else labels[i][: room - 1] + "…")
         anchor = "start" if i == 0 else "end" if i == len(ticks) - 1 else "middle"
         parts.append(
             f'<text x="{x(i):.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{label}</text>'
@@ -85,14 +86,14 @@ def curve(
         path = " ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in points)
         parts.append(f'<g class="line c{number}"><polyline points="{path}"/>')
         for i, v in points:
-            tip = escape(f"{name}, {ticks[i]}: {v:.4g}")
+            tip = shown_html(f"{name}, {ticks[i]}: {v:.4g}")
             parts.append(
                 f'<circle cx="{x(i):.1f}" cy="{y(v):.1f}" r="3.5"><title>{tip}</title></circle>'
             )
         parts.append("</g>")
     parts.append("</svg>")
     legend = "".join(
-        f'<span class="c{n}"><i></i>{escape(name)}</span>' for n, name in enumerate(shown)
+        f'<span class="c{n}"><i></i>{shown_html(name)}</span>' for n, name in enumerate(shown)
     )
     return "".join(parts) + f'<div class="legend">{legend}</div>'
 

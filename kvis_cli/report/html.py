@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from html import escape
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -21,6 +19,7 @@ from kvis_cli.jobs.store import Row
 from kvis_cli.report.charts import curve, short_names
 from kvis_cli.report.data import Group, Run, model_of
 from kvis_cli.report.summary import mean, reasons, summarise
+from kvis_cli.shown import json_text, shown, shown_html
 
 # Longest side in pixels that a picture has in the page, by how many there are: some 30 MB at most.
 SIZES = ((300, 640), (1000, 420), (3000, 280), (10**9, 180))
@@ -36,8 +35,8 @@ def to_html(run: Run) -> str:
         photos = list(pool.map(lambda path: _embed(Path(path), size), run.images.values()))
     summary = summarise(run)
     return Template(_text("report.html")).substitute(
-        title=escape(f"kvis: {run.folder.resolve().name}"),
-        subtitle=escape(_subtitle(run)),
+        title=shown_html(f"kvis: {run.folder.resolve().name}"),
+        subtitle=shown_html(_subtitle(run)),
         css=_text("report.css"),
         js=_text("report.js"),
         facts=_facts(run, summary),
@@ -54,8 +53,19 @@ def _text(name: str) -> str:
 
 def _json(value: Any) -> str:
     """JSON that cannot end the script element that it stands in."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return json_text(_shown(value), separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _shown(value: Any) -> Any:
+    """`value` with all its texts as they may be shown."""
+    match value:
+        case str():
+            return shown(value)
+        case list():
+            return [_shown(entry) for entry in value]
+        case dict():
+            return {key: _shown(entry) for key, entry in value.items()}
+    return value
 
 
 def _embed(path: Path, size: int) -> str | None:
@@ -158,7 +168,7 @@ def _facts(run: Run, summary: dict[str, Any]) -> str:
     ]
     if isinstance(summary["seconds"], int | float):
         facts.append(("", round(summary["seconds"], 1), "seconds"))
-    return "".join(f'<li class="{c}"><b>{n}</b> {escape(t)}</li>' for c, n, t in facts)
+    return "".join(f'<li class="{c}"><b>{n}</b> {shown_html(t)}</li>' for c, n, t in facts)
 
 
 def _problems(run: Run) -> str:
@@ -170,8 +180,8 @@ def _problems(run: Run) -> str:
             more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
             hint = rows[0].get("hint") or ""
             parts.append(
-                f'<div class="problem"><b>{escape(text)}</b>{escape(hint)} '
-                f'<span class="soft">{len(rows)} tasks: {escape(", ".join(names[:MAX_NAMES]))}'
+                f'<div class="problem"><b>{shown_html(text)}</b>{shown_html(hint)} '
+                f'<span class="soft">{len(rows)} tasks: {shown_html(", ".join(names[:MAX_NAMES]))}'
                 f"{more}</span></div>"
             )
         parts.append("</section>")
@@ -184,7 +194,7 @@ def _problems(run: Run) -> str:
     for text, count in sorted(by_text.items(), key=lambda item: -item[1]):
         times = f"{count} pictures" if count > 1 else "1 picture"
         parts.append(
-            f'<div class="problem warn">{escape(text)} <span class="soft">{times}</span></div>'
+            f'<div class="problem warn">{shown_html(text)} <span class="soft">{times}</span></div>'
         )
     parts.append('<div class="cards" id="w-cards"></div></section>')
     return "".join(parts)
@@ -259,7 +269,7 @@ def _means(run: Run, key: str) -> dict[str, list[float | None]]:
 def _chart(title: str, text: str, svg: str) -> str:
     if not svg:
         return ""
-    return f'<div class="chart"><h3>{escape(title)}</h3><p>{escape(text)}</p>{svg}</div>'
+    return f'<div class="chart"><h3>{shown_html(title)}</h3><p>{shown_html(text)}</p>{svg}</div>'
 
 
 def _models(models: list[dict[str, Any]]) -> str:
@@ -269,7 +279,7 @@ def _models(models: list[dict[str, Any]]) -> str:
     rows = []
     for model in models:
         cells = "".join(f'<td class="n">{_cell(model[key])}</td>' for key in shown)
-        rows.append(f"<tr><td>{escape(model['name'])}</td>{cells}</tr>")
+        rows.append(f"<tr><td>{shown_html(model['name'])}</td>{cells}</tr>")
     return (
         '<section id="models"><h2>Models</h2><div class="scroll"><table>'
         f"<tr><th>model</th>{heads}</tr>{''.join(rows)}</table></div></section>"

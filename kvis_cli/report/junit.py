@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 
 from kvis_cli.jobs.store import Row
 from kvis_cli.report.data import Run, model_of
 from kvis_cli.report.summary import reason
-
-# What XML 1.0 cannot hold, not even escaped.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from kvis_cli.shown import shown_xml
 
 
 def to_junit(run: Run) -> str:
@@ -25,20 +22,20 @@ def to_junit(run: Run) -> str:
     for name in run.models:
         cases = [rows for rows in done.values() if model_of(rows[0]) == name]
         lost = [row for row in failed.values() if model_of(row) == name]
-        suite = ET.SubElement(root, "testsuite", name=_clean(name))
+        suite = ET.SubElement(root, "testsuite", name=shown_xml(name))
         _count(suite, len(cases) + len(lost), len(lost))
         path = next((str(r["model"]) for r in (*(c[0] for c in cases), *lost)), "")
         suite.set("time", f"{float(seconds.get(path, 0)):.3f}")
         for rows in cases:
             case = _case(suite, rows[0], name)
             texts = [row["file"] + "".join(f"\n  {w}" for w in row["warnings"]) for row in rows]
-            ET.SubElement(case, "system-out").text = _clean("\n".join(texts))
+            ET.SubElement(case, "system-out").text = shown_xml("\n".join(texts))
         for row in lost:
             error = row.get("error") or {}
             failure = ET.SubElement(_case(suite, row, name), "failure")
-            failure.set("type", _clean(str(error.get("kind", "error"))))
-            failure.set("message", _clean(str(error.get("what", ""))))
-            failure.text = _clean(f"{reason(row)}\n{row.get('hint') or ''}".strip())
+            failure.set("type", shown_xml(str(error.get("kind", "error"))))
+            failure.set("message", shown_xml(str(error.get("what", ""))))
+            failure.text = shown_xml(f"{reason(row)}\n{row.get('hint') or ''}".strip())
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -56,9 +53,5 @@ def _case(suite: ET.Element, row: Row, model: str) -> ET.Element:
     name = " ".join(str(part) for part in parts if part)
     file = str(row.get("image") or row.get("model") or "")
     return ET.SubElement(
-        suite, "testcase", classname=_clean(model), name=_clean(name), file=_clean(file)
+        suite, "testcase", classname=shown_xml(model), name=shown_xml(name), file=shown_xml(file)
     )
-
-
-def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", text)

@@ -6,6 +6,7 @@ from typing import Any
 
 from kvis_cli.report.data import Run, model_of
 from kvis_cli.report.summary import MEANS, reasons, summarise
+from kvis_cli.shown import shown
 
 # GitHub takes 65536 characters in a comment.
 LIMIT = 60_000
@@ -59,10 +60,11 @@ def _table(models: list[dict[str, Any]]) -> list[str]:
 
 def _text(text: str) -> str:
     """Text in which nothing is markup."""
+    text = text.replace("&", "&amp;")
     for character in "\\`*_[]<>|#":
         text = text.replace(character, "\\" + character)
-    return " ".join(text.split())
+    return shown(" ".join(text.split()))
 
 
 def _code(text: str) -> str:
-    return text.replace("`", "'").replace("|", "\\|")
+    return shown(text).replace("`", "'").replace("|", "\\|")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from kvis_cli.report.html import to_html
 from kvis_cli.report.junit import to_junit
 from kvis_cli.report.markdown import to_markdown
 from kvis_cli.report.summary import summarise
+from kvis_cli.shown import json_text
 
 FILES = {
     "html": "report.html",
@@ -30,7 +30,7 @@ def to_json(run: Run) -> str:
         "results": run.rows,
         "failures": run.failures,
     }
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json_text(document, indent=2, sort_keys=True) + "\n"
 
 
 _WRITERS: dict[str, Callable[[Run], str]] = {

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from kvis_cli.errors import SpecError
+from kvis_cli.errors import JobFileError, SpecError
 from kvis_cli.models.applications import parse_reference
+from kvis_cli.shown import shown
 from kvis_cli.spec.build import describe
 from kvis_cli.spec.fields import Spec, flag_of
 from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
@@ -56,10 +57,10 @@ def read_job(path: Path, overrides: Mapping[str, Any] | None = None) -> JobSpec:
         ]
     if problems or job is None:
         problems = sorted(set(problems))
-        lines = [f"{path}:{line}:{column}: {text}" for (line, column), text in problems]
+        lines = [shown(f"{path}:{line}:{column}: {text}") for (line, column), text in problems]
         count = len(lines)
-        raise SpecError(
-            "\n".join(([f"{count} mistakes in {path}:"] if count > 1 else []) + lines),
+        raise JobFileError(
+            "\n".join(([f"{count} mistakes in {shown(path)}:"] if count > 1 else []) + lines),
             "",
             "`kvis schema` prints what a job file may say." if count > 1 else "",
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
+
+from kvis_cli.shown import json_text
 
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -93,4 +94,4 @@ def _scalar(text: str) -> str:
     """A YAML text, quoted where it needs to be. JSON's quotes are YAML's."""
     plain = text[0].isalnum() or text[0] in "./_"
     safe = all(c.isalnum() or c in "./_-*+ ()=~" for c in text)
-    return text if plain and safe else json.dumps(text, ensure_ascii=False)
+    return text if plain and safe else json_text(text)

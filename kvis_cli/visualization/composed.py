@@ -11,6 +11,7 @@ import numpy as np
 from kvis_cli.errors import UsageError
 from kvis_cli.losses import AnyLoss, Loss, input_of
 from kvis_cli.models.live import LiveModel, live_model
+from kvis_cli.shown import said
 
 _ATTRIBUTE = "__kvis__"
 _MOST_MODELS = 16
@@ -64,7 +65,7 @@ def loss_model(input_tensor: Any, losses: Sequence[AnyLoss]) -> LiveModel:
         except ValueError as error:
             raise UsageError(
                 "The losses cannot be computed from this input.",
-                " ".join(str(error).split())[:300],
+                said(error),
                 "input_tensor and the layers of the losses have to belong to one model.",
             ) from error
         store[key] = (model, losses)

@@ -20,6 +20,7 @@ from kvis_cli.engines.gradient_modifiers import find_modifier
 from kvis_cli.errors import KvisError, UsageError
 from kvis_cli.models.opening import OpenModel
 from kvis_cli.models.reading import Tap
+from kvis_cli.shown import said
 from kvis_cli.spec.maximize import OptimizationSpec, parse_rescale
 
 
@@ -247,7 +248,7 @@ def layer_shape(canvas: Canvas, tap: Tap, shape: tuple[int, ...]) -> tuple[int |
     except KvisError:
         raise
     except Exception as error:
-        reason = _short(" ".join(str(error).split()))
+        reason = _short(said(error))
     else:
         reason = f"Its map would have the shape {found[1:]}."
         if all(n is None or n > 0 for n in found):
