@@ -198,6 +198,20 @@ def dead_cell(cell: int) -> np.ndarray:
     return np.asarray(image.resize((cell, cell), Image.Resampling.BOX))
 
 
+def silent_cell(cell: int) -> np.ndarray:
+    """The mark of a filter that did not respond: mid grey with a ring. uint8, as `dead_cell`."""
+    scale = 4
+    side = cell * scale
+    image = Image.new("RGB", (side, side), (112, 112, 112))
+    inset = side // 3
+    ImageDraw.Draw(image).ellipse(
+        (inset, inset, side - 1 - inset, side - 1 - inset),
+        outline=(176, 176, 176),
+        width=max(scale, side // 24),
+    )
+    return np.asarray(image.resize((cell, cell), Image.Resampling.BOX))
+
+
 def _with_corner_text(place: np.ndarray, text: str) -> np.ndarray:
     size = max(9, place.shape[0] // 6)
     block = layout(text, size, max_width=place.shape[1] - 4)

@@ -133,12 +133,14 @@ def _resolved_image(image: ImageEntry, folder: Path) -> ImageEntry:
 
 def _resolved_spec(spec: AnySpec, folder: Path) -> AnySpec:
     """`spec` with its file options joined to `folder`. Label sets that are no file stay."""
-    updates = {}
+    updates: dict[str, Any] = {}
     for name, field in type(spec).model_fields.items():
         flag = flag_of(name, field)
         value = getattr(spec, name)
         if flag and flag.metavar == "FILE" and isinstance(value, str) and value != "imagenet":
             updates[name] = _join(folder, value)
+        elif flag and flag.metavar == "FILES":
+            updates[name] = [_join(folder, one) for one in value]
     return spec.model_copy(update=updates)
 
 

@@ -34,6 +34,13 @@ class FiltersSpec(OptimizationSpec):
     weights: bool = option(
         False, "Show the kernels of the first layer themselves, nothing optimised.", panel=TARGET
     )
+    images: Texts = option(
+        list,
+        "Pictures to start from, too, where a filter is silent for all others: files, folders, "
+        "globs.",
+        panel=OPTIMIZATION,
+        metavar="FILES",
+    )
     preset: Preset = option(
         "atlas", "How it is done; the options below change it.", panel=OPTIMIZATION
     )

@@ -371,7 +371,7 @@ def _run(
     for callback in listening:
         # keras-vis' own callbacks, of which any object will do, know nothing of it.
         getattr(callback, "on_start", _ignored)(setting.range)
-    images, before = setting.seeds(recipe, seed, numbers), 0
+    images, before, unchanged = setting.seeds(recipe, seed, numbers), 0, True
     for number, phase in enumerate(phases(recipe)):
         engine = maximizer(phase)
 
@@ -398,8 +398,9 @@ def _run(
             watch=watch if listening else None,
         )
         images = found.images
+        unchanged = unchanged and bool(found.unchanged[0])
         before += phase.steps
-    if UNCHANGED in found.warnings[0]:
+    if unchanged:
         warnings.warn(f"{UNCHANGED[0].upper()}{UNCHANGED[1:]}.", stacklevel=3)
     for callback in listening:
         callback.on_end()

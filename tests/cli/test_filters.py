@@ -92,7 +92,7 @@ def test_order_captions_and_raw(kvis, tiny_model, tmp_path):
         assert list(raw["filters"]) == [1, 4, 2]
         # The tiny model takes 0..255, so its inputs are the picture before rounding.
         shown = cells(plain, 3, 3, 16, 5)
-        alive = [i for i, f in enumerate(a["filters"]) if f not in a["dead"]]
+        alive = [i for i, f in enumerate(a["filters"]) if f not in a["dead"] + a["silent"]]
         assert alive
         np.testing.assert_allclose(raw["inputs"][alive], shown[alive], atol=0.51)
 
@@ -119,7 +119,8 @@ def test_dead_filters_are_marked(kvis, half_dead, tmp_path):
     )  # fmt: skip
     assert run.code == 0, run.err
     assert rows(tmp_path)[0]["dead"] == [1, 2]
-    assert "2 of 4 filters are dead" in run.err
+    assert rows(tmp_path)[0]["silent"] == []
+    assert "2 of 4 filters are dead, by their weights: 1, 2" in run.err
     from kvis_cli.render.grid import dead_cell
 
     shown = cells(pixels(tmp_path / "filters_half.png"), 4, 2, 24, 0)
@@ -152,6 +153,116 @@ def test_filters_that_are_silent_for_noise_are_found(kvis, tmp_path, tf):
         assert score > 5
 
 
+@pytest.fixture(scope="module")
+def picky(tf, tmp_path_factory) -> Path:
+    """Filters that fire for one kind of picture each, and two that noise never reaches.
+
+    0: saturated red; 1: a hard vertical edge; 2: one picture alone; 3: nothing within the range.
+    """
+    import keras
+
+    inputs = keras.Input((16, 16, 3))
+    first = keras.layers.Conv2D(4, 3, activation="relu", name="first")
+    last = keras.layers.Conv2D(4, 3, activation="relu", name="picky")
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(last(first(inputs))))
+    kernel = np.zeros((3, 3, 3, 4), np.float32)
+    kernel[:, :, 0, 0] = 1
+    kernel[:, :, 1:, 0] = -1
+    kernel[:, 2, :, 1], kernel[:, 0, :, 1] = 1, -1
+    chequered = np.indices((3, 3)).sum(0) % 2 * 2 - 1
+    kernel[..., 0, 2], kernel[..., 1, 2] = chequered, -chequered
+    kernel[..., 3] = 0.1
+    first.set_weights([kernel, np.float32([-8.5, -8.5, -8.4, 0])])
+    middle = np.zeros((3, 3, 4, 4), np.float32)
+    middle[1, 1] = np.eye(4)
+    last.set_weights([middle, np.float32([0, 0, 0, -2.8])])
+    path = tmp_path_factory.mktemp("picky") / "picky.keras"
+    model.save(path)
+    return path
+
+
+def test_silent_filters_are_shown_pictures_of_all_kinds(kvis, picky, tmp_path):
+    arguments = (
+        "filters", picky, "--preprocess", "unit", "--layer", "picky", "--grid", "2x2",
+        "--size", 16, "--margin", 0, "--steps", 6,
+    )  # fmt: skip
+    run = kvis(*arguments, "--out", tmp_path / "a")
+    assert run.code == 0, run.err
+    (row,) = rows(tmp_path / "a")
+    # The last lies above what three channels of 1 can give: its bound proves it dead.
+    assert row["dead"] == [3]
+    assert row["silent"] == [2]
+    assert "1 of 4 filters are silent from these starts, which does not prove" in run.err
+    assert all(score > 0 for score in row["scores"][:2])
+    from kvis_cli.render.grid import dead_cell, silent_cell
+
+    shown = cells(pixels(tmp_path / "a" / "filters_picky.png"), 4, 2, 16, 0)
+    np.testing.assert_array_equal(shown[2], silent_cell(16))
+    np.testing.assert_array_equal(shown[3], dead_cell(16))
+
+    # A picture of the user's own that it responds to.
+    own = np.zeros((16, 16, 3), np.uint8)
+    board = np.indices((16, 16)).sum(0) % 2 == 1
+    own[board, 0] = own[~board, 1] = 255
+    Image.fromarray(own).save(tmp_path / "own.png")
+    run = kvis(*arguments, "--images", tmp_path / "own.png", "--out", tmp_path / "b")
+    assert run.code == 0, run.err
+    (row,) = rows(tmp_path / "b")
+    assert row["silent"] == []
+    assert row["dead"] == [3]
+    assert row["scores"][2] > 0
+
+
+def test_only_silent_filters_are_an_error_that_claims_no_more(kvis, picky, tmp_path):
+    run = kvis(
+        "filters", picky, "--preprocess", "unit", "--layer", "picky", "--filters", "2",
+        "--size", 16, "--steps", 3, "--out", tmp_path,
+    )  # fmt: skip
+    assert run.code == 1
+    assert "is silent from the starts that were tried" in run.err
+    assert "--images photos/" in run.err
+
+
+def test_bounds_hold_for_every_input(tf, picky):
+    """What is said to be constant is; every other channel varies over random and extreme inputs."""
+    import keras
+
+    from kvis_cli.models.architecture import Architecture
+    from kvis_cli.models.bounds import constant_channels
+
+    keras.utils.set_random_seed(3)
+    x = inputs = keras.Input((12, 12, 3))
+    x = keras.layers.Rescaling(2.0, offset=-1.0)(x)
+    x = keras.layers.Conv2D(5, 3, padding="same", bias_initializer="random_normal")(x)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.ReLU(6.0)(x)
+    y = keras.layers.Conv2D(6, 1, activation="tanh")(x)
+    x = keras.layers.Concatenate()([x, y])
+    x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.Conv2D(7, 3, activation="relu", name="end")(x)
+    model = keras.Model(inputs, x)
+    norm, end = model.get_layer("norm"), model.get_layer("end")
+    gamma, beta = np.ones(5), np.zeros(5)
+    gamma[1], beta[1], beta[3] = 0, 2, -100
+    norm.set_weights([gamma, beta, np.zeros(5), np.ones(5)])
+    kernel, bias = end.get_weights()
+    bias[2], kernel[..., 4] = -1e3, 0
+    end.set_weights([kernel, bias])
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
+    calls = {call.path: call for call in Architecture.from_config(config).calls}
+
+    rng = np.random.default_rng(0)
+    seen = np.concatenate([rng.random((40, 12, 12, 3)), np.ones((1, 12, 12, 3))])
+    seen = np.concatenate([seen, np.zeros((1, 12, 12, 3)), rng.integers(0, 2, (40, 12, 12, 3))])
+    for name, wanted in (("re_lu", [1, 3]), ("end", [2, 4])):
+        layer = next(c for path, c in calls.items() if path.startswith(name))
+        constant = constant_channels(layer, model.get_layer, 0.0, 1.0)
+        assert np.flatnonzero(constant).tolist() == wanted
+        values = keras.Model(inputs, model.get_layer(layer.path).output).predict(seen, verbose=0)
+        spread = np.ptp(values.reshape(-1, values.shape[-1]), axis=0)
+        assert (spread[constant] < 1e-4).all()
+
+
 def test_all_dead_is_an_error(kvis, half_dead, tmp_path):
     run = kvis(
         "filters", half_dead, "--preprocess", "none", "--layer", "half", "--filters", "1,2",
@@ -159,6 +270,7 @@ def test_all_dead_is_an_error(kvis, half_dead, tmp_path):
     )  # fmt: skip
     assert run.code == 1
     assert "Every filter of half is dead" in run.err
+    assert "whatever the input is" in run.err
 
 
 @pytest.mark.parametrize("shape", [(32, 2), (10, 16, 16, 1), (16, 16, 5)])
@@ -280,7 +392,7 @@ def test_weights_file_and_the_book_atlas(kvis, tmp_path, tf):
         "chollet", "--steps", 2, "--out", tmp_path,
     )  # fmt: skip
     assert run.code == 0, run.err
-    dead = {row["layer"]: row["dead"] for row in rows(tmp_path)}
+    dead = {row["layer"]: row["dead"] + row["silent"] for row in rows(tmp_path)}
     for layer in ("block1_conv1", "block2_conv1"):
         sheet = pixels(tmp_path / f"filters_{layer}.png")
         assert sheet.shape == (547, 547, 3)
@@ -307,7 +419,7 @@ def test_four_layers_of_vgg16_give_four_atlases_of_the_book(kvis, tmp_path, tf):
         for line in range(7):
             assert not sheet[69 * line + 64 : 69 * line + 69].any()
             assert not sheet[:, 69 * line + 64 : 69 * line + 69].any()
-        alive = [i for i in range(64) if i not in row["dead"]]
+        alive = [i for i in range(64) if i not in row["dead"] + row["silent"]]
         shown = cells(sheet, 64, 8, 64, 5)[alive] / 255
         np.testing.assert_allclose(shown.mean((1, 2, 3)), 0.5, atol=0.02)
         # Clipping at three deviations takes a little away.

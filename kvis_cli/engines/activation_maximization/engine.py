@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -50,6 +50,8 @@ class Maximized:
         ``(N,)``: how many steps each picture took.
     warnings
         Per picture, what a person must know.
+    unchanged
+        bool ``(N,)``: which pictures are those they started from.
     """
 
     images: np.ndarray
@@ -57,6 +59,7 @@ class Maximized:
     history: dict[str, np.ndarray]
     steps: np.ndarray
     warnings: list[tuple[str, ...]] = field(default_factory=list)
+    unchanged: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     @property
     def unmoved(self) -> np.ndarray:
@@ -213,10 +216,9 @@ class ActivationMaximizer:
             return part
 
         found = self._joined(in_batches(count, batch_size, run, self._note), steps)
-        for number, image in enumerate(found.images):
-            if np.array_equal(image, self._start_image(seeds[number])):
-                found.warnings[number] += (UNCHANGED,)
-        return found
+        starts = (self._start_image(seed) for seed in seeds)
+        same = [np.array_equal(i, s) for i, s in zip(found.images, starts, strict=True)]
+        return replace(found, unchanged=np.array(same))
 
     def _start_image(self, seed: np.ndarray) -> np.ndarray:
         """A start picture as the parametrization can show it."""

@@ -10,13 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer, Maximized
+from kvis_cli.engines.activation_maximization.engine import (
+    UNCHANGED,
+    ActivationMaximizer,
+    Maximized,
+)
 from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization
 from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer, phases
+from kvis_cli.engines.activation_maximization.restarts import (
+    probes,
+    responses,
+    through_the_silent,
+)
 from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.errors import ResultError, UsageError
 from kvis_cli.explanation import Explanation, Target
 from kvis_cli.jobs.events import Listener
+from kvis_cli.jobs.finding import find_images
 from kvis_cli.jobs.interruption import held
 from kvis_cli.jobs.makers.base import Made
 from kvis_cli.jobs.makers.kernels import kernel_pictures
@@ -30,17 +40,23 @@ from kvis_cli.jobs.makers.optimizing import (
     recipe_of,
 )
 from kvis_cli.jobs.makers.showing import atlas_cells
+from kvis_cli.jobs.photos import read_photo
 from kvis_cli.jobs.store import ResultStore
 from kvis_cli.models import autolayer
+from kvis_cli.models.architecture import LayerCall
+from kvis_cli.models.bounds import constant_channels
+from kvis_cli.models.fitting import fit_photo
 from kvis_cli.models.opening import OpenModel
 from kvis_cli.models.reading import Tap
-from kvis_cli.render.grid import atlas
+from kvis_cli.render.grid import atlas, silent_cell
 from kvis_cli.render.png import write_bytes_atomic
 from kvis_cli.spec.filters import FiltersSpec, parse_grid
 from kvis_cli.spec.job import JobSpec
 
-# A filter that moves from none of so many start pictures is dead.
+# Start pictures of noise for a filter that does not move; then it is shown pictures of all kinds.
 _TRIES = 3
+SILENT = "nothing in the pictures that were tried changes the activation: the filter is silent"
+DEAD = "no input changes the activation: the filter is dead"
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,7 @@ class _Layer:
     """A layer and what is wanted of it."""
 
     path: str
+    call: LayerCall
     tap: Tap
     filters: list[int]
     objective: ActivationMaximization
@@ -80,7 +97,7 @@ class FiltersMaker:
             filters = self._filters(call.path, count)
             objective = ActivationMaximization(tap, filters, channels_first=channels_first)
             objective.bind(shape)
-            self.layers.append(_Layer(call.path, tap, filters, objective))
+            self.layers.append(_Layer(call.path, call, tap, filters, objective))
 
     def _filters(self, path: str, count: int) -> list[int]:
         places = self.rows * self.columns
@@ -115,8 +132,8 @@ class FiltersMaker:
                 yield self._kernels(store, layer, folder)
             return
         for layer, found in self._found(listener):
-            if not found.dead.all():
-                score, saved = (np.mean(s[~found.dead]) for s in (found.scores, found.saved))
+            if not found.silent.all():
+                score, saved = (np.mean(s[~found.silent]) for s in (found.scores, found.saved))
                 listener.note(f"{layer.path}: mean score {score:.4g}, saved {saved:.4g}")
             yield self._write(store, layer, found, folder)
 
@@ -140,8 +157,8 @@ class FiltersMaker:
             return made
         for layer, found in self._found(Listener()):
             shown = self.canvas.to_display(found.images, self.recipe)
-            for i in self._order(found.saved, found.dead):
-                told = ("nothing in the picture changes the activation: the filter is dead",)
+            for i in self._order(found.saved, found.silent):
+                told = (DEAD if found.dead[i] else SILENT,)
                 made.append(
                     Explanation(
                         shown[i],
@@ -154,29 +171,36 @@ class FiltersMaker:
                             "inputs": self.canvas.to_inputs(found.images[i], self.recipe),
                             "score_saved": float(found.saved[i]),
                         },
-                        warnings=(*found.warnings[i], *(told if found.dead[i] else ())),
+                        warnings=(*found.warnings[i], *(told if found.silent[i] else ())),
                     )
                 )
         return made
 
     def _found(self, listener: Listener) -> Iterator[tuple[_Layer, _Found]]:
         """Every layer with what was found in it."""
-        dead_layers = []
+        blank = []
         for number, layer in enumerate(self.layers):
             found = self._optimise(layer, number, listener)
-            if found.dead.all():
-                dead_layers.append(layer.path)
+            if found.silent.all():
+                blank.append((layer.path, bool(found.dead.all())))
             yield layer, found
             # Compiled steps hold tensors of their layer's size until they are collected.
             del found
             with held():
                 gc.collect()
         # Where something is to be seen, the atlases' warnings say what is not.
-        if dead_layers and len(dead_layers) == len(self.layers):
+        if blank and len(blank) == len(self.layers):
+            names = ", ".join(path for path, _ in blank)
+            if all(proven for _, proven in blank):
+                raise ResultError(
+                    f"Every filter of {names} is dead.",
+                    "Their weights keep them constant, whatever the input is.",
+                    "Are the weights all zero, or the biases far below zero?",
+                )
             raise ResultError(
-                f"Every filter of {', '.join(dead_layers)} is dead.",
-                f"Nothing in {_TRIES} different start pictures changes one of them.",
-                "Are the weights all zero, or the biases far below zero?",
+                f"Every filter of {names} is silent from the starts that were tried.",
+                "They were noise, flat colours, edges, and noise with the spectrum of photos.",
+                "Give pictures that they may respond to: --images photos/.",
             )
 
     def _optimise(self, layer: _Layer, number: int, listener: Listener) -> _Found:
@@ -188,15 +212,16 @@ class FiltersMaker:
         batches = -(-len(layer.filters) // self.job.batch_size)
         whole = self.recipe.steps * batches
 
-        def run(rows: list[int], attempt: int) -> _Attempt:
+        def run(rows: list[int], attempt: int, images: np.ndarray | None = None) -> _Attempt:
             layer.objective.goals = [goals[i] for i in rows]
             keys = [(attempt, layer.filters[i]) for i in rows]
             first = steps[0]
             if attempt and not first.as_coded:
                 first = replace(first, start="spectrum")
-            images = self.canvas.start(first, self.shape, keys, self.job.seed)
+            if images is None:
+                images = self.canvas.start(first, self.shape, keys, self.job.seed)
             started = maximizers[0].measure(images, self.job.batch_size)
-            unmoved = np.full(len(rows), True)
+            unmoved, unchanged = np.full(len(rows), True), np.full(len(rows), True)
             before = number * whole
             used = [*leaky, *maximizers[len(leaky) :]]
             for phase, (recipe, maximizer) in enumerate(zip(steps, used, strict=True)):
@@ -214,8 +239,12 @@ class FiltersMaker:
                 )
                 images = result.images
                 unmoved &= result.unmoved
+                unchanged &= result.unchanged
                 before += recipe.steps * batches
-            return _Attempt(result, unmoved | (result.scores == 0), result.scores <= started)
+            silent = unmoved | (result.scores == 0)
+            for i in np.flatnonzero(unchanged & ~silent):
+                result.warnings[i] += (f"filter {layer.filters[rows[i]]}: {UNCHANGED}",)
+            return _Attempt(result, silent, result.scores <= started)
 
         goals = list(layer.objective.goals)
         every = list(range(len(goals)))
@@ -236,6 +265,14 @@ class FiltersMaker:
             images[rows], scores[rows] = tried.result.images[better], tried.result.scores[better]
             dead[rows] = tried.silent[better]
             stuck[rows] = (tried.silent | tried.stuck)[better]
+        found = self._responsive(layer, np.flatnonzero(dead))
+        if found:
+            rows = np.array(list(found))
+            starts = self.canvas.from_unit(np.stack(list(found.values())), steps[0])
+            tried = run(list(found), _TRIES, starts)
+            images[rows], scores[rows] = tried.result.images, tried.result.scores
+            # They respond to what they started from, and the better picture is kept.
+            dead[rows] = False
         pixels = self.canvas.to_pixels(images, self.recipe)
         layer.objective.goals = goals
         saved = maximizers[-1].measure(
@@ -243,7 +280,50 @@ class FiltersMaker:
         )
         for note in maximizers[-1].notes:
             listener.note(note)
-        return _Found(images, pixels, scores, saved, dead, warnings)
+        return _Found(images, pixels, scores, saved, dead, self._proven(layer, dead), warnings)
+
+    def _responsive(self, layer: _Layer, rows: np.ndarray) -> dict[int, np.ndarray]:
+        """Of silent filters those that respond to one of many pictures, and to which most."""
+        if not len(rows) or len(self.shape) != 3 or self.canvas.channels_first:
+            return {}
+        bank = probes(self.shape, generator(self.job.seed, 10))
+        bank = np.concatenate([bank, *self._pictures()])
+        found = responses(
+            self.opened.reader,
+            layer.tap,
+            self.canvas.space,
+            bank,
+            channels_first=layer.objective.channels_first,
+            batch_size=self.job.batch_size,
+        )
+        values = found[:, [layer.filters[row] for row in rows]]
+        alive = np.ptp(values, axis=0) > 0
+        best = values.argmax(axis=0)
+        return {int(row): bank[b] for row, b, lives in zip(rows, best, alive, strict=True) if lives}
+
+    def _pictures(self) -> list[np.ndarray]:
+        """The user's own pictures at the size of the atlas, in the unit range."""
+        if not self.task.images:
+            return []
+        height, width, channels = self.shape
+        pixels = [
+            fit_photo(read_photo(path).pixels, height, width, channels, "crop")[0]
+            for path in find_images(self.task.images)
+        ]
+        inputs = self.opened.preprocessing.apply(np.stack(pixels))
+        return [self.canvas.space.to_unit(np.asarray(inputs, np.float32))]
+
+    def _proven(self, layer: _Layer, silent: np.ndarray) -> np.ndarray:
+        """Which of the silent filters no input can change, by their weights."""
+        if not silent.any():
+            return silent
+        space = self.canvas.space
+        constant = constant_channels(
+            layer.call, self.opened.reader.operation, space.low, space.high
+        )
+        if constant is None:
+            return np.zeros_like(silent)
+        return silent & constant[layer.filters]
 
     def _maximizer(self, layer: _Layer, recipe: Recipe, backprop: Any) -> ActivationMaximizer:
         return make_maximizer(
@@ -263,17 +343,23 @@ class FiltersMaker:
         return [int(i) for i in np.lexsort((-scores, dead))]
 
     def _write(self, store: ResultStore, layer: _Layer, found: _Found, folder: str) -> Made:
-        order = self._order(found.saved, found.dead)
+        order = self._order(found.saved, found.silent)
         filters = [layer.filters[i] for i in order]
         cells, side = atlas_cells(found.pixels, self.task.size)
         sheet = atlas(
-            [None if found.dead[i] else cells[i] for i in order],
+            [
+                None if found.dead[i] else silent_cell(side) if found.silent[i] else cells[i]
+                for i in order
+            ],
             (self.rows, self.columns),
             side,
             self.task.margin,
             captions=[str(f) for f in filters] if self.task.captions else (),
         )
         dead = [f for f, i in zip(filters, order, strict=True) if found.dead[i]]
+        silent = [
+            f for f, i in zip(filters, order, strict=True) if found.silent[i] and not found.dead[i]
+        ]
         about: dict[str, Any] = {
             "layer": layer.path,
             "target": f"{layer.path}: {len(filters)} filters",
@@ -281,6 +367,7 @@ class FiltersMaker:
             "scores": [_number(found.scores[i]) for i in order],
             "scores_saved": [_number(found.saved[i]) for i in order],
             "dead": dead,
+            "silent": silent,
             "preset": self.task.preset,
             "recipe": about_recipe(self.recipe),
         }
@@ -290,11 +377,14 @@ class FiltersMaker:
         store.write_picture(path, sheet, about)
         warnings = list(dict.fromkeys(w for told in found.warnings for w in told))
         if dead:
-            shown = ", ".join(map(str, dead[:12])) + (" …" if len(dead) > 12 else "")
-            told = f"{len(dead)} of {len(filters)} filters are dead: {shown}"
-            if self.recipe.as_coded:
-                told += f"; the start of '{self.task.preset}' does not reach them, atlas' own may"
-            warnings.append(told)
+            warnings.append(
+                f"{len(dead)} of {len(filters)} filters are dead, by their weights: {_listed(dead)}"
+            )
+        if silent:
+            warnings.append(
+                f"{len(silent)} of {len(filters)} filters are silent from these starts, which "
+                f"does not prove them dead (--images PHOTOS starts from yours): {_listed(silent)}"
+            )
         return Made(path, about, tuple(warnings))
 
     def _write_raw(self, path: Any, layer: _Layer, found: _Found, order: list[int]) -> str:
@@ -348,22 +438,22 @@ class _Attempt:
     stuck: np.ndarray
 
 
-def through_the_silent(local: Any, gradient: Any) -> Any:
-    """A backward rule that lets a fifth of the gradient through rectifiers that do not respond.
-
-    A filter that is silent for a picture, or a unit before it, has no gradient to start along.
-    """
-    return 0.8 * local(gradient) + 0.2 * gradient
+def _listed(filters: list[int]) -> str:
+    return ", ".join(map(str, filters[:12])) + (" …" if len(filters) > 12 else "")
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The pictures of a layer, in the order in which filters were asked for."""
+    """The pictures of a layer, in the order in which filters were asked for.
+
+    Of the `silent`, which nothing changed, the `dead` are proven to be so.
+    """
 
     images: np.ndarray
     pixels: np.ndarray
     scores: np.ndarray
     saved: np.ndarray
+    silent: np.ndarray
     dead: np.ndarray
     warnings: list[tuple[str, ...]]
 

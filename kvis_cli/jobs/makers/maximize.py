@@ -13,6 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from kvis_cli.engines.activation_maximization.engine import (
+    UNCHANGED,
     ActivationMaximizer,
     Maximized,
     in_batches,
@@ -349,8 +350,11 @@ class MaximizeMaker:
         )
         outputs = self._probabilities(pixels)
         warnings = []
+        unchanged = np.logical_and.reduce([phase.unchanged for phase in found.results])
         for i in range(len(pixels)):
             told = list(result.warnings[i])
+            if unchanged[i]:
+                told.append(UNCHANGED)
             if result.unmoved[i]:
                 told.append(
                     "nothing changes the activation of the start picture: the unit is dead, or "

@@ -141,6 +141,12 @@ class Canvas:
         # The book and keras-vis cut off what is behind the point.
         return (shown if recipe.as_coded else np.rint(shown)).astype(np.uint8)
 
+    def from_unit(self, images: np.ndarray, recipe: Recipe) -> np.ndarray:
+        """Pictures in the unit range as what a recipe optimises."""
+        if not recipe.as_coded:
+            return images
+        return self.to_inputs(images, replace(recipe, as_coded=False))
+
     def from_pixels(self, pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
         """Pictures of a file, ``(N, …, C)`` in 0..255, as what a recipe optimises."""
         return self.to_unit(self.opened.preprocessing.apply(pixels), recipe)
@@ -152,9 +158,7 @@ class Canvas:
         kind: Any = recipe.start
         made = [seed_image(kind, shape, generator(seed, 0, *key), self.value_range) for key in keys]
         images = np.stack(made)
-        if recipe.as_coded and kind in ("noise", "grey", "spectrum"):
-            images = self.to_inputs(images, replace(recipe, as_coded=False))
-        return images
+        return self.from_unit(images, recipe) if kind in ("noise", "grey", "spectrum") else images
 
 
 def recipe_of(task: OptimizationSpec, canvas: Canvas, settings: dict[str, Any]) -> Recipe:
