@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -87,9 +88,26 @@ class MapGrid:
             "stride": [axis.step for axis in self.axes],
             "offset": [axis.offset for axis in self.axes],
             "extent": [axis.extent for axis in self.axes],
+            "size": [axis.size for axis in self.axes],
             "exact": self.exact,
             "applied": self.applied,
         }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any], shape: tuple[int, ...]) -> MapGrid:
+        """What `to_json` gave of a map of a `shape`.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            For anything else.
+        """
+        axes = []
+        parts = (said["stride"], said["offset"], said["extent"], said["size"])
+        for cells, step, offset, extent, size in zip(shape, *parts, strict=True):
+            first = offset + size / 2 - (cells - 1) / 2 * step
+            axes.append(GridAxis(cells, int(size), float(step), first, extent))
+        return cls(tuple(axes), bool(said["exact"]), bool(said["applied"]))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ import tensorflow as tf
 from PIL import Image
 
 from kvis_cli.errors import KvisError, UsageError
+from kvis_cli.jobs.animating import explain_frames
 from kvis_cli.jobs.checkpoints import with_models
+from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.runner import Options, Outcome, run_job
 from kvis_cli.spec.build import build_job
 from kvis_cli.spec.file import read_job
@@ -103,7 +105,10 @@ class KvisCallback(keras.callbacks.Callback):
             # Epochs that an earlier training left behind are not this one's.
             mine = [p for p in saved if p <= path]
             job = with_models(self.job, mine)
-            self.outcome = run_job(job, options=Options(resume=True, growing=True))
+            options = Options(resume=True, growing=True)
+            self.outcome = run_job(job, options=options)
+            if self.outcome.changed:
+                explain_frames(job, self.outcome.folder, Listener(), options)
             self._report(self.outcome)
         except (KvisError, OSError) as error:
             warnings.warn(f"kvis could not explain epoch {epoch + 1}: {error}", stacklevel=2)
@@ -114,7 +119,6 @@ class KvisCallback(keras.callbacks.Callback):
             self._summarise(self.outcome, path, epoch)
 
     def _report(self, outcome: Outcome) -> None:
-        from kvis_cli.jobs.events import Listener
         from kvis_cli.report import finish_reports
 
         finish_reports(outcome.folder, self.job.report, self.job.gif, outcome.changed, Listener())

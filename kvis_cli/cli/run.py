@@ -97,8 +97,11 @@ def run(
         try:
             outcome = run_job(spec, listener, options)
             if part is None:
+                from kvis_cli.jobs.animating import explain_frames
                 from kvis_cli.report import finish_reports
 
+                if outcome.changed:
+                    explain_frames(spec, outcome.folder, listener, options)
                 finish_reports(outcome.folder, spec.report, spec.gif, outcome.changed, listener)
         finally:
             listener.close()

@@ -56,6 +56,7 @@ def watch(
     """
     with exit_codes(traceback):
         from kvis_cli.cli.job_console import JobConsole
+        from kvis_cli.jobs.animating import explain_frames
         from kvis_cli.jobs.checkpoints import CheckpointFolder, watch_folder, with_models
         from kvis_cli.jobs.runner import Options, result_folder, run_job
         from kvis_cli.report import finish_reports
@@ -74,7 +75,10 @@ def watch(
                     listener.warn(f"{path}: {error}")
             try:
                 options = Options(processes=True, resume=True, growing=True)
-                outcome = run_job(with_models(spec, paths), listener, options)
+                job_now = with_models(spec, paths)
+                outcome = run_job(job_now, listener, options)
+                if outcome.changed:
+                    explain_frames(job_now, outcome.folder, listener, options)
                 finish_reports(outcome.folder, spec.report, spec.gif, outcome.changed, listener)
             finally:
                 listener.close()

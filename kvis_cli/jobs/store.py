@@ -20,6 +20,8 @@ from kvis_cli.shown import json_text
 MANIFEST = "manifest.jsonl"
 JOURNAL = "journal.jsonl"
 RUN = "run.json"
+# What animations are made of, in a folder of their own.
+FRAMES = "animations/frames"
 
 Row = dict[str, Any]
 

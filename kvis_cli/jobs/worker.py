@@ -510,6 +510,12 @@ class ChunkRun:
             **({"variant": explanation.variant} if explanation.variant else {}),
             **({"warnings": list(explanation.warnings)} if explanation.warnings else {}),
             **{name: _finite(value) for name, value in numbers.items()},
+            "placed": [
+                prepared.placement.left,
+                prepared.placement.top,
+                prepared.placement.right,
+                prepared.placement.bottom,
+            ],
             **({"grid": explanation.grid.to_json()} if explanation.grid else {}),
             **explanation.extras,
         }

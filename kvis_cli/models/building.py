@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kvis_cli.errors import ModelError, UntrustedError, UsageError, WeightsError
+from kvis_cli.errors import KvisError, ModelError, UntrustedError, UsageError, WeightsError
 from kvis_cli.models import applications
 from kvis_cli.models.card import ModelCard
 from kvis_cli.models.files import stored_weights
@@ -63,6 +63,8 @@ def build_model(card: ModelCard) -> keras.Model:
                     path, custom_objects=objects, compile=False, safe_mode=not card.spec.trust
                 )
             return _from_config(card, objects)
+    except KvisError:
+        raise
     except (ValueError, TypeError) as error:
         raise ModelError(f"Keras cannot open {card.reference}.", str(error)[:400]) from error
 

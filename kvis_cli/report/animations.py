@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kvis_cli.errors import InputError
+from kvis_cli.explanation import MapGrid
 from kvis_cli.jobs.photos import read_photo
-from kvis_cli.jobs.sheets import caption
-from kvis_cli.jobs.store import Row, safe_name
+from kvis_cli.jobs.sheets import caption, drawn_label
+from kvis_cli.jobs.store import FRAMES, MANIFEST, Row, safe_name
+from kvis_cli.models.fitting import Placement
 from kvis_cli.render.animation import write_animation
 from kvis_cli.render.caption import render_text
+from kvis_cli.render.overlay import Style, in_view, render_view
 from kvis_cli.render.resize import fit_size, resize_photo
-from kvis_cli.report.data import Run, load_run
+from kvis_cli.render.scale import format_value, limit_of
+from kvis_cli.report.data import Run, load_run, model_of
 
 FOLDER = "animations"
 LONGEST_SIDE = 640
 FRAME_MS = 800
+_LINE = 21
 
 
 def write_animations(folder: Path) -> list[Path]:
-    """Write ``animations/*.gif``: the pictures of each image, method and class over the models.
+    """Write ``animations/*.gif``: the maps of each image, method and class over the models.
+
+    All frames are of one class, that of the last model, and share one scale; both are said below
+    the picture. Where a run has not explained that class with every model, nor kept its raw maps
+    (`kvis_cli.jobs.animating` does both), the frames are its pictures of that class, and it is said
+    that each has a scale of its own.
 
     Returns
     -------
     The files; none where the run has a single model.
     """
-    run = load_run(folder)
+    asked = load_run(folder)
+    own = folder / FRAMES / MANIFEST
+    run = load_run(folder / FRAMES) if own.is_file() else asked
     written = []
     for (image, _, method, variant, _, place), by_model in run.groups.items():
         rows = [by_model[name] for name in run.models if name in by_model]
+        rows = [row for row in rows if row.get("units") == rows[-1].get("units")]
         if len(rows) < 2:
             continue
         parts = (image, method, variant, str(place + 1) if _asked(run, image, method) > 1 else "")
         name = "_".join(safe_name(part) for part in parts if part)
-        frames = _frames(run, rows)
+        frames = _frames(run, rows, _top(asked, rows[-1]))
         if frames:
             path = folder / FOLDER / f"{name}.gif"
             durations = [FRAME_MS] * (len(frames) - 1) + [2 * FRAME_MS]
@@ -47,29 +62,86 @@ def _asked(run: Run, image: str, method: str) -> int:
     return len({key[-1] for key in run.groups if (key[0], key[2]) == (image, method)})
 
 
-def _frames(run: Run, rows: list[Row]) -> list[np.ndarray]:
+def _top(asked: Run, row: Row) -> str:
+    """Why this class: where it was asked for by rank, it is that of the last model."""
+    tasks = asked.about.get("spec", {}).get("tasks", [])
+    ranks = [c for task in tasks for c in task.get("class", ["top1"]) if "top" in str(c)]
+    return f"{ranks[0]} of {model_of(row)}" if ranks else ""
+
+
+def _frames(run: Run, rows: list[Row], why: str) -> list[np.ndarray]:
+    redrawn = _drawn(run, rows)
+    if redrawn is None:
+        drawn, scale = _pictures(run, rows), "each frame has a scale of its own"
+    else:
+        drawn, limit = redrawn
+        scale = f"one scale for all frames, up to {format_value(limit)}"
     frames = []
     size: tuple[int, int] | None = None
-    for row in rows:
-        try:
-            pixels = read_photo(run.folder / str(row["file"])).pixels
-        except InputError:
-            continue
+    for row, pixels in drawn:
         if size is None:
             shape = (pixels.shape[0], pixels.shape[1])
             size = min(fit_size(shape, (LONGEST_SIDE, LONGEST_SIDE)), shape)
         picture = resize_photo(pixels, size) if pixels.shape[:2] != size else pixels
-        frames.append(_captioned(picture, f"{row.get('model_name', '')}\n{caption(row)}"))
+        label = f"class {drawn_label(row)}" + (f" ({why})" if why else "")
+        frames.append(_captioned(picture, [f"{model_of(row)}: {caption(row)}", label, scale]))
     return frames
 
 
-def _captioned(picture: np.ndarray, text: str) -> np.ndarray:
+def _pictures(run: Run, rows: list[Row]) -> list[tuple[Row, np.ndarray]]:
+    found = []
+    for row in rows:
+        try:
+            found.append((row, read_photo(run.folder / str(row["file"])).pixels))
+        except InputError:
+            continue
+    return found
+
+
+def _drawn(run: Run, rows: list[Row]) -> tuple[list[tuple[Row, np.ndarray]], float] | None:
+    """The raw maps of `rows` over their photo at one scale, and its end; None without them."""
+    try:
+        photo = read_photo(Path(str(rows[0]["image"]))).pixels
+        maps = [np.load(run.folder / str(row["raw"]))["map"] for row in rows]
+    except (InputError, OSError, KeyError, ValueError):
+        return None
+    if any(raw.ndim != 2 or "placed" not in row for raw, row in zip(maps, rows, strict=True)):
+        return None
+    height, width = photo.shape[:2]
+    kind: Any = "signed" if rows[-1].get("map") == "signed" else "heatmap"
+    limit = max(limit_of(m, kind, r.get("percentile")) for m, r in zip(maps, rows, strict=True))
+    task = _task(run, rows[-1])
+    view = str(task.get("view", "glow" if task.get("kind") == "saliency" else "overlay"))
+    style = in_view(
+        Style(
+            alpha=task.get("overlay", 0.5),
+            colormap=task.get("colormap"),
+            kind=kind,
+            limit=limit or None,
+            level=task.get("level", 0.5),
+        ),
+        view,
+    )
+    found = []
+    for row, raw in zip(rows, maps, strict=True):
+        grid = MapGrid.from_json(row["grid"], raw.shape) if row.get("grid") else None
+        placed = Placement(*row["placed"]).to_photo(raw, height, width, grid)
+        found.append((row, render_view(view, photo, placed, style)))
+    return found, limit
+
+
+def _task(run: Run, row: Row) -> Mapping[str, Any]:
+    """The settings of the task that made a row; of several of a kind the first."""
+    tasks: list[dict[str, Any]] = run.about.get("spec", {}).get("tasks", [])
+    return next((t for t in tasks if t.get("kind", "cam") == row.get("kind", "cam")), {})
+
+
+def _captioned(picture: np.ndarray, lines: list[str]) -> np.ndarray:
     """A band under the picture, of the same height in every frame."""
     width = picture.shape[1]
-    band = np.full((44, width, 3), 255, np.uint8)
-    for line, part in enumerate(text.split("\n")):
-        if part:
-            block = render_text(part, 14, max_width=max(1, width - 12))
-            height = min(block.shape[0], 20)
-            band[2 + 21 * line :][:height, 6 : 6 + block.shape[1]] = block[:height, : width - 6]
+    band = np.full((2 + _LINE * len(lines), width, 3), 255, np.uint8)
+    for number, part in enumerate(lines):
+        block = render_text(part, 14, max_width=max(1, width - 12))
+        height = min(block.shape[0], _LINE - 1)
+        band[2 + _LINE * number :][:height, 6 : 6 + block.shape[1]] = block[:height, : width - 6]
     return np.concatenate([picture, band])

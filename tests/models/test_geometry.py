@@ -114,7 +114,9 @@ def test_a_dot_is_drawn_where_it_is(dot_model, kvis, tmp_path, name, wanted):
     for row in read_rows(out / "manifest.jsonl"):
         x, y = places[int(row["image_name"])]
         raw = np.load(out / row["raw"])["map"]
-        drawn = Placement(0, 0, 224, 224).to_photo(raw, 224, 224, grid_as(row["grid"], raw))
+        drawn = Placement(0, 0, 224, 224).to_photo(
+            raw, 224, 224, MapGrid.from_json(row["grid"], raw.shape)
+        )
         if drawn.shape != (224, 224):
             drawn = placed_map(raw, (224, 224), even(raw))
         # The tail of the dot is the same all around: what lies below a third cannot pull.
@@ -122,14 +124,6 @@ def test_a_dot_is_drawn_where_it_is(dot_model, kvis, tmp_path, name, wanted):
         found = (heat * columns).sum() / heat.sum(), (heat * rows).sum() / heat.sum()
         assert np.abs(np.subtract(found, (x, y))).max() <= 0.5
         assert row["grid"]["applied"]
-
-
-def grid_as(said, raw):
-    """The grid that a manifest states."""
-    axes = []
-    for cells, step, offset in zip(raw.shape, said["stride"], said["offset"], strict=True):
-        axes.append(GridAxis(cells, 224, step, offset + 112 - (cells - 1) / 2 * step, 1))
-    return MapGrid(tuple(axes), said["exact"], said["applied"])
 
 
 def even(raw):
@@ -163,6 +157,7 @@ def test_padding_is_not_undone_unasked(dot_model, kvis, tmp_path):
         "stride": [16, 16],
         "offset": [7.5, 7.5],
         "extent": [31, 31],
+        "size": [224, 224],
         "exact": False,
         "applied": False,
     }

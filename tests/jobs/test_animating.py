@@ -1,0 +1,67 @@
+"""An animation over models shows one class at one scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kvis_cli.jobs.store import FRAMES, read_rows
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tf, tmp_path_factory):
+    """Three models that say something else each: class 1, 0, then 2."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    keras.utils.set_random_seed(4)
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Conv2D(4, 3, activation="relu", name="maps"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3, activation="softmax", name="classes"),
+        ]
+    )
+    maps, classes = model.get_layer("maps"), model.get_layer("classes")
+    maps.set_weights([np.abs(maps.get_weights()[0]), np.zeros(4)])
+    for epoch, winner in enumerate((1, 0, 2), 1):
+        kernel = np.full((4, 3), 0.1 * epoch, np.float32)
+        kernel[:, winner] = 0.5 * epoch
+        classes.set_weights([kernel, np.zeros(3)])
+        model.save(folder / f"epoch-{epoch}.keras")
+    return folder
+
+
+def test_top1_is_that_of_the_last_model_in_every_frame(kvis, checkpoints, picture, tmp_path):
+    out = tmp_path / "out"
+    job = tmp_path / "job.yaml"
+    job.write_text(
+        f"models: [{{path: '{checkpoints}/*.keras', preprocess: unit}}]\n"
+        f"images: ['{picture}']\ntasks: [cam]\ngif: true\noutput: '{out}'\n"
+    )
+    ran = kvis("run", job)
+    assert ran.code == 0, ran.err
+    # The job's own pictures are of each model's own class.
+    rows = {row["model_name"]: row for row in read_rows(out / "manifest.jsonl")}
+    assert [rows[f"epoch-{n}"]["units"] for n in (1, 2, 3)] == [[[1, 1]], [[0, 1]], [[2, 1]]]
+    frames = {row["model_name"]: row for row in read_rows(out / FRAMES / "manifest.jsonl")}
+    assert [frames[f"epoch-{n}"]["units"] for n in (1, 2, 3)] == [[[2, 1]]] * 3
+    assert frames["epoch-3"]["max"] > frames["epoch-1"]["max"] > 0
+
+    (path,) = (out / "animations").glob("*.gif")
+    photo = np.asarray(Image.open(picture).convert("RGB"), float)
+    heat = []
+    with Image.open(path) as film:
+        assert film.n_frames == 3
+        for number in range(3):
+            film.seek(number)
+            shown = np.asarray(film.convert("RGB"), float)
+            heat.append(np.abs(shown[: photo.shape[0]] - photo).mean())
+    # On one scale a model whose map is a fraction of the last one's is paler than it.
+    assert heat[0] < 0.8 * heat[2]
+
+    again = kvis("run", job)
+    assert again.code == 0, again.err
+    assert path.exists()
