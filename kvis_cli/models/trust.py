@@ -48,7 +48,11 @@ def check_code(card: ModelCard) -> None:
 
 
 def _holds_code(layer: Config, known: set[str]) -> bool:
-    function = layer["config"].get("function")
+    config = layer.get("config")
+    if not isinstance(config, dict):
+        # There is no code in it, and Keras will say what is wrong with it.
+        return False
+    function = config.get("function")
     if isinstance(function, dict) and function.get("class_name") != "__lambda__":
         function = function.get("config")
     return not (isinstance(function, str) and function in known)
