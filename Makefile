@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= demo-out
+# Seconds that each reader of untrusted bytes is fuzzed, and which readers: all where it is empty.
+FUZZ_SECONDS ?= 60
+FUZZ_READERS ?=
 # The marker says that the environment is complete; it is older than a changed pyproject.toml.
 READY  := $(VENV)/.ready
 
-.PHONY: docs demo test test-all lint bench clean help
+.PHONY: docs demo test test-all lint bench fuzz clean help
 
 help:
 	@echo "make demo      install, then explain the sample models: pictures in $(OUT)/"
@@ -14,6 +17,7 @@ help:
 	@echo "make test-all  everything: slow tests and comparisons with other libraries too"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     speed and quality tables"
+	@echo "make fuzz      feed damaged files to every reader, FUZZ_SECONDS=60 each (Linux)"
 	@echo "make docs      the documentation, into site/"
 	@echo "make clean     remove the environment and everything generated"
 
@@ -63,6 +67,13 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# What is found is kept in tests/fuzz/cases, where `make test` tries it ever after.
+fuzz: $(READY)
+	@if command -v uv >/dev/null 2>&1; \
+	then uv pip install --quiet --python $(BIN)/python -e ".[fuzz]"; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[fuzz]"; fi
+	$(BIN)/python tests/fuzz/campaign.py --seconds $(FUZZ_SECONDS) $(FUZZ_READERS)
 
 docs: $(VENV)/.installed
 	@if command -v uv >/dev/null 2>&1; \

@@ -16,6 +16,7 @@ from kvis_cli.jobs.animating import explain_frames
 from kvis_cli.jobs.checkpoints import with_models
 from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.runner import Options, Outcome, run_job
+from kvis_cli.paths import user_path
 from kvis_cli.spec.build import build_job
 from kvis_cli.spec.file import read_job
 from kvis_cli.spec.job import JobSpec
@@ -80,7 +81,7 @@ class KvisCallback(keras.callbacks.Callback):
     @property
     def checkpoints(self) -> Path:
         """Where the explained models are saved."""
-        return Path(self.job.output).expanduser() / "checkpoints"
+        return user_path(self.job.output) / "checkpoints"
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Explain after every so many epochs."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kvis_cli.errors import UsageError, close_matches
+from kvis_cli.paths import user_path
 
 SUFFIXES = frozenset(
     {".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
@@ -29,7 +30,7 @@ def find_images(references: Sequence[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for reference in references:
-        path = Path(reference).expanduser()
+        path = user_path(reference)
         if path.is_dir():
             files = [f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file()]
             if not files:
@@ -52,7 +53,7 @@ def find_images(references: Sequence[str]) -> list[Path]:
 def expand_glob(pattern: str) -> list[Path]:
     """The paths that match `pattern` (``~`` and ``**`` included), in natural order."""
     # pathlib's glob is relative to a folder and refuses absolute patterns.
-    found = glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207
+    found = glob.glob(str(user_path(pattern)), recursive=True)  # noqa: PTH207
     return sorted((Path(f) for f in found), key=natural_key)
 
 

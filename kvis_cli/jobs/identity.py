@@ -10,6 +10,7 @@ from typing import Any
 from kvis_cli.jobs.digests import Digests
 from kvis_cli.models.applications import parse_reference
 from kvis_cli.models.sidecar import sidecar_path
+from kvis_cli.paths import user_path
 from kvis_cli.spec.model import ModelSpec
 
 ID_LENGTH = 32
@@ -34,7 +35,7 @@ def content_digest(path: Path, digests: Digests) -> str:
 
 def model_digest(spec: ModelSpec, seed: int, digests: Digests) -> str:
     """A hash of a model's content. Of an application, of its name and its weights' content."""
-    path = Path(spec.path).expanduser()
+    path = user_path(spec.path)
     if path.exists():
         return content_digest(path, digests)
     reference = parse_reference(spec.path)
@@ -44,13 +45,13 @@ def model_digest(spec: ModelSpec, seed: int, digests: Digests) -> str:
         return hash_of(reference.name, "random", seed)
     if reference.weights == "imagenet":
         return hash_of(reference.name, "imagenet")
-    return hash_of(reference.name, digests.file(Path(reference.weights).expanduser()))
+    return hash_of(reference.name, digests.file(user_path(reference.weights)))
 
 
 def model_settings(spec: ModelSpec, digests: Digests) -> dict[str, Any]:
     """Everything besides the model itself that changes its inputs, outputs or captions."""
     settings: dict[str, Any] = spec.model_dump(mode="json", by_alias=True, exclude={"path"})
-    path = Path(spec.path).expanduser()
+    path = user_path(spec.path)
     beside = [
         sidecar_path(path),
         path.with_name("model.kvis.yaml"),
@@ -58,6 +59,6 @@ def model_settings(spec: ModelSpec, digests: Digests) -> dict[str, Any]:
         path.with_name("labels.txt"),
     ]
     if spec.labels:
-        beside.append(Path(spec.labels).expanduser())
+        beside.append(user_path(spec.labels))
     settings["files"] = [digests.file(p) for p in beside if p.is_file()]
     return settings

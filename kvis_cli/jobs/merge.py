@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from kvis_cli.errors import InputError, NotEvaluatedError, UsageError
 from kvis_cli.jobs.finding import natural_key
 from kvis_cli.jobs.plan import make_plan
 from kvis_cli.jobs.resume import read_finished
 from kvis_cli.jobs.sheets import write_sheets
+from kvis_cli.jobs.sound import parse, whole_run
 from kvis_cli.jobs.store import MANIFEST, RUN, ResultStore, Row, read_rows
 from kvis_cli.render.png import write_bytes_atomic
+from kvis_cli.shown import said
 from kvis_cli.spec.job import JobSpec
 
 
@@ -68,15 +72,21 @@ def merge_shards(
 
 def _read_run(folder: Path) -> dict[str, Any]:
     try:
-        run = json.loads((folder / RUN).read_text("utf-8"))
+        run = parse((folder / RUN).read_bytes())
     except FileNotFoundError:
         raise InputError(
             f"The shard '{folder}' has not come to its end.", f"There is no {RUN} in it."
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"'{folder / RUN}' cannot be read.", f"{error}.") from None
-    if not isinstance(run, dict) or not isinstance(run.get("shard"), str):
+    if not whole_run(run):
+        raise InputError(f"'{folder / RUN}' cannot be read.", "It is not what kvis writes.")
+    if re.fullmatch(r"\d{1,6}/\d{1,6}", run.get("shard") or "") is None:
         raise UsageError(f"'{folder}' is no shard.", "It was not made with --shard.")
+    try:
+        JobSpec.model_validate(run["spec"])
+    except ValidationError as error:
+        raise InputError(f"The job in '{folder / RUN}' is not one.", f"{said(error)}.") from None
     return run
 
 

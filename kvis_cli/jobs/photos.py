@@ -15,6 +15,9 @@ from kvis_cli.render.arrays import picture_of
 from kvis_cli.shown import said
 
 MAX_PIXELS = 200_000_000
+# Blank pictures apart, no format packs more pixels into a byte: larger ones that do are bombs.
+FREE_PIXELS = 50_000_000
+PIXELS_PER_BYTE = 2000
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ def read_photo(path: Path) -> Photo:
     Raises
     ------
     InputError
-        For a file that is empty, truncated, no picture, or larger than 200 million pixels.
+        For a file that is empty, truncated, no picture, or larger than 200 million pixels,
+        and one of more than 50 million that has 2000 pixels in every byte.
     """
     if path.suffix.lower() == ".npy":
         return Photo(path, picture_of(load_array(path)))
@@ -49,8 +53,10 @@ def read_photo(path: Path) -> Photo:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise _bomb(path, image.width, image.height)
+                pixels = image.width * image.height
+                dense = pixels > FREE_PIXELS and pixels > PIXELS_PER_BYTE * path.stat().st_size
+                if pixels > MAX_PIXELS or dense:
+                    raise _bomb(path, image.width, image.height, pixels <= MAX_PIXELS)
                 image.load()
                 upright = ImageOps.exif_transpose(image)
                 return Photo(path, np.asarray(_to_rgb(upright)))
@@ -75,7 +81,13 @@ def read_photo(path: Path) -> Photo:
         raise InputError(f"'{path}' does not fit into memory.") from None
 
 
-def _bomb(path: Path, width: int, height: int) -> InputError:
+def _bomb(path: Path, width: int, height: int, dense: bool = False) -> InputError:
+    if dense:
+        return InputError(
+            f"'{path}' is refused as unsafe.",
+            f"It says it is {width}×{height} pixels, which its few bytes cannot hold.",
+            "Make it smaller first.",
+        )
     size = f"It says it is {width}×{height} pixels" if width else "Its header asks for far"
     return InputError(
         f"'{path}' is too large to be decoded.",

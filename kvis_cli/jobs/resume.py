@@ -46,7 +46,7 @@ def read_finished(folder: Path) -> Finished:
 
 
 def _complete(folder: Path, rows: list[Row]) -> bool:
-    if not rows or len(rows) != rows[0].get("of"):
+    if not rows or len(rows) != rows[0].get("of") or not all(row.get("file") for row in rows):
         return False
     names = [str(row[key]) for row in rows for key in ("file", "raw") if row.get(key)]
     return all((folder / name).is_file() for name in names)

@@ -18,6 +18,7 @@ from kvis_cli.jobs.plan import Plan, Shard, Task, make_chunks, make_plan
 from kvis_cli.jobs.resume import read_finished
 from kvis_cli.jobs.store import RUN, Journal, ResultStore, Row
 from kvis_cli.jobs.tensorflow import check_device, start
+from kvis_cli.paths import user_path
 from kvis_cli.spec.job import JobSpec
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def run_job(
 
 def result_folder(job: JobSpec, shard: Shard | None) -> Path:
     """Where a job, or a shard of it, puts its results."""
-    folder = Path(job.output).expanduser()
+    folder = user_path(job.output)
     return folder / f"shard-{shard.index}-of-{shard.count}" if shard else folder
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kvis_cli.errors import SpecError, UnknownNameError
 from kvis_cli.jobs.finding import find_images
+from kvis_cli.paths import user_path
 from kvis_cli.spec.fields import as_list
 from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
 
@@ -122,10 +123,10 @@ def _row(spec: CsvSpec, row: dict[str, str | None], path: Path, line: int) -> So
 
     mask = cell(spec.mask)
     return Source(
-        path.parent / Path(cell(spec.image)).expanduser(),
+        path.parent / user_path(cell(spec.image)),
         tuple(as_list(cell(spec.class_))),
         _box(cell(spec.box), f"{path}:{line}"),
-        path.parent / Path(mask).expanduser() if mask else None,
+        path.parent / user_path(mask) if mask else None,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from kvis_cli.errors import OutputError
 from kvis_cli.explanation import Explanation
+from kvis_cli.jobs.sound import parse, sound_row
 from kvis_cli.lazy import np
 from kvis_cli.render.png import encode_png, provenance, with_metadata, write_bytes_atomic
 from kvis_cli.shown import json_text
@@ -133,7 +134,11 @@ class ResultStore:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a manifest; none where there is no file. A line cut short is left out."""
+    """The rows of a manifest; none where there is no file.
+
+    Left out are a line cut short, and rows that kvis does not write, such as those of files that
+    are not in the folder: what they are about is done again.
+    """
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -141,10 +146,10 @@ def read_rows(path: Path) -> list[Row]:
     rows = []
     for line in lines:
         try:
-            row = json.loads(line)
+            row = parse(line)
         except ValueError:
             continue
-        if isinstance(row, dict):
+        if sound_row(row):
             rows.append(row)
     return rows
 
@@ -173,9 +178,9 @@ class Journal:
         tasks: dict[str, list[Row]] = {}
         begun: dict[str, None] = {}
         for entry in read_rows(self.path):
-            if isinstance(entry.get("rows"), list):
+            if entry.get("rows") is not None:
                 tasks[str(entry.get("task"))] = entry["rows"]
-            begun.update(dict.fromkeys(map(str, entry.get("begins", ()))))
+            begun.update(dict.fromkeys(entry.get("begins") or ()))
         return tasks, tuple(begun)
 
     def begin(self, prefixes: Iterable[str]) -> None:

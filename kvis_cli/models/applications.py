@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvis_cli.errors import UnknownNameError, WeightsError
+from kvis_cli.paths import user_path
 from kvis_cli.shown import said
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def build(reference: ApplicationRef, *, top: bool = True, seed: int = 0) -> kera
         return make(weights=None, include_top=top)
     if reference.weights == "imagenet":
         return _pretrained(make, reference, top)
-    path = Path(reference.weights).expanduser()
+    path = user_path(reference.weights)
     if not path.is_file():
         raise WeightsError(
             f"The weights file '{path}' of {reference.name} is not there.",

@@ -16,6 +16,7 @@ from kvis_cli.models.replacing import apply_replacements
 from kvis_cli.models.sidecar import Sidecar, read_sidecar
 from kvis_cli.models.targets import Head
 from kvis_cli.models.upgrade import Upgraded, lambda_layers, upgrade, with_input_layer
+from kvis_cli.paths import user_path
 from kvis_cli.spec.model import ModelSpec, parse_shape, parse_size
 
 DEFAULT_SIZE = 224
@@ -151,7 +152,7 @@ class ModelCard:
         endpoints = self.architecture.inputs
         wanted = self.spec.size or self.sidecar.size
         shape = endpoints[self.explained_input()].shape if endpoints else None
-        if shape is None:
+        if not shape:
             stated = self.stated_shape()
             if stated is None:
                 raise ModelError(
@@ -242,7 +243,7 @@ class ModelCard:
         if self.spec.labels:
             if self.spec.labels.lower() == "imagenet":
                 return imagenet()
-            return read_labels(Path(self.spec.labels).expanduser())
+            return read_labels(user_path(self.spec.labels))
         if isinstance(self.sidecar.labels, list):
             return Labels(tuple(self.sidecar.labels), self.sidecar_file.name)  # type: ignore[union-attr]
         if self.sidecar.labels == "imagenet":
@@ -291,7 +292,7 @@ def read_card(spec: ModelSpec) -> ModelCard:
     UnknownNameError
         For a name that is neither a file nor an application.
     """
-    path = Path(spec.path).expanduser()
+    path = user_path(spec.path)
     if not path.exists():
         reference = applications.parse_reference(spec.path)
         if reference is not None:

@@ -11,6 +11,7 @@ from kvis_cli.lazy import np
 from kvis_cli.models.architecture import Endpoint
 from kvis_cli.models.arrays import load_array
 from kvis_cli.models.replacing import parse_value
+from kvis_cli.paths import user_path
 
 # `--input NAME=image` says that NAME takes the pictures.
 PICTURES = ("image", "images", "picture", "pictures")
@@ -90,7 +91,7 @@ def constant(endpoint: Endpoint, text: str | None) -> np.ndarray:
     if text is None:
         return np.zeros((1, *shape), dtype)
     name = label(endpoint)
-    path = Path(text).expanduser()
+    path = user_path(text)
     if path.is_file():
         return _fitted(_from_file(path, shape), endpoint, text).astype(dtype)
     value = parse_value(text)

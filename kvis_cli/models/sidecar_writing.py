@@ -13,6 +13,7 @@ from kvis_cli.models.card import ModelCard
 from kvis_cli.models.labels import read_labels
 from kvis_cli.models.sidecar import sidecar_path
 from kvis_cli.models.trust import check_code
+from kvis_cli.paths import user_path
 from kvis_cli.shown import shown
 
 
@@ -67,7 +68,7 @@ def _labels(card: ModelCard, folder: Path) -> list[str]:
     if card.spec.labels:
         if card.spec.labels.lower() == "imagenet":
             return [_entry("labels", "imagenet")]
-        file = Path(card.spec.labels).expanduser().resolve()
+        file = user_path(card.spec.labels).resolve()
         read_labels(file)
         # Relative to the sidecar, so that both can be moved together.
         return [_entry("labels", os.path.relpath(file, folder.resolve()))]

@@ -64,9 +64,9 @@ def check_code(card: ModelCard) -> None:
         return
     layers = dict(iterate_layers(card.config))
     for path in card.upgraded.lambdas:
-        check_bytecode(
-            card.reference, path, layers[path]["config"].get("function"), _replacement(path)
-        )
+        inner = layers[path].get("config")
+        function = inner.get("function") if isinstance(inner, dict) else None
+        check_bytecode(card.reference, path, function, _replacement(path))
 
 
 def check_config(config: Config, reference: str, custom_objects: Collection[str] = ()) -> None:

@@ -43,8 +43,9 @@ def curve(
         return ""
     bottom = min([*values, *([] if reference is None else [reference])]) if low is None else low
     top = max([*values, *([] if reference is None else [reference])]) if high is None else high
-    if top - bottom < 1e-9:
-        bottom, top = bottom - 0.5, top + 0.5
+    if top - bottom < 1e-9 * max(1.0, abs(top)):
+        room = 0.5 * max(1.0, abs(top))
+        bottom, top = bottom - room, top + room
 
     def x(i: int) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from kvis_cli.errors import InputError, UsageError
 from kvis_cli.jobs.finding import natural_key
 from kvis_cli.jobs.resume import read_finished
+from kvis_cli.jobs.sound import parse, sound_run
 from kvis_cli.jobs.store import MANIFEST, RUN, Row, read_rows
 
 Group = tuple[str, str, str, str, str, int]
@@ -40,7 +40,7 @@ class Run:
     @cached_property
     def models(self) -> list[str]:
         """Model names: in the job's order, then the others in natural order."""
-        named = [str(m["name"]) for m in self.about.get("models", [])]
+        named = [str(m.get("name")) for m in self.about.get("models") or []]
         seen = {model_of(row) for row in (*self.rows, *self.failures)}
         rest = sorted(seen - set(named), key=lambda name: natural_key(Path(name)))
         return [name for name in named if name in seen] + rest
@@ -49,8 +49,8 @@ class Run:
     def images(self) -> dict[str, str]:
         """Image name -> path, in the job's order, then the others."""
         rows = [row for row in (*self.rows, *self.failures) if row.get("image_name")]
-        seen = {str(row["image_name"]): str(row["image"]) for row in rows}
-        named = [str(i["name"]) for i in self.about.get("images", [])]
+        seen = {str(row["image_name"]): str(row.get("image") or "") for row in rows}
+        named = [str(i.get("name")) for i in self.about.get("images") or []]
         order = [n for n in named if n in seen] + sorted(set(seen) - set(named))
         return {name: seen[name] for name in order}
 
@@ -104,13 +104,13 @@ def load_run(folder: Path) -> Run:
             f"'{folder}' holds no results.", f"There is no {MANIFEST} in it.", "Run a job first."
         )
     try:
-        about = json.loads((folder / RUN).read_text("utf-8"))
+        about = parse((folder / RUN).read_bytes())
     except (OSError, ValueError):
         about = {}
     rows = [row for rows in finished.rows.values() for row in rows]
     failed = [r for r in manifest if r.get("status") == "failed"]
     failed = [r for r in failed if r.get("task") not in finished.rows]
-    run = Run(folder, about if isinstance(about, dict) else {}, rows, failed)
+    run = Run(folder, about if sound_run(about) else {}, rows, failed)
     models = {name: i for i, name in enumerate(run.models)}
     images = {name: i for i, name in enumerate(run.images)}
 

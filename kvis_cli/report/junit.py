@@ -24,11 +24,13 @@ def to_junit(run: Run) -> str:
         lost = [row for row in failed.values() if model_of(row) == name]
         suite = ET.SubElement(root, "testsuite", name=shown_xml(name))
         _count(suite, len(cases) + len(lost), len(lost))
-        path = next((str(r["model"]) for r in (*(c[0] for c in cases), *lost)), "")
+        path = next((str(r.get("model") or "") for r in (*(c[0] for c in cases), *lost)), "")
         suite.set("time", f"{float(seconds.get(path, 0)):.3f}")
         for rows in cases:
             case = _case(suite, rows[0], name)
-            texts = [row["file"] + "".join(f"\n  {w}" for w in row["warnings"]) for row in rows]
+            texts = [
+                row["file"] + "".join(f"\n  {w}" for w in row.get("warnings") or ()) for row in rows
+            ]
             ET.SubElement(case, "system-out").text = shown_xml("\n".join(texts))
         for row in lost:
             error = row.get("error") or {}

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from kvis_cli.errors import JobFileError, SpecError
 from kvis_cli.models.applications import parse_reference
+from kvis_cli.paths import user_path
 from kvis_cli.shown import shown
 from kvis_cli.spec.build import describe
 from kvis_cli.spec.fields import Spec, flag_of
@@ -146,4 +147,4 @@ def _resolved_spec(spec: AnySpec, folder: Path) -> AnySpec:
 
 def _join(folder: Path, path: str) -> str:
     # Not resolved: a link stays what its name says, and what is short stays short.
-    return os.path.normpath(folder / Path(path).expanduser())
+    return os.path.normpath(folder / user_path(path))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from kvis_cli.models import autolayer
 from kvis_cli.models.architecture import LayerCall
 from kvis_cli.models.opening import OpenModel
 from kvis_cli.models.reading import Tap
+from kvis_cli.paths import user_path
 from kvis_cli.render.resize import resize_map
 from kvis_cli.spec.cam import CamSpec
 
@@ -129,7 +129,7 @@ def _region(opened: OpenModel, text: str | None, output: int) -> Region:
     edges = _box(text)
     if edges is not None:
         return _inside(edges, size)
-    path = Path(text).expanduser()
+    path = user_path(text)
     if not path.is_file():
         raise UsageError(
             f"'{text}' is not a region.",

@@ -43,6 +43,7 @@ from kvis_cli.models.fitting import fit_photo
 from kvis_cli.models.opening import OpenModel
 from kvis_cli.models.reading import Tap
 from kvis_cli.models.targets import parse_classes
+from kvis_cli.paths import user_path
 from kvis_cli.render.animation import SUFFIXES, write_animation
 from kvis_cli.render.grid import Sheet, render_sheet
 from kvis_cli.render.png import encode_png, write_bytes_atomic
@@ -485,7 +486,7 @@ class MaximizeMaker:
     def _seed_image(self) -> np.ndarray:
         """The start picture as channels-last model inputs."""
         assert self.task.seed_image is not None
-        path = Path(self.task.seed_image).expanduser()
+        path = user_path(self.task.seed_image)
         if path.suffix.lower() not in (".npy", ".npz"):
             if not is_plain(self.shape):
                 raise UsageError(

@@ -1,0 +1,183 @@
+"""The seeds of the campaigns: small sound inputs for each reader, made when they are needed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import marshal
+import struct
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+from PIL import Image
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent / "models"), str(HERE)]
+
+from harnesses import archive_of  # noqa: E402
+from test_files_fuzz import CONFIGS  # noqa: E402
+
+SAMPLES = HERE.parents[1] / "sample_models"
+
+
+def small_config() -> bytes:
+    """Three layers of a sample model's own JSON."""
+    config = json.loads(zipfile.ZipFile(SAMPLES / "shapes.keras").read("config.json"))
+    inner = config["config"]
+    inner["layers"] = inner["layers"][:3]
+    inner["output_layers"] = [[inner["layers"][2]["name"], 0, 0]]
+    config.pop("compile_config", None)
+    return json.dumps(config).encode()
+
+
+def lambda_config() -> bytes:
+    """A Lambda as Keras 3 writes it."""
+    code = {"class_name": "__lambda__", "config": {"code": "4wEA", "defaults": None}}
+    return json.dumps(
+        {
+            "class_name": "Sequential",
+            "config": {
+                "layers": [
+                    {"class_name": "InputLayer", "config": {"batch_shape": [None, 4, 4, 1]}},
+                    {"class_name": "Lambda", "config": {"name": "l", "function": code}},
+                ]
+            },
+        }
+    ).encode()
+
+
+def hdf5(config: bytes) -> bytes:
+    """A small HDF5 model."""
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as h5:
+        h5.attrs["model_config"] = config.decode()
+        h5.attrs["keras_version"] = "2.4.0"
+        h5.create_dataset("model_weights/c/c/kernel:0", data=np.ones((3, 3, 1, 1), "f4"))
+        h5["model_weights"].attrs["layer_names"] = [b"c"]
+    return stream.getvalue()
+
+
+def image(mode: str, suffix: str, **options: object) -> bytes:
+    """A picture of 8×6 pixels."""
+    shape = (6, 8) if mode in ("L", "1", "P", "I;16", "F") else (6, 8, len(mode))
+    values = np.random.default_rng(1).integers(0, 256, shape)
+    kind = {"I;16": np.uint16, "F": np.float32}.get(mode, np.uint8)
+    made = Image.fromarray(values.astype(kind))
+    made = made.convert(mode) if mode in ("1", "P") else made
+    stream = io.BytesIO()
+    made.save(stream, suffix, **options)
+    return stream.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    """An array's file."""
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    """Arrays' file."""
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def run() -> bytes:
+    """Rows of a manifest, of a journal, and run.json, as one list."""
+    row = {
+        "task": "t1", "of": 1, "file": "a.png", "model": "m.keras", "model_name": "m", "of_": 1,
+        "image": "p.png", "image_name": "p", "kind": "cam", "method": "gradcam", "target": "cat",
+        "score": 1.5, "probability": 0.5, "warnings": ["blank"], "places": [0], "top": [],
+    }  # fmt: skip
+    failed = {
+        "task": "t2", "status": "failed", "model": "n.keras", "error": {"what": "no", "why": ""},
+    }  # fmt: skip
+    other = {**row, "model": "n.keras", "model_name": "n", "task": "t3"}
+    about = {
+        "kvis": "0.1.0", "versions": {"keras": "3"}, "models": [{"name": "m"}], "seconds": 1.0,
+        "images": [{"name": "p"}], "seconds_by_model": {"m.keras": 1.0}, "device": "cpu",
+    }  # fmt: skip
+    journal = [{"begins": ["b"]}, {"task": "t3", "rows": [other]}]
+    return json.dumps([[row, failed], journal, about]).encode()
+
+
+def shard() -> bytes:
+    """A shard's manifest and run.json."""
+    row = {"task": "t1", "of": 1, "file": "a.png", "model": "m.keras"}
+    spec = {"models": [{"path": "m.keras"}], "images": [], "tasks": [{"cam": {}}]}
+    about = {
+        "kvis": "0.1.0", "versions": {}, "shard": "0/1", "spec": spec, "models": [],
+        "images": [], "device": "cpu", "distrusted": 0,
+        "tasks": {"all": 1, "done": 1, "failed": 0}, "seconds": 1.0, "seconds_by_model": {},
+        "failures": [],
+    }  # fmt: skip
+    return json.dumps([[row], [], about]).encode()
+
+
+def table() -> bytes:
+    """A CSV table."""
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerows([["file", "class", "box"], ["a.png", "cat", "0 0 10 10"], ["b.png", "1", ""]])
+    return stream.getvalue().encode()
+
+
+def varint(field: int, value: bytes) -> bytes:
+    """A field of a protocol buffer."""
+    return bytes([field << 3 | 2, len(value)]) + value
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """Reader -> its seeds."""
+    configs = [json.dumps(c, separators=(",", ":")).encode() for c in CONFIGS]
+    configs += [small_config(), lambda_config()]
+    png = image("RGB", "PNG")
+    pictures = [
+        png, image("RGBA", "PNG"), image("I;16", "PNG"), image("P", "GIF"), image("RGB", "BMP"),
+        image("RGB", "JPEG", quality=20), image("L", "JPEG", quality=20), image("RGB", "WEBP"),
+        image("RGB", "TIFF"), image("F", "TIFF"), image("1", "PPM"), image("RGB", "TGA"),
+        image("RGB", "ICO"), image("RGB", "PCX"), image("RGB", "JPEG2000"), image("L", "SGI"),
+    ]  # fmt: skip
+    text = b"tEXtkvis\0abc"
+    meta = struct.pack(">L", 8) + text + struct.pack(">L", zlib.crc32(text))
+    code = marshal.dumps(compile("lambda x: x + 1", "m", "eval").co_consts[0])
+    job = b"version: 1\nmodels:\n  - path: m.keras\n    preprocess: {mean: [1], color: bgr}\n"
+    job += b"images: [a.png, {path: b.png, class: cat, box: [0, 0, 1, 1]}, {csv: t.csv}]\n"
+    job += b"tasks:\n  - cam: {method: [gradcam], class: [top1, 22+23]}\n  - maximize: {class: 1}\n"
+    job += b"output: &a out\nreport: [html]\n"
+    return {
+        "model_kind": [archive_of(configs[0]), hdf5(configs[0])[:600], png, b"<!doctype html>"],
+        "keras_archive": [archive_of(c) for c in configs],
+        "architecture": [bytes([n]) + c for n, c in zip((2, 1, 0, 0), configs, strict=True)],
+        "hdf5_attributes": [bytes([n, n]) + c for n, c in enumerate(configs)],
+        "hdf5_file": [hdf5(c) for c in configs[:2]],
+        "saved_model": [
+            b"\x08\x01" + varint(2, varint(1, varint(4, b"serve"))),
+            b"\x08\x01" + varint(2, varint(2, varint(1, varint(1, b"x") + varint(2, b"PyFunc")))),
+        ],
+        "bytecode": [code, b"4wEAAAA="],
+        "bytecode_child": [code],
+        "sidecar": [
+            b"preprocess: signed\nlabels: [cat, dog]\nlayer: conv\nsize: 224\n",
+            b"preprocess: {mean: [1, 2, 3], std: 2, color: bgr}\nreplace_layer: {l: identity}\n",
+        ],
+        "job_file": [job, b"tasks: &a [*a]\n"],
+        "labels_text": [b"cat\ndog\n", b"0 cat\n1 dog\n", "\ufeff熊\r\nb\n".encode()],
+        "labels_json": [b'["cat","dog"]', b'{"0":"cat","1":"dog"}', b'{"0":["n01","cat"]}'],
+        "picture": pictures,
+        "array": [
+            npy(np.arange(6, dtype="f4").reshape(3, 2)), npy(np.arange(4, dtype="u1")),
+            npy(np.zeros((2, 3, 3, 1), "f8")), npz(a=np.ones(3, "f4")),
+        ],
+        "table": [table(), b"file;class;box\na.png;x;1,2,3,4\n"],
+        "mask": [image("L", "PNG"), image("1", "PPM")],
+        "png_metadata": [png[:33] + meta + png[33:], image("RGB", "PNG")],
+        "finished_run": [run()],
+        "shards": [shard()],
+    }  # fmt: skip
