@@ -133,6 +133,25 @@ def varint(field: int, value: bytes) -> bytes:
     return bytes([field << 3 | 2, len(value)]) + value
 
 
+def graph() -> bytes:
+    """A MetaGraphDef with a node that calls a function, a saver, a signature and an object."""
+    node = varint(1, b"y") + varint(2, b"Identity") + varint(3, b"x:0")
+    called = varint(1, b"f") + varint(2, varint(10, varint(1, b"f")))
+    call = varint(1, b"c") + varint(2, b"PartitionedCall") + varint(3, b"^y") + varint(5, called)
+    function = varint(1, varint(1, b"f")) + varint(3, node)
+    saver = varint(1, b"saver_filename:0") + varint(3, b"restore")
+    output = varint(1, b"out") + varint(2, varint(1, b"c:0"))
+    signature = varint(1, b"serve") + varint(2, varint(2, output))
+    collection = varint(1, b"saved_model_main_op") + varint(2, varint(1, varint(1, b"y")))
+    return (
+        varint(2, varint(1, node) + varint(1, call) + varint(2, varint(1, function)))
+        + varint(3, saver)
+        + varint(4, collection)
+        + varint(5, signature)
+        + varint(7, varint(2, varint(1, b"f")))
+    )
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Reader -> its seeds."""
     configs = [json.dumps(c, separators=(",", ":")).encode() for c in CONFIGS]
@@ -160,6 +179,7 @@ def seeds() -> dict[str, list[bytes]]:
         "saved_model": [
             b"\x08\x01" + varint(2, varint(1, varint(4, b"serve"))),
             b"\x08\x01" + varint(2, varint(2, varint(1, varint(1, b"x") + varint(2, b"PyFunc")))),
+            b"\x08\x01" + varint(2, graph()),
         ],
         "bytecode": [code, b"4wEAAAA="],
         "bytecode_child": [code],

@@ -170,11 +170,13 @@ def hdf5_file(data: bytes, folder: Path) -> None:
 def saved_model(data: bytes, folder: Path) -> None:
     """``saved_model.pb`` of a SavedModel: all that is read of it without TensorFlow."""
     from kvis_cli.models.files import check_safe, read_model_file
+    from kvis_cli.models.savedmodel import check_savedmodel
 
     (folder / "saved").mkdir(exist_ok=True)
     (folder / "saved" / "saved_model.pb").write_bytes(data)
     read_model_file(folder / "saved")
     check_safe(folder / "saved")
+    check_savedmodel(folder / "saved")
 
 
 @reader()
