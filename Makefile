@@ -1,6 +1,7 @@
 # kvis: `make demo` and `make test` need nothing but Python 3.11 to 3.13 and a package index.
 PYTHON ?= python3
 VENV   ?= .venv
+LOWEST ?= .venv-lowest
 BIN    := $(VENV)/bin
 OUT    ?= demo-out
 # Seconds that each reader of untrusted bytes is fuzzed, and which readers: all where it is empty.
@@ -9,12 +10,14 @@ FUZZ_READERS ?=
 # The marker says that the environment is complete; it is older than a changed pyproject.toml.
 READY  := $(VENV)/.ready
 
-.PHONY: docs demo test test-all lint bench fuzz clean help
+.PHONY: docs demo test test-slow test-browser test-conformance test-all test-lowest dist lint bench fuzz clean help
 
 help:
 	@echo "make demo      install, then explain the sample models: pictures in $(OUT)/"
 	@echo "make test      install, then run the tests"
-	@echo "make test-all  everything: slow tests and comparisons with other libraries too"
+	@echo "make test-all  everything: test, test-slow, test-browser (Chromium), test-conformance (peers)"
+	@echo "make test-lowest  the tests of the models with the lowest versions allowed"
+	@echo "make dist      sdist and wheel, into dist/"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     speed and quality tables"
 	@echo "make fuzz      feed damaged files to every reader, FUZZ_SECONDS=60 each (Linux)"
@@ -50,15 +53,41 @@ demo: $(VENV)/.installed
 	@echo "Report:   $(OUT)/report.html"
 	@echo "Pictures: $$(find $(OUT) -name '*.png' | wc -l) PNG files below $(OUT)/"
 
-test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not conformance"
+# Each suite on its own; PYTEST takes more options, as --no-unexpected-skips of tests/conftest.py.
+PYTEST ?=
+FAST   := not slow and not conformance and not browser
 
-# keras-vis as a peer of the conformance tests; none of what it depends on is installed.
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(FAST)" $(PYTEST)
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow" $(PYTEST)
+
+test-browser: $(READY)
+	$(BIN)/python -m pytest -m "browser and not slow" $(PYTEST)
+
+# keras-vis is a peer; none of what it depends on is installed.
 $(VENV)/peers: $(VENV)/.made
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps -d $@ keras-vis==0.4.1
 
-test-all: $(READY) $(VENV)/peers
-	$(BIN)/python -m pytest
+test-conformance: $(READY) $(VENV)/peers
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "conformance and not slow" $(PYTEST)
+
+test-all: test test-slow test-browser test-conformance
+
+# The lowest versions that pyproject.toml allows, in an environment of their own.
+$(LOWEST)/.ready: tests/lowest.txt pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c tests/lowest.txt -e . pytest pytest-xdist
+	@touch $@
+
+test-lowest: $(LOWEST)/.ready
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m "$(FAST)" tests/models tests/cli/test_cam.py $(PYTEST)
+
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist . > /dev/null
+	@ls dist
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -83,5 +112,5 @@ docs: $(VENV)/.installed
 	@echo "Documentation: site/index.html"
 
 clean:
-	rm -rf $(VENV) $(OUT) kvis-out site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) $(OUT) kvis-out site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

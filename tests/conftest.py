@@ -22,6 +22,41 @@ _cache = tempfile.TemporaryDirectory(prefix="kvis-tests-")
 os.environ["XDG_CACHE_HOME"] = _cache.name
 
 
+# What may be left out on a machine that has everything: reasons, as they begin.
+EXPECTED_SKIPS = (
+    "TensorFlow has no strided dilated convolution",
+    "keras-vis 0.4.1 gives maps in colours",
+    "no channels_first convolution on this machine",
+)
+_unexpected: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-unexpected-skips",
+        action="store_true",
+        help="fail when a test is skipped for a reason that is not in EXPECTED_SKIPS",
+    )
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail") and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not reason.startswith(EXPECTED_SKIPS):
+            _unexpected.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--no-unexpected-skips") and _unexpected:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if terminalreporter.config.getoption("--no-unexpected-skips"):
+        for line in _unexpected:
+            terminalreporter.write_line(f"UNEXPECTED SKIP {line}", red=True)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real models and photos, which are not part of the project."""

@@ -26,9 +26,13 @@ from kvis_cli.report.write import write_report
 MODELS = ["epoch-1", "epoch-2", "epoch-10"]
 IMAGES = ["cat", "a</script><b>'\"&|`x"]
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-browser = pytest.mark.skipif(
-    BROWSER is None or not sys.platform.startswith("linux"), reason="there is no Chromium here"
-)
+
+
+def browser(test):
+    """A test that looks at a page in Chromium."""
+    missing = BROWSER is None or not sys.platform.startswith("linux")
+    skipped = pytest.mark.skipif(missing, reason="there is no Chromium here")
+    return pytest.mark.browser(skipped(test))
 
 
 @pytest.fixture
