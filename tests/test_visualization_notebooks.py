@@ -241,7 +241,7 @@ def test_resnet_attention_takes_the_added_and_rectified_maps(tf, birds):
     with _quiet():
         attention(model, "predictions", birds, 64)
     live = live_model(model)
-    chosen = _penultimate(live, subject_of(live, "predictions"), None)
+    chosen, _ = _penultimate(live, subject_of(live, "predictions"), None)
     # keras-vis takes conv5_block3_3_conv, before the normalisation and the addition.
     assert str(chosen) == "conv5_block3_out"
 
