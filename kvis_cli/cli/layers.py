@@ -129,12 +129,14 @@ def _card_with_layers(spec: ModelSpec) -> ModelCard:
     """The card; of a model whose file does not say its layers, after opening it."""
     from kvis_cli.errors import UsageError
     from kvis_cli.models.card import read_card
+    from kvis_cli.models.trust import check_file
 
     card = read_card(spec)
     if card.architecture.is_graph and card.architecture.calls:
         return card
     if card.application is None and not (spec.custom_objects or spec.trust or spec.arch):
         if card.file is not None and card.file.format == "savedmodel":
+            check_file(card)
             raise UsageError(
                 f"The layers of {card.reference} are not to be seen.",
                 "A SavedModel holds compiled functions, not Keras layers.",

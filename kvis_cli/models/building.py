@@ -21,6 +21,7 @@ from kvis_cli.models import applications
 from kvis_cli.models.card import ModelCard
 from kvis_cli.models.files import stored_weights
 from kvis_cli.models.replacing import parse_replacement
+from kvis_cli.models.savedmodel import opened_folder
 from kvis_cli.models.trust import check_file
 from kvis_cli.models.upgrade import FUNCTIONAL, iterate_layers
 from kvis_cli.models.upgrade_objects import legacy_objects
@@ -45,9 +46,10 @@ def build_model(card: ModelCard) -> keras.Model:
     """
     assert card.file is not None
     path = card.file.path
-    check_file(card)
     if card.file.format == "savedmodel":
+        # It judges the very bytes that TensorFlow opens.
         return _from_saved_model(card)
+    check_file(card)
     if card.file.format == "weights_h5":
         return _from_weights(card)
     _check_amounts(card)
@@ -366,8 +368,9 @@ def _from_saved_model(card: ModelCard) -> keras.Model:
     assert card.file is not None
     import tensorflow as tf
 
-    with _explained(card):
-        loaded = tf.saved_model.load(str(card.file.path))
+    path = card.file.path
+    with _explained(card), opened_folder(path, trust=card.spec.trust) as folder:
+        loaded = tf.saved_model.load(str(folder))
         endpoints = [name for name in ("serve", "serving_default") if hasattr(loaded, name)]
         endpoints += [name for name in loaded.signatures if name not in endpoints]
         if not endpoints:
@@ -377,9 +380,8 @@ def _from_saved_model(card: ModelCard) -> keras.Model:
                 "Save it with `model.export('folder')`.",
             )
         endpoint = "serving_default" if "serving_default" in loaded.signatures else endpoints[0]
-        layer = keras.layers.TFSMLayer(
-            str(card.file.path), call_endpoint=endpoint, name="saved_model"
-        )
+        layer = keras.layers.TFSMLayer(str(folder), call_endpoint=endpoint, name="saved_model")
+        layer.filepath = str(path)
         entry = loaded.signatures[endpoint].structured_input_signature[1]
         inputs = {
             name: keras.Input(batch_shape=tuple(spec.shape), dtype=spec.dtype.name, name=name)

@@ -1,63 +1,40 @@
-"""What the graph of a SavedModel would do: read and judged before TensorFlow opens it.
+"""Which SavedModels are opened: their graph is read and judged before TensorFlow sees it.
 
 A SavedModel is a program. TensorFlow runs whatever operations it holds, and some of them write
 files, open sockets or run Python. Allowed are the operations of
-``kvis_cli/data/savedmodel_operations.txt``, and those that save and restore the model's own
-variables, where nothing that is computed leads to them.
-
-The messages (SavedModel, MetaGraphDef, GraphDef, FunctionDef, NodeDef, AttrValue, SavedObjectGraph)
-are those of ``tensorflow/core/protobuf`` and ``tensorflow/core/framework``.
+``kvis_cli/data/savedmodel_operations.txt``, which compute and touch nothing outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from kvis_cli.errors import ModelError, UntrustedError
-from kvis_cli.models.protobuf import fields, submessages, text
+from kvis_cli.models.protobuf import WireError
+from kvis_cli.models.savedgraph import CHECKPOINT, Finding, SavedGraph
 
 GRAPH_FILE = "saved_model.pb"
+VARIABLES = "variables"
 # TensorFlow takes the first of these that is there; only the graph that was read may be opened.
 OTHER_GRAPH_FILES = ("saved_model.cpb", "saved_model.pbtxt")
-MAX_GRAPH_BYTES = 1 << 30
-MAX_NODES = 2_000_000
-# They touch the checkpoint that is being saved or restored.
-SAVING = frozenset({"SaveV2", "MergeV2Checkpoints", "RestoreV2"})
-
-
-@dataclass
-class _Node:
-    name: str
-    operation: str
-    inputs: tuple[str, ...]
-    functions: tuple[str, ...]
-
-
-@dataclass
-class _Graph:
-    """A MetaGraphDef, as far as it says what runs."""
-
-    nodes: list[_Node] = field(default_factory=list)
-    functions: dict[str, list[_Node]] = field(default_factory=dict)
-    # Functions that the loaded object calls, and nodes that a signature or an initializer reaches.
-    called: set[str] = field(default_factory=set)
-    fetched: set[str] = field(default_factory=set)
-    filename: str = ""
+# What is read is held in memory while it is looked through. The largest application has 20 MB.
+MAX_GRAPH_BYTES = 512 << 20
 
 
 @cache
-def allowed_operations() -> frozenset[str]:
+def allowed_operations() -> frozenset[bytes]:
     """The operations that neither read nor write anything outside the model."""
-    lines = resources.files("kvis_cli.data").joinpath("savedmodel_operations.txt").read_text()
-    return frozenset(line for line in lines.splitlines() if line and not line.startswith("#"))
+    lines = resources.files("kvis_cli.data").joinpath("savedmodel_operations.txt").read_bytes()
+    return frozenset(line for line in lines.splitlines() if line and not line.startswith(b"#"))
 
 
-def check_savedmodel(folder: Path) -> None:
-    """Refuse a SavedModel that would do more than compute.
+def check_savedmodel(folder: Path) -> SavedGraph:
+    """Refuse a SavedModel that would do more than compute; give the graph that was judged.
 
     Raises
     ------
@@ -75,117 +52,49 @@ def check_savedmodel(folder: Path) -> None:
             )
     path = folder / GRAPH_FILE
     try:
-        if path.stat().st_size > MAX_GRAPH_BYTES:
-            raise ModelError(f"'{path}' is too large for a graph.", "The limit is 1 GiB.")
-        data = memoryview(path.read_bytes())
-        graphs = [_read(meta_graph) for meta_graph in submessages(data, 2)]
+        with path.open("rb") as stream:
+            data = stream.read(MAX_GRAPH_BYTES + 1)
     except OSError as error:
         raise ModelError(f"'{path}' cannot be read.", f"{error.strerror or error}.") from None
-    except ValueError as error:
+    if len(data) > MAX_GRAPH_BYTES:
+        raise ModelError(
+            f"'{path}' is too large for a graph.",
+            f"kvis looks through {MAX_GRAPH_BYTES >> 20} MiB at most; weights belong beside it.",
+            _TRUST,
+        )
+    try:
+        graph = SavedGraph(data, allowed_operations())
+    except WireError as error:
         raise ModelError(
             f"'{path}' is damaged: {error}.", "", "Copy the folder again, or save the model again."
         ) from None
-    for graph in graphs:
-        _check(folder, graph)
-
-
-def _read(meta_graph: memoryview) -> _Graph:
-    graph = _Graph()
-    left = MAX_NODES
-
-    def nodes(holder: memoryview, number: int) -> Iterator[_Node]:
-        nonlocal left
-        for message in submessages(holder, number):
-            left -= 1
-            if left < 0:
-                raise ValueError(f"it has more than {MAX_NODES:,} operations")
-            yield _node(message)
-
-    for number, value in fields(meta_graph):
-        if not isinstance(value, memoryview):
-            continue
-        if number == 2:
-            graph.nodes += nodes(value, 1)
-            for function in submessages(value, 2, 1):
-                names = [text(signature, 1) for signature in submessages(function, 1)] or [""]
-                # A name that comes twice is the last one in protobuf; both bodies are judged.
-                graph.functions.setdefault(names[-1], []).extend(nodes(function, 3))
-        elif number == 3:
-            graph.filename = _node_of(text(value, 1))
-        elif number == 4:
-            graph.fetched |= _main_operations(value)
-        elif number == 5:
-            for signature in submessages(value, 2):
-                graph.fetched |= set(_tensors(signature))
-        elif number == 7:
-            graph.called |= {text(entry, 1) for entry in submessages(value, 2)}
+    if graph.findings:
+        raise _refusal(folder, graph.findings)
     return graph
 
 
-def _node(message: memoryview) -> _Node:
-    name = operation = ""
-    inputs: list[str] = []
-    functions: list[str] = []
-    for number, value in fields(message):
-        if not isinstance(value, memoryview):
-            continue
-        if number == 1:
-            name = _decoded(value)
-        elif number == 2:
-            operation = _decoded(value)
-        elif number == 3:
-            inputs.append(_decoded(value))
-        elif number == 5:
-            functions += _functions(value)
-    return _Node(name, operation, tuple(map(_node_of, inputs)), tuple(functions))
+@contextmanager
+def opened_folder(folder: Path, *, trust: bool) -> Iterator[Path]:
+    """A folder for TensorFlow to open, with the very bytes that were judged, and the variables.
 
+    What saves and restores is cut out of the graph, and nothing else of the SavedModel is in the
+    folder: no other graph, no Keras metadata, no assets. A trusted SavedModel is opened as it is.
 
-def _functions(attribute: memoryview) -> Iterator[str]:
-    """The functions that an entry of a node's attributes names."""
-    for value in submessages(attribute, 2):
-        for found, part in fields(value):
-            if not isinstance(part, memoryview):
-                continue
-            if found == 10:
-                yield text(part, 1)
-            elif found == 1:
-                yield from (text(function, 1) for function in submessages(part, 9))
-
-
-def _main_operations(entry: memoryview) -> set[str]:
-    """Nodes of a collection that is run when the model is loaded."""
-    if "op" not in text(entry, 1):
-        return set()
-    return {_node_of(_decoded(name)) for name in submessages(entry, 2, 1, 1)}
-
-
-def _decoded(value: memoryview) -> str:
-    return bytes(value).decode("utf-8", "backslashreplace")
-
-
-def _tensors(signature: memoryview) -> Iterator[str]:
-    """The nodes whose values a signature gives."""
-    for information in submessages(signature, 2, 2):
-        pending = [information]
-        while pending:
-            for number, value in fields(pending.pop()):
-                if not isinstance(value, memoryview):
-                    continue
-                if number == 1:
-                    yield _node_of(_decoded(value))
-                elif number in (4, 5):
-                    # The parts of a sparse or composite tensor.
-                    for part_number, part in fields(value):
-                        if isinstance(part, memoryview):
-                            if number == 4:
-                                yield _node_of(_decoded(part))
-                            elif part_number == 2:
-                                pending.append(part)
-
-
-def _node_of(tensor: str) -> str:
-    """The node that gives a tensor: ``^node``, ``node:0`` or ``node:out:0``."""
-    return tensor.removeprefix("^").partition(":")[0]
+    Raises
+    ------
+    ModelError, UntrustedError
+        As `check_savedmodel`.
+    """
+    if trust:
+        yield folder
+        return
+    graph = check_savedmodel(folder)
+    with tempfile.TemporaryDirectory(prefix="kvis-") as temporary:
+        copy = Path(temporary)
+        with (copy / GRAPH_FILE).open("wb") as stream:
+            stream.writelines(graph.without_saving())
+        (copy / VARIABLES).symlink_to((folder / VARIABLES).resolve())
+        yield copy
 
 
 _TRUST = "If you trust the file, add --trust."
@@ -203,71 +112,23 @@ _REASONS = {
 }
 
 
-def _check(folder: Path, graph: _Graph) -> None:
-    known = allowed_operations() | SAVING | set(graph.functions)
-    for place, nodes in [("", graph.nodes), *graph.functions.items()]:
-        own = {node.name for node in nodes}
-        for node in nodes:
-            if node.operation not in known:
-                raise _refusal(folder, node, place)
-            if node.operation == "RestoreV2":
-                # Of a function, what is no node is an argument.
-                given = node.inputs[:1]
-                right = given == (graph.filename,) if not place else not own & set(given)
-                if not right:
-                    raise _refusal(folder, node, place, "reads a file of its own choice")
-    saving = _saving_functions(graph.functions)
-    for name in sorted(saving & graph.called):
-        raise _refusal(folder, _saving_node(graph.functions[name], saving), name)
-    by_name = {node.name: node for node in graph.nodes}
-    for node in _reached(by_name, graph.fetched):
-        if _touches_checkpoints(node, saving):
-            raise _refusal(folder, node, "")
-
-
-def _touches_checkpoints(node: _Node, saving: set[str]) -> bool:
-    return node.operation in SAVING | saving or not saving.isdisjoint(node.functions)
-
-
-def _saving_functions(functions: dict[str, list[_Node]]) -> set[str]:
-    """The functions that save or restore, or call one that does."""
-    saving: set[str] = set()
-    while True:
-        found = {
-            name
-            for name, nodes in functions.items()
-            if name not in saving and any(_touches_checkpoints(n, saving) for n in nodes)
-        }
-        if not found:
-            return saving
-        saving |= found
-
-
-def _saving_node(nodes: Iterable[_Node], saving: set[str]) -> _Node:
-    return next(node for node in nodes if _touches_checkpoints(node, saving))
-
-
-def _reached(by_name: dict[str, _Node], start: Iterable[str]) -> Iterator[_Node]:
-    """The nodes that have to run for the nodes `start`."""
-    pending, seen = list(start), set(start)
-    while pending:
-        node = by_name.get(pending.pop())
-        if node is None:
-            continue
-        yield node
-        fresh = set(node.inputs) - seen
-        seen |= fresh
-        pending += fresh
-
-
-def _refusal(folder: Path, node: _Node, function: str, does: str = "") -> UntrustedError:
-    if not does:
+def _refusal(folder: Path, findings: list[Finding]) -> UntrustedError:
+    first = findings[0]
+    operation = first.operation
+    if operation.encode() in CHECKPOINT:
+        why = "reads or writes files" + ("" if first.node else ", and is called from outside")
+    else:
         reasons = _REASONS.items()
-        does = next((r for r, parts in reasons if any(p in node.operation for p in parts)), "")
-    place = f"node '{node.name}'" + (f" of its function '{function}'" if function else "")
-    why = does or "is not among the operations that kvis knows to compute and nothing else"
+        known = (does for does, parts in reasons if any(part in operation for part in parts))
+        why = next(known, "is not among the operations that kvis knows to compute and nothing else")
+    node = f"node '{first.node}'" if first.node else ""
+    function = f"function '{first.function}'" if first.function else ""
+    place = " of its ".join(part for part in (node, function) if part)
+    others = ", ".join(found.operation or "one without a name" for found in findings[1:4])
+    more = f" and {len(findings) - 4} more" if len(findings) > 4 else ""
     return UntrustedError(
-        f"'{folder}' holds the operation {node.operation or '(without a name)'}, which {why}.",
-        f"It is the {place}, and would run with all your rights.",
+        f"'{folder}' holds the operation {operation or '(without a name)'}, which {why}.",
+        f"It is the {place}, and would run with all your rights."
+        + (f" Others that are not allowed: {others}{more}." if others else ""),
         f"Save the model as .keras where its layers are known. {_TRUST}",
     )

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import ExitCode, ModelError, UntrustedError
-from kvis_cli.models.savedmodel import GRAPH_FILE, allowed_operations, check_savedmodel
+from kvis_cli.models.protobuf import encoded
+from kvis_cli.models.savedgraph import SavedGraph
+from kvis_cli.models.savedmodel import (
+    GRAPH_FILE,
+    allowed_operations,
+    check_savedmodel,
+    opened_folder,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +30,9 @@ def hostile(tf, tmp_path_factory):
             def __init__(self):
                 super().__init__()
                 self.weight = tf.Variable(tf.ones([3, 2]))
+                if place == "initializer":
+                    self.table = Table()
+                    self.handle = self.table.resource_handle
 
             @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3])])
             def serve(self, x):
@@ -33,7 +43,18 @@ def hostile(tf, tmp_path_factory):
                 elif place == "while":
                     for _ in tf.range(tf.shape(x)[0]):
                         act()
+                elif place == "initializer":
+                    # What a function uses is saved with it.
+                    tf.raw_ops.LookupTableSizeV2(table_handle=self.handle)
                 return tf.reduce_mean(x, (1, 2)) @ self.weight
+
+        class Table(tf.saved_model.experimental.TrackableResource):
+            def _create_resource(self):
+                return tf.raw_ops.MutableHashTableV2(key_dtype=tf.int64, value_dtype=tf.int64)
+
+            def _initialize(self):
+                act()
+                return tf.constant(1.0)
 
         @tf.function
         def helper():
@@ -96,11 +117,41 @@ def test_what_reaches_outside_is_refused_by_name(tf, hostile, tmp_path, name):
     assert "--trust" in said
 
 
-@pytest.mark.parametrize("place", ["function", "while"])
+@pytest.mark.parametrize("place", ["function", "while", "initializer"])
 def test_functions_of_functions_are_read_too(tf, hostile, tmp_path, place):
     folder = hostile(f"in-{place}", acts(tf, str(tmp_path / "target"))["WriteFile"], place)
     with pytest.raises(UntrustedError, match="WriteFile"):
         check_savedmodel(folder)
+    # As it is called when the model is loaded.
+    target = tmp_path / "target"
+    target.unlink(missing_ok=True)
+    with pytest.raises(UntrustedError), opened_folder(folder, trust=False):
+        pass
+    assert not target.exists()
+    tf.saved_model.load(str(folder))
+    assert target.exists() == (place == "initializer")
+
+
+def test_a_refusal_comes_before_tensorflow(hostile, picture, tmp_path):
+    import subprocess
+    import sys
+
+    folder = hostile("early", lambda: tf_write(tmp_path / "written"))
+    code = (
+        "import sys; from typer.testing import CliRunner; from kvis_cli.cli.app import app\n"
+        "for command in (['layers'], ['cam', sys.argv[2]], ['saliency', sys.argv[2]]):\n"
+        "    ran = CliRunner().invoke(app, [command[0], sys.argv[1], *command[1:]])\n"
+        "    assert ran.exit_code == 3 and 'WriteFile' in ran.stderr, ran.stderr\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder), str(picture)], check=True)
+    assert not (tmp_path / "written").exists()
+
+
+def tf_write(target: Path) -> None:
+    import tensorflow
+
+    tensorflow.io.write_file(str(target), "x")
 
 
 def test_a_file_is_written_only_with_trust(tf, hostile, kvis, picture, tmp_path):
@@ -132,7 +183,7 @@ def test_an_operation_that_nobody_knows_is_refused(tf, hostile):
         check_savedmodel(folder)
 
 
-@pytest.mark.parametrize("how", ["object", "signature", "restore"])
+@pytest.mark.parametrize("how", ["object", "bare", "function"])
 def test_saving_functions_serve_the_saver_alone(tf, hostile, how):
     """What saves and restores is in every SavedModel; nothing that is called may lead there."""
     from tensorflow.core.protobuf import saved_model_pb2
@@ -145,18 +196,16 @@ def test_saving_functions_serve_the_saver_alone(tf, hostile, how):
     save = next(name for name in functions if "traced_save" in name)
     if how == "object":
         meta.object_graph_def.concrete_functions[save].SetInParent()
-    elif how == "signature":
-        node = next(
-            n for n in meta.graph_def.node if any(a.func.name == save for a in n.attr.values())
-        )
-        signature = meta.signature_def["serving_default"]
-        next(iter(signature.outputs.values())).name = f"{node.name}:0"
+    elif how == "bare":
+        # TensorFlow finds a function by this name alone.
+        bare = meta.object_graph_def.nodes.add().bare_concrete_function
+        bare.concrete_function_name = save
     else:
-        restore = next(f for name, f in functions.items() if "traced_restore" in name)
-        node = next(n for n in restore.node_def if n.op == "RestoreV2")
-        node.input[0] = next(n.name for n in restore.node_def if n.op == "Const") + ":output:0"
+        caller = next(f for name, f in functions.items() if "serve" in name)
+        node = caller.node_def.add(name="sneaks", op="PartitionedCall")
+        node.attr["f"].func.name = save
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(UntrustedError, match=r"SaveV2|RestoreV2|StatefulPartitionedCall|Merge"):
+    with pytest.raises(UntrustedError, match=r"SaveV2|Merge"):
         check_savedmodel(folder)
 
 
@@ -204,7 +253,7 @@ def test_the_list_is_that_of_the_installed_tensorflow_or_smaller(tf):
 
     script = runpy.run_path(str(ROOT / "tools" / "savedmodel_operations.py"))
     found = set(script["operations"]())
-    allowed = allowed_operations()
+    allowed = {name.decode() for name in allowed_operations()}
     assert len(allowed) > 1000
     version = script["TARGET"].read_text().split("TensorFlow ")[1]
     if version.split(".\n")[0] == tf.__version__:
@@ -213,3 +262,247 @@ def test_the_list_is_that_of_the_installed_tensorflow_or_smaller(tf):
         assert name not in found | allowed
     for name in ("DecodeProtoV2", "ImmutableConst", "Abort", "InitializeTableFromTextFileV2"):
         assert name not in found | allowed
+
+
+# --- what TensorFlow gets to see ----------------------------------------------------------------
+
+
+def operations_of(folder: Path) -> set[str]:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel.FromString((folder / GRAPH_FILE).read_bytes())
+    graph = model.meta_graphs[0].graph_def
+    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+    return {node.op for node in nodes}
+
+
+def test_tensorflow_opens_the_bytes_that_were_judged_without_what_saves(tf, hostile):
+    folder = hostile("cut", lambda: None)
+    (folder / "keras_metadata.pb").write_bytes(b"not for TensorFlow")
+    assert {"SaveV2", "RestoreV2"} <= operations_of(folder)
+    with opened_folder(folder, trust=False) as copy:
+        assert {path.name for path in copy.iterdir()} == {GRAPH_FILE, "variables"}
+        assert operations_of(folder) - operations_of(copy) >= {"SaveV2", "RestoreV2"}
+        # What is put into the folder afterwards is not what is opened.
+        (folder / GRAPH_FILE).write_bytes(b"")
+        loaded = tf.saved_model.load(str(copy))
+    x = tf.random.stateless_uniform([2, 8, 8, 3], (1, 2))
+    given = loaded.signatures["serving_default"](x=x)["output_0"]
+    # Its weights, all ones, were restored.
+    np.testing.assert_allclose(given, np.mean(x, (1, 2)).sum(-1, keepdims=True).repeat(2, 1), 1e-5)
+    assert not copy.exists()
+    with opened_folder(folder, trust=True) as same:
+        assert same == folder
+
+
+def of_tensorflow_1(tf, folder: Path, target: Path) -> None:
+    """A SavedModel as TensorFlow 1 wrote it, with a node that saves to a place of its own."""
+    tf1 = tf.compat.v1
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        x = tf1.placeholder(tf.float32, (None, 8, 8, 3), name="x")
+        weight = tf1.get_variable("w", initializer=tf.constant([[1.0, 2], [3, 4], [5, 6]]))
+        y = tf.matmul(tf.reduce_mean(x, (1, 2)), weight, name="y")
+        tf.raw_ops.SaveV2(
+            prefix=str(target),
+            tensor_names=["a"],
+            shape_and_slices=[""],
+            tensors=[tf.zeros(3)],
+            name="evil",
+        )
+        session.run(tf1.global_variables_initializer())
+        tf1.saved_model.simple_save(session, str(folder), {"x": x}, {"y": y})
+
+
+def alter(folder: Path, change) -> None:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = folder / GRAPH_FILE
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    meta = model.meta_graphs[0]
+    change(meta, {node.name: node for node in meta.graph_def.node})
+    path.write_bytes(model.SerializeToString())
+
+
+def test_a_graph_of_tensorflow_1_is_restored_by_its_own_operations(tf, kvis, picture, tmp_path):
+    folder, target = tmp_path / "v1", tmp_path / "written"
+    of_tensorflow_1(tf, folder, target)
+    with opened_folder(folder, trust=False) as copy:
+        assert "SaveV2" not in operations_of(copy)
+        assert "RestoreV2" in operations_of(copy)
+        loaded = tf.saved_model.load(str(copy))
+    given = loaded.signatures["serving_default"](x=tf.ones([1, 8, 8, 3]))["y"]
+    np.testing.assert_allclose(given, [[9, 12]], rtol=1e-6)
+    ran = kvis("saliency", folder, picture, "-c", "0", "-o", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert not list(tmp_path.glob("written*"))
+
+
+@pytest.mark.parametrize("how", ["restores", "reads", "gives", "initializes"])
+def test_a_graph_of_tensorflow_1_reaches_no_other_file(tf, kvis, picture, tmp_path, how):
+    folder, target = tmp_path / "v1", tmp_path / "written"
+    of_tensorflow_1(tf, folder, target)
+
+    def change(meta, nodes):
+        if how == "restores":
+            # TensorFlow runs this node to restore the variables, when the model is loaded.
+            nodes[meta.saver_def.restore_op_name].input.append("^evil")
+        elif how == "reads":
+            restore = next(n for n in nodes.values() if n.op == "RestoreV2")
+            restore.input[0] = next(n for n in nodes.values() if n.name == "evil").input[0]
+        elif how == "gives":
+            nodes["y"].input.append("^evil")
+        else:
+            meta.collection_def["saved_model_main_op"].node_list.value.append("evil")
+
+    alter(folder, change)
+    ran = kvis("saliency", folder, picture, "-c", "0", "-o", tmp_path / "out")
+    assert ran.code == ExitCode.NOT_EVALUATED
+    assert ("RestoreV2" if how == "reads" else "SaveV2") in ran.err
+    assert not list(tmp_path.glob("written*"))
+    if how == "restores":
+        # That it would have.
+        tf.saved_model.load(str(folder))
+        assert list(tmp_path.glob("written*"))
+
+
+def test_a_gradient_of_its_own_does_not_save(tf, tmp_path):
+    """The function of a gradient runs without that anything in the graph calls it."""
+
+    def save():
+        tf.raw_ops.SaveV2(
+            prefix=str(tmp_path / "written"),
+            tensor_names=["a"],
+            shape_and_slices=[""],
+            tensors=[tf.zeros(3)],
+        )
+
+    class Model(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3])])
+        def serve(self, x):
+            @tf.custom_gradient
+            def sneaks(x):
+                def gradient(given):
+                    save()
+                    return tf.identity(given)
+
+                return tf.identity(x), gradient
+
+            return tf.reduce_mean(sneaks(x), (1, 2))
+
+    model, folder = Model(), tmp_path / "saved"
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
+    tf.saved_model.save(model, str(folder), {"serving_default": model.serve}, options)
+
+    def hide(meta, nodes):
+        names = [f.signature.name for f in meta.graph_def.library.function]
+        (name,) = [name for name in names if "grad_fn" in name]
+        del meta.object_graph_def.concrete_functions[name]
+
+    with pytest.raises(UntrustedError, match="SaveV2"):
+        check_savedmodel(folder)
+    alter(folder, hide)
+    # Nothing names it now, and it is cut out: asking for the gradient fails in TensorFlow.
+    with opened_folder(folder, trust=False) as copy:
+        assert "SaveV2" not in operations_of(copy)
+
+
+# --- bytes that were made to take long ----------------------------------------------------------
+
+
+def field(number: int, value: bytes) -> bytes:
+    return encoded(number << 3 | 2) + encoded(len(value)) + value
+
+
+def node(name: bytes, operation: bytes, *attributes: bytes) -> bytes:
+    return field(1, name) + field(2, operation) + b"".join(field(5, a) for a in attributes)
+
+
+def function(name: bytes, *nodes: bytes) -> bytes:
+    return field(1, field(1, field(1, name)) + b"".join(field(3, n) for n in nodes))
+
+
+def judged(graph: bytes, more: bytes = b"") -> SavedGraph:
+    return SavedGraph(field(2, field(2, graph) + more), allowed_operations())
+
+
+def chain() -> bytes:
+    """A function calls the next one, and the last one saves."""
+    calls = [b"f%d" % i for i in range(10_000)]
+    pairs = zip(calls, [*calls[1:], b"SaveV2"], strict=True)
+    return field(2, b"".join(function(name, node(b"n", called)) for name, called in pairs))
+
+
+LONG = {
+    "chain": chain,
+    "nodes": lambda: field(1, node(b"", b"NoOp")) * 1_000_000,
+    "attributes": lambda: field(1, node(b"n", b"NoOp") + b"\x2a\x00" * 3_000_000),
+    "operations": lambda: b"".join(field(1, node(b"n", b"Op%d" % i)) for i in range(30_000)),
+    "functions": lambda: field(1, node(b"n", b"NoOp", field(2, b"\x52\x00" * 3_000_000))),
+    "savers": lambda: field(
+        2, b"".join(function(b"f%d" % i, node(b"n", b"SaveV2")) for i in range(20_000))
+    ),
+    "saving nodes": lambda: b"".join(
+        field(1, node(b"n%d" % (i + 1), b"SaveV2") + field(3, b"n%d" % i)) for i in range(20_000)
+    ),
+}
+
+
+SLOW = ("attributes", "functions")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in LONG]
+)
+def test_no_graph_takes_long(name):
+    """In a few seconds of this process; some of these once took minutes."""
+    import time
+
+    graph = LONG[name]()
+    began = time.process_time()
+    try:
+        judged(graph)
+    except ValueError as error:
+        assert "absurdly many" in str(error)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("graph", "says"),
+    [
+        (field(1, field(2, b"NoOp") + field(2, b"WriteFile")), "two operations"),
+        (field(1, node(b"a", b"NoOp") + field(1, b"b")), "two names"),
+        (field(1, b"\x10\x01"), "wrong type"),
+        (field(2, b"") * 2, "twice"),
+        (field(2, function(b"f") * 2), "two functions of one name"),
+        (field(1, b"\x2a\x7f"), "outside its message"),
+    ],
+)
+def test_what_readers_could_read_in_two_ways_is_refused(graph, says):
+    with pytest.raises(ValueError, match=says):
+        judged(graph)
+
+
+def test_functions_are_found_in_attributes_of_attributes():
+    inner = field(2, field(10, field(1, b"hidden")))
+    outer = field(2, field(1, field(9, field(1, b"f") + field(2, inner))))
+    library = field(2, function(b"f") + function(b"hidden", node(b"w", b"WriteFile")))
+    (found,) = judged(field(1, node(b"n", b"NoOp", outer)) + library).findings
+    assert (found.operation, found.node, found.function) == ("WriteFile", "w", "hidden")
+    (found,) = judged(field(1, node(b"n", b"NoOp", outer)) + field(2, function(b"f"))).findings
+    assert found.operation == "hidden"
+    deep = b"f"
+    for _ in range(40):
+        deep = field(1, b"f") + field(2, field(2, field(10, deep)))
+    with pytest.raises(ValueError, match="too deep"):
+        judged(field(1, node(b"n", b"NoOp", field(2, field(10, deep)))))
+
+
+def test_names_of_the_file_are_made_printable(tmp_path):
+    bad = field(1, node(b"a\x1b[31m\n" + b"x" * 500, b"Evil\x07"))
+    (tmp_path / GRAPH_FILE).write_bytes(field(2, field(2, bad)))
+    with pytest.raises(UntrustedError) as caught:
+        check_savedmodel(tmp_path)
+    said = str(caught.value)
+    assert "Evil\\x07" in said
+    assert said.isprintable()
+    assert len(said) < 500
