@@ -482,6 +482,48 @@ def test_what_readers_could_read_in_two_ways_is_refused(graph, says):
         judged(graph)
 
 
+def test_protobuf_reads_nothing_else_from_what_passes(tf, hostile, tmp_path):
+    """Of damaged graphs that pass, TensorFlow's own reader finds allowed operations alone."""
+    import random
+
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    of_tensorflow_1(tf, tmp_path / "v1", tmp_path / "written")
+    sound = [f / GRAPH_FILE for f in (hostile("fuzzed", lambda: None), tmp_path / "v1")]
+    seeds = [path.read_bytes() for path in sound]
+    allowed = {name.decode() for name in allowed_operations()}
+    rng, passed = random.Random(4), 0
+    for _ in range(800):
+        data = bytearray(rng.choice(seeds))
+        at, other = rng.randrange(len(data)), rng.randrange(len(data))
+        kind = rng.randrange(4)
+        if kind == 0:
+            data[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            del data[at : at + rng.randrange(1, 9)]
+        elif kind == 2:
+            data[at:at] = data[other : other + rng.randrange(1, 200)]
+        else:
+            data[at : at + 9] = b"WriteFile"
+        try:
+            graph = SavedGraph(bytes(data), allowed_operations())
+            if graph.findings:
+                continue
+            model = saved_model_pb2.SavedModel.FromString(b"".join(graph.without_saving()))
+        except (ValueError, DecodeError):
+            continue
+        passed += 1
+        for meta in model.meta_graphs:
+            is_called = meta.HasField("object_graph_def") and len(model.meta_graphs) == 1
+            library = meta.graph_def.library.function
+            known = allowed | {f.signature.name for f in library}
+            known |= set() if is_called else {"RestoreV2"}
+            nodes = [*meta.graph_def.node, *(n for f in library for n in f.node_def)]
+            assert {n.op for n in nodes} <= known
+    assert passed > 50
+
+
 def test_functions_are_found_in_attributes_of_attributes():
     inner = field(2, field(10, field(1, b"hidden")))
     outer = field(2, field(1, field(9, field(1, b"f") + field(2, inner))))
