@@ -11,7 +11,7 @@ from typing import Any
 
 from kvis_cli.errors import UsageError
 from kvis_cli.jobs.digests import Digests
-from kvis_cli.jobs.finding import expand_glob
+from kvis_cli.jobs.finding import expand_glob, find_images
 from kvis_cli.jobs.identity import hash_of, model_digest, model_settings
 from kvis_cli.jobs.sources import Source, find_sources
 from kvis_cli.jobs.store import safe_name, unique_names
@@ -258,6 +258,10 @@ def _tasks(plan: Plan) -> Iterator[Task]:
             folder = plan.folder(m, e)
             # With a shared scale every picture depends on all the others.
             others = everything if spec.scale == "shared" and spec.needs_images else ""
+            # Pictures that an atlas may start from are content, not names.
+            starts = find_images(getattr(spec, "images", []))
+            if starts:
+                others = hash_of([plan.digests.file(path) for path in starts])
             for method in methods_of(spec):
                 common = hash_of(about_model, settings[e], method, spec.results_version, others)
                 if not spec.needs_images:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kvis_cli.errors import InputError
+from kvis_cli.errors import InputError, KvisError
 from kvis_cli.explanation import MapGrid
-from kvis_cli.jobs.photos import read_photo
+from kvis_cli.jobs.photos import MAX_PIXELS, read_photo
 from kvis_cli.jobs.sheets import caption, drawn_label
 from kvis_cli.jobs.store import FRAMES, MANIFEST, Row, safe_name
 from kvis_cli.models.fitting import Placement
@@ -25,6 +25,8 @@ FOLDER = "animations"
 LONGEST_SIDE = 640
 FRAME_MS = 800
 _LINE = 21
+# What comes of a manifest that kvis did not write: its pictures are still there.
+_NOT_OURS = (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError)
 
 
 def write_animations(folder: Path) -> list[Path]:
@@ -64,8 +66,7 @@ def _asked(run: Run, image: str, method: str) -> int:
 
 def _top(asked: Run, row: Row) -> str:
     """Why this class: where it was asked for by rank, it is that of the last model."""
-    tasks = asked.about.get("spec", {}).get("tasks", [])
-    ranks = [c for task in tasks for c in task.get("class", ["top1"]) if "top" in str(c)]
+    ranks = [c for task in _tasks(asked) for c in task.get("class", ["top1"]) if "top" in str(c)]
     return f"{ranks[0]} of {model_of(row)}" if ranks else ""
 
 
@@ -101,12 +102,17 @@ def _pictures(run: Run, rows: list[Row]) -> list[tuple[Row, np.ndarray]]:
 def _drawn(run: Run, rows: list[Row]) -> tuple[list[tuple[Row, np.ndarray]], float] | None:
     """The raw maps of `rows` over their photo at one scale, and its end; None without them."""
     try:
-        photo = read_photo(Path(str(rows[0]["image"]))).pixels
-        maps = [np.load(run.folder / str(row["raw"]))["map"] for row in rows]
-    except (InputError, OSError, KeyError, ValueError):
+        return _over_the_photo(run, rows)
+    except (KvisError, OSError, MemoryError, *_NOT_OURS):
         return None
-    if any(raw.ndim != 2 or "placed" not in row for raw, row in zip(maps, rows, strict=True)):
-        return None
+
+
+def _over_the_photo(run: Run, rows: list[Row]) -> tuple[list[tuple[Row, np.ndarray]], float]:
+    photo = read_photo(Path(str(rows[0]["image"]))).pixels
+    maps = [np.load(run.folder / str(row["raw"]))["map"] for row in rows]
+    places = [Placement(*(int(edge) for edge in row["placed"])) for row in rows]
+    if any((p.right - p.left) * (p.bottom - p.top) > MAX_PIXELS for p in places):
+        raise ValueError("no picture is that large")
     height, width = photo.shape[:2]
     kind: Any = "signed" if rows[-1].get("map") == "signed" else "heatmap"
     limit = max(limit_of(m, kind, r.get("percentile")) for m, r in zip(maps, rows, strict=True))
@@ -123,17 +129,22 @@ def _drawn(run: Run, rows: list[Row]) -> tuple[list[tuple[Row, np.ndarray]], flo
         view,
     )
     found = []
-    for row, raw in zip(rows, maps, strict=True):
+    for row, raw, place in zip(rows, maps, places, strict=True):
         grid = MapGrid.from_json(row["grid"], raw.shape) if row.get("grid") else None
-        placed = Placement(*row["placed"]).to_photo(raw, height, width, grid)
+        placed = place.to_photo(raw, height, width, grid)
         found.append((row, render_view(view, photo, placed, style)))
     return found, limit
 
 
 def _task(run: Run, row: Row) -> Mapping[str, Any]:
     """The settings of the task that made a row; of several of a kind the first."""
-    tasks: list[dict[str, Any]] = run.about.get("spec", {}).get("tasks", [])
-    return next((t for t in tasks if t.get("kind", "cam") == row.get("kind", "cam")), {})
+    kind = row.get("kind", "cam")
+    return next((task for task in _tasks(run) if task.get("kind", "cam") == kind), {})
+
+
+def _tasks(run: Run) -> list[dict[str, Any]]:
+    tasks = run.about.get("spec", {}).get("tasks", [])
+    return [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
 
 
 def _captioned(picture: np.ndarray, lines: list[str]) -> np.ndarray:

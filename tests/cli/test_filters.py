@@ -211,6 +211,13 @@ def test_silent_filters_are_shown_pictures_of_all_kinds(kvis, picky, tmp_path):
     assert row["silent"] == []
     assert row["dead"] == [3]
     assert row["scores"][2] > 0
+    # Another picture under the same name is another task.
+    again = (*arguments, "--images", tmp_path / "own.png", "--out", tmp_path / "b")
+    kvis(*again)
+    before = rows(tmp_path / "b")[0]["task"]
+    Image.fromarray(255 - own).save(tmp_path / "own.png")
+    kvis(*again)
+    assert rows(tmp_path / "b")[0]["task"] != before
 
 
 def test_only_silent_filters_are_an_error_that_claims_no_more(kvis, picky, tmp_path):

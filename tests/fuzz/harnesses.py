@@ -319,6 +319,7 @@ def png_metadata(data: bytes, folder: Path) -> None:
 def finished_run(data: bytes, folder: Path) -> None:
     """manifest.jsonl, journal.jsonl, run.json and the hashes of a folder, and reports of them."""
     from kvis_cli.jobs.digests import Digests
+    from kvis_cli.report.animations import write_animations
     from kvis_cli.report.data import load_run
     from kvis_cli.report.write import _WRITERS
 
@@ -333,6 +334,7 @@ def finished_run(data: bytes, folder: Path) -> None:
     run = load_run(folder)
     for write in _WRITERS.values():
         write(run).encode()
+    write_animations(folder)
 
 
 def _three(data: bytes) -> tuple[bytes, bytes, bytes]:

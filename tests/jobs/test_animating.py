@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -65,3 +67,33 @@ def test_top1_is_that_of_the_last_model_in_every_frame(kvis, checkpoints, pictur
     again = kvis("run", job)
     assert again.code == 0, again.err
     assert path.exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"placed": [0, 0, 10**9, 10**9]},
+        {"placed": "all"},
+        {"placed": [0, 0, 0, 0]},
+        {"grid": {"stride": [0, 0], "applied": True}},
+        {"grid": [1]},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_kvis_did_not_write_costs_no_animation(
+    kvis, checkpoints, picture, tmp_path, wrong
+):
+    """What cannot be drawn anew is shown as it was, and it is said that scales differ."""
+    from kvis_cli.report.animations import write_animations
+
+    out = tmp_path / "out"
+    model = checkpoints / "epoch-1.keras"
+    ran = kvis("cam", model, picture, "--preprocess", "unit", "--class", "1", "-o", out, "--raw")
+    assert ran.code == 0, ran.err
+    (row,) = read_rows(out / "manifest.jsonl")
+    other = {**row, "model_name": "epoch-2", "task": "other", **wrong}
+    lines = [json.dumps({**r, "model_name": n}) for r, n in ((row, "epoch-1"), (other, "epoch-2"))]
+    (out / "manifest.jsonl").write_text("\n".join(lines))
+    (film,) = write_animations(out)
+    with Image.open(film) as frames:
+        assert frames.n_frames == 2

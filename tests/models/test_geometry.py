@@ -204,8 +204,25 @@ def test_what_no_graph_says_is_not_guessed(layers):
     assert grid_of(model, "turned") is None
     assert grid_of(model, "flat") is None
     assert grid_of(model, "first").exact
-    # Both have a step of one pixel, and other windows.
-    assert not grid_of(model, "both").exact or grid_of(model, "both").axes[0].offset == 0
+    # Both branches have a step of one pixel and the same centres; the wider window counts.
+    assert grid_of(model, "both") == MapGrid((GridAxis(32, 32, 1, 0.5, 4),) * 2, True)
+
+
+def test_branches_that_see_other_places_are_not_exact(layers):
+    import keras
+
+    inputs = keras.Input((33, 33, 3))
+    one = layers.Conv2D(2, 3, strides=2)(inputs)
+    other = layers.Conv2D(2, 3, strides=2, padding="same")(
+        layers.Cropping2D(((2, 0), (2, 0)))(inputs)
+    )
+    model = keras.Model(inputs, layers.Add(name="both")([one, other]))
+    grid = grid_of(model, "both")
+    # Cells of the first lie at 1.5, 3.5 …, of the second at 2.5, 4.5 …
+    assert not grid.exact
+    assert grid.axes[0].first == 2
+    assert grid.axes[0].step == 2
+    assert grid.axes[0].extent == 4
 
 
 def test_a_placed_map_of_an_even_grid_is_the_stretched_one():

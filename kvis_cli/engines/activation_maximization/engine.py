@@ -215,14 +215,7 @@ class ActivationMaximizer:
             batches += 1
             return part
 
-        found = self._joined(in_batches(count, batch_size, run, self._note), steps)
-        starts = (self._start_image(seed) for seed in seeds)
-        same = [np.array_equal(i, s) for i, s in zip(found.images, starts, strict=True)]
-        return replace(found, unchanged=np.array(same))
-
-    def _start_image(self, seed: np.ndarray) -> np.ndarray:
-        """A start picture as the parametrization can show it."""
-        return self._images(tf.constant(self.parametrization.encode(seed[np.newaxis])))[0]
+        return self._joined(in_batches(count, batch_size, run, self._note), steps)
 
     def _note(self, text: str) -> None:
         if text not in self.notes:
@@ -245,6 +238,7 @@ class ActivationMaximizer:
         arguments = self._arguments(filled)
         numbers = [tf.constant(d[:, filled]) for d in draws]
         state = self._start(tf.constant(self.parametrization.encode(seeds[filled])))
+        started = self._images(state.parameters)[: len(rows)]
         history, taken = [], 0
         for step in range(steps):
             if frames is not None and step % frames_every == 0:
@@ -265,7 +259,9 @@ class ActivationMaximizer:
             tell(steps)
         if frames is not None:
             frames(rows, taken, self._images(state.parameters)[: len(rows)])
-        return self._finish(state, np.stack([h.numpy() for h in history]), rows, arguments)
+        part = self._finish(state, np.stack([h.numpy() for h in history]), rows, arguments)
+        axes = tuple(range(1, started.ndim))
+        return replace(part, unchanged=(part.images == started).all(axis=axes))
 
     def _start(self, parameters: Any) -> _State:
         batch = parameters.shape[0]
@@ -342,6 +338,7 @@ class ActivationMaximizer:
             history,
             taken,
             warnings,
+            np.concatenate([p.unchanged for p in parts if p.unchanged is not None]),
         )
 
     def _warnings(self, values: np.ndarray, names: list[str], steps: int) -> tuple[str, ...]:
@@ -470,6 +467,7 @@ class _Part:
     scores: np.ndarray
     history: np.ndarray
     rows: list[int]
+    unchanged: np.ndarray | None = None
 
 
 def in_batches(
