@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import codecs
+import contextlib
 import dis
 import marshal
 import opcode
@@ -13,6 +14,9 @@ from types import CodeType
 from typing import Any
 
 from kvis_cli.errors import UntrustedError
+
+CHILD_SECONDS = 60
+CHILD_BYTES = 1 << 30
 
 
 def check_bytecode(reference: str, layer: str, function: Any, replace: str) -> None:
@@ -29,14 +33,18 @@ def check_bytecode(reference: str, layer: str, function: Any, replace: str) -> N
         return
     raw = _decoded(code)
     # marshal reads a foreign code object's fields in the wrong order, and may crash on them.
-    child = subprocess.run(
-        [sys.executable, "-c", "from kvis_cli.models.bytecode import run; run()"],
-        input=raw,
-        capture_output=True,
-        check=False,
-    )
-    if child.returncode == 0:
-        return
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", "from kvis_cli.models.bytecode import run; run()"],
+            input=raw,
+            capture_output=True,
+            check=False,
+            timeout=CHILD_SECONDS,
+        )
+        if child.returncode == 0:
+            return
+    except subprocess.TimeoutExpired:
+        pass
     version = ".".join(str(n) for n in sys.version_info[:2])
     raise UntrustedError(
         f"The Lambda layer '{layer}' of {reference} cannot run on Python {version}.",
@@ -47,6 +55,11 @@ def check_bytecode(reference: str, layer: str, function: Any, replace: str) -> N
 
 def run() -> None:
     """The child's side: leaves with 0 when the bytecode on stdin is this Python's."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        # Four bytes may ask marshal for room for two thousand million objects.
+        resource.setrlimit(resource.RLIMIT_AS, (CHILD_BYTES, CHILD_BYTES))
     found = marshal.loads(sys.stdin.buffer.read())
     sys.exit(0 if isinstance(found, CodeType) and is_current(found) else 1)
 
