@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import Report
-from kvis_cli.jobs.tensorflow import import_tensorflow
+from kvis_cli.runtime.tensorflow import import_tensorflow
 
 import_tensorflow()
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import Report, alternating
-from kvis_cli.jobs.tensorflow import import_tensorflow
+from kvis_cli.runtime.tensorflow import import_tensorflow
 
 GRADIENT_VARIANTS = (
     "gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "elementwise", "eigengradcam",
@@ -20,7 +20,7 @@ QUALITY_SEED = 77_000
 
 def quality(scenes: int) -> Report:
     """Measures against the known masks of scenes that the model was never trained on."""
-    from kvis_cli.engines import metrics
+    from kvis_cli import metrics
     from kvis_cli.engines.cam.methods import CAM_METHODS
     from kvis_cli.jobs.explainers.cam import CamExplainer
     from kvis_cli.models.card import read_card

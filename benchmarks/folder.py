@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.measure import Report, alternating, seconds
-from kvis_cli.jobs.tensorflow import import_tensorflow
+from kvis_cli.runtime.tensorflow import import_tensorflow
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYER = "conv_pw_13_relu"
@@ -49,9 +49,9 @@ def main() -> int:
     from kvis_cli.jobs.runner import run_job
     from kvis_cli.models.card import read_card
     from kvis_cli.models.opening import open_model
+    from kvis_cli.models.request import ModelSpec
     from kvis_cli.render.png import encode_png
     from kvis_cli.spec.build import build_job
-    from kvis_cli.spec.model import ModelSpec
 
     report = Report(f"A folder of {options.photos} photos, MobileNet (alpha 0.5), Grad-CAM")
     with tempfile.TemporaryDirectory() as name:

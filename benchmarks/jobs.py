@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.folder import LAYER, make_photos
 from benchmarks.measure import Report, seconds
-from kvis_cli.jobs.tensorflow import import_tensorflow
+from kvis_cli.runtime.tensorflow import import_tensorflow
 
 METHODS = ("gradcam", "hirescam", "layercam")
 
@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 job = json.loads(sys.argv[1])
-from kvis_cli.jobs.tensorflow import import_tensorflow
+from kvis_cli.runtime.tensorflow import import_tensorflow
 import_tensorflow()
 import keras, tensorflow as tf
 from kvis_cli.render.png import encode_png

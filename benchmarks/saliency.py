@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import Report, alternating, seconds
-from kvis_cli.jobs.tensorflow import import_tensorflow
+from kvis_cli.runtime.tensorflow import import_tensorflow
 
 UNITS = 1000
 CLASS = 281

@@ -176,7 +176,7 @@ def _maker(kind: str, model: Any, options: dict[str, Any]) -> Any:
 
 
 def _prepared(kind: str, model: Any, options: dict[str, Any]) -> tuple[JobSpec, OpenModel]:
-    from kvis_cli.jobs.tensorflow import import_tensorflow
+    from kvis_cli.runtime.tensorflow import import_tensorflow
 
     import_tensorflow()
     job = _job(kind, model, options)
@@ -184,9 +184,9 @@ def _prepared(kind: str, model: Any, options: dict[str, Any]) -> tuple[JobSpec, 
 
 
 def _job(kind: str, model: Any, options: dict[str, Any]) -> JobSpec:
+    from kvis_cli.models.request import ModelSpec
     from kvis_cli.spec.build import build_job
     from kvis_cli.spec.job import TASK_KINDS
-    from kvis_cli.spec.model import ModelSpec
 
     given = {key.rstrip("_"): value for key, value in options.items()}
     path = str(model) if isinstance(model, str | Path) else getattr(model, "name", "model")
@@ -211,7 +211,7 @@ def _as_text(value: Any) -> Any:
 
 
 def _check_result(kind: str, key: str) -> None:
-    from kvis_cli.spec.fields import PICTURE, flag_of
+    from kvis_cli.options.fields import PICTURE, flag_of
     from kvis_cli.spec.job import TASK_KINDS
 
     field = TASK_KINDS[kind].model_fields.get(key)
@@ -255,14 +255,14 @@ def _several(images: Images) -> list[str | Path | np.ndarray]:
 
 def _as_input(opened: OpenModel, job: JobSpec, image: str | Path | np.ndarray) -> np.ndarray:
     """An image at the input's size, in 0..255; an input as it is where it is no picture."""
-    from kvis_cli.jobs.photos import read_photo
-    from kvis_cli.models.fitting import fit_photo
+    from kvis_cli.images.fitting import fit_photo
+    from kvis_cli.images.photo import read_photo
     from kvis_cli.render.display import to_rgb
 
     size = opened.image_input
     if not size.is_picture:
         if isinstance(image, str | Path):
-            from kvis_cli.models.arrays import load_array
+            from kvis_cli.images.arrays import load_array
 
             return np.asarray(load_array(Path(image)))
         return np.asarray(image)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kvis_cli.jobs.tensorflow import set_environment
+from kvis_cli.runtime.tensorflow import set_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 # Whichever test imports TensorFlow first, it is the TensorFlow of kvis.
@@ -76,7 +76,7 @@ def samples() -> Path:
 @pytest.fixture(scope="session")
 def tf():
     """TensorFlow, started as kvis starts it."""
-    from kvis_cli.jobs.tensorflow import import_tensorflow
+    from kvis_cli.runtime.tensorflow import import_tensorflow
 
     import_tensorflow()
     import tensorflow

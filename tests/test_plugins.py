@@ -122,7 +122,7 @@ def test_a_command_computes_the_method_in_the_palette(site, tf, tiny_model, pict
     # The same by the formula: behind global average pooling a channel's weight is w/N.
     from PIL import Image
 
-    from kvis_cli.models.fitting import fit_photo
+    from kvis_cli.images.fitting import fit_photo
 
     model = keras.models.load_model(tiny_model)
     part = keras.Model(model.inputs[0], model.get_layer("second").output)

@@ -11,7 +11,7 @@ import typer
 
 from kvis_cli import __version__
 from kvis_cli.cli.lazy import LazyGroup
-from kvis_cli.jobs.memory import claim_process
+from kvis_cli.runtime.memory import claim_process
 from kvis_cli.shown import ShownStream
 
 # Looking for plugins of pydantic, of which kvis uses none, reads the metadata of every package.

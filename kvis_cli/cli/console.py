@@ -13,7 +13,7 @@ from rich.text import Text
 
 from kvis_cli.cli.output import print_path
 from kvis_cli.errors import JobFileError, KvisError
-from kvis_cli.jobs.events import Listener
+from kvis_cli.events import Listener
 from kvis_cli.shown import shown, shown_lines, true_stream
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class ConsoleListener(Listener):
             self.console.print(told(f"{text} …"))
 
     def starting(self) -> None:
-        from kvis_cli.jobs.cold_start import cold_start_note
+        from kvis_cli.runtime.cold_start import cold_start_note
 
         if not self.quiet and (note := cold_start_note()):
             self.note(note)

@@ -11,7 +11,7 @@ from kvis_cli.cli.console import ConsoleListener
 from kvis_cli.cli.options import with_options
 from kvis_cli.cli.output import print_json
 from kvis_cli.cli.shared import Json, Quiet, Traceback, exit_codes
-from kvis_cli.spec.model import ModelSpec
+from kvis_cli.models.request import ModelSpec
 
 
 @with_options(ModelSpec)
@@ -45,7 +45,7 @@ def convert(
         check_file(card)
         target = check_target(out, force)
         listener.starting()
-        from kvis_cli.jobs.tensorflow import import_tensorflow
+        from kvis_cli.runtime.tensorflow import import_tensorflow
 
         import_tensorflow()
         from kvis_cli.models.converting import convert_model

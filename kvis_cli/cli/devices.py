@@ -9,7 +9,7 @@ from kvis_cli.cli.shared import Json, Traceback, exit_codes
 def devices(*, json: Json = False, traceback: Traceback = False) -> None:
     """What --device can name on this machine."""
     with exit_codes(traceback):
-        from kvis_cli.jobs.tensorflow import list_devices
+        from kvis_cli.runtime.tensorflow import list_devices
 
         rows = list_devices()
         if json:

@@ -9,7 +9,7 @@ import typer
 from kvis_cli.cli.console import ConsoleListener
 from kvis_cli.cli.options import with_options
 from kvis_cli.cli.shared import Quiet, Traceback, exit_codes
-from kvis_cli.spec.model import ModelSpec
+from kvis_cli.models.request import ModelSpec
 
 
 @with_options(ModelSpec)

@@ -10,7 +10,7 @@ import typer
 from kvis_cli.cli.options import with_options
 from kvis_cli.cli.output import Column, Table, print_json, print_line, print_table
 from kvis_cli.cli.shared import Json, Traceback, exit_codes
-from kvis_cli.spec.model import ModelSpec
+from kvis_cli.models.request import ModelSpec
 
 if TYPE_CHECKING:
     from kvis_cli.explanation import MapGrid
@@ -148,7 +148,7 @@ def _card_with_layers(spec: ModelSpec) -> ModelCard:
             f"It is a subclassed model ({card.architecture.class_name}): only its code knows them.",
             "Give its class: --custom-objects package.module:Name.",
         )
-    from kvis_cli.jobs.tensorflow import import_tensorflow
+    from kvis_cli.runtime.tensorflow import import_tensorflow
 
     import_tensorflow()
     from kvis_cli.models.opening import architecture_of_application, open_model

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from kvis_cli.cli.rich_help import import_rich_help
-from kvis_cli.jobs.memory import importing
+from kvis_cli.runtime.memory import importing
 
 
 def _plain_switches(parameters: list[Any]) -> list[Any]:

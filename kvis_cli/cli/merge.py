@@ -48,9 +48,9 @@ def merge(
         from kvis_cli.errors import UnknownNameError
         from kvis_cli.jobs.merge import merge_shards
         from kvis_cli.jobs.store import RUN
+        from kvis_cli.options.fields import as_list
         from kvis_cli.report.animations import write_animations
         from kvis_cli.report.write import FILES, write_report
-        from kvis_cli.spec.fields import as_list
 
         asked = as_list(report or [])
         for name in asked:

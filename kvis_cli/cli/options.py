@@ -12,8 +12,8 @@ import typer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from kvis_cli.options.fields import PANELS, Flag, Spec, flag_of, key_of
 from kvis_cli.shown import shown
-from kvis_cli.spec.fields import PANELS, Flag, Spec, flag_of, key_of
 
 
 def with_options(

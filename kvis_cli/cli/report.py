@@ -45,9 +45,9 @@ def report(
     """
     with exit_codes(traceback):
         from kvis_cli.errors import UnknownNameError, UsageError
+        from kvis_cli.options.fields import as_list
         from kvis_cli.report.animations import write_animations
         from kvis_cli.report.write import FILES, write_report
-        from kvis_cli.spec.fields import as_list
 
         names = list(dict.fromkeys(as_list(format or ["html"])))
         for name in names:

@@ -14,7 +14,7 @@ from kvis_cli.cli.options import with_options
 from kvis_cli.cli.output import Column, Table, print_json, print_line, print_table
 from kvis_cli.cli.shared import Events, Quiet, Traceback, exit_codes
 from kvis_cli.errors import ExitCode, UsageError
-from kvis_cli.spec.fields import RUN
+from kvis_cli.options.fields import RUN
 from kvis_cli.spec.run import RunSpec
 
 

@@ -8,7 +8,7 @@ import typer
 
 from kvis_cli.cli.options import with_options
 from kvis_cli.cli.shared import Json, Quiet, Traceback, run_task
-from kvis_cli.spec.model import ModelSpec
+from kvis_cli.models.request import ModelSpec
 from kvis_cli.spec.run import RunSpec
 from kvis_cli.spec.saliency import SaliencySpec
 

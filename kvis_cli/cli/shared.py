@@ -13,8 +13,8 @@ import typer
 
 from kvis_cli.cli.output import print_json
 from kvis_cli.errors import ExitCode, KvisError
+from kvis_cli.models.request import ModelSpec
 from kvis_cli.shown import said, shown_lines
-from kvis_cli.spec.model import ModelSpec
 from kvis_cli.spec.run import RunSpec
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def run_task(
         }
         job = build_job(values, as_flags=True)
 
-        from kvis_cli.jobs.memory import keep_freed_memory
         from kvis_cli.jobs.runner import run_job
+        from kvis_cli.runtime.memory import keep_freed_memory
 
         keep_freed_memory()
         listener = ConsoleListener(quiet=quiet, as_json=json)

@@ -10,7 +10,7 @@ import typer
 
 from kvis_cli.cli.options import with_options
 from kvis_cli.cli.shared import Events, Quiet, Traceback, exit_codes
-from kvis_cli.spec.fields import RUN
+from kvis_cli.options.fields import RUN
 from kvis_cli.spec.run import RunSpec
 
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from kvis_cli.jobs.events import Listener
+from kvis_cli.events import Listener
 from kvis_cli.jobs.runner import Options, run_job
 from kvis_cli.jobs.store import FRAMES, MANIFEST, RUN, Row, read_rows
 from kvis_cli.spec.images import ImageSpec

@@ -10,8 +10,8 @@ import numpy as np
 
 from kvis_cli.errors import InputError
 from kvis_cli.explanation import MapGrid
-from kvis_cli.models.arrays import as_input, load_array
-from kvis_cli.models.fitting import Placement
+from kvis_cli.images.arrays import as_input, load_array
+from kvis_cli.images.fitting import Placement
 from kvis_cli.render.arrays import map_over
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kvis_cli.errors import KvisError, UsageError
-from kvis_cli.jobs.finding import natural_key
+from kvis_cli.images.finding import natural_key
 from kvis_cli.models.card import read_card
 from kvis_cli.models.files import check_safe
+from kvis_cli.models.request import ModelSpec
 from kvis_cli.spec.job import JobSpec
-from kvis_cli.spec.model import ModelSpec
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 Stamp = tuple[int, int]

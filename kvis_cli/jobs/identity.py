@@ -9,9 +9,9 @@ from typing import Any
 
 from kvis_cli.jobs.digests import Digests
 from kvis_cli.models.applications import parse_reference
+from kvis_cli.models.request import ModelSpec
 from kvis_cli.models.sidecar import sidecar_path
 from kvis_cli.paths import user_path
-from kvis_cli.spec.model import ModelSpec
 
 ID_LENGTH = 32
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from kvis_cli.errors import InputError, NotEvaluatedError, UsageError
-from kvis_cli.jobs.finding import natural_key
+from kvis_cli.images.finding import natural_key
 from kvis_cli.jobs.plan import make_plan
 from kvis_cli.jobs.resume import read_finished
 from kvis_cli.jobs.sheets import write_sheets

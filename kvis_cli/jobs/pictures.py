@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from kvis_cli.explanation import Explanation
-from kvis_cli.jobs.photos import Photo, read_photo
+from kvis_cli.images.fitting import Placement
+from kvis_cli.images.photo import Photo, read_photo
 from kvis_cli.jobs.store import ResultStore
-from kvis_cli.models.fitting import Placement
 from kvis_cli.render.box import draw_box, hot_box
 from kvis_cli.render.caption import with_note
 from kvis_cli.render.colorbar import ColorBar, with_colorbar

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import UsageError
+from kvis_cli.images.finding import expand_glob, find_images
 from kvis_cli.jobs.digests import Digests
-from kvis_cli.jobs.finding import expand_glob, find_images
 from kvis_cli.jobs.identity import hash_of, model_digest, model_settings
 from kvis_cli.jobs.sources import Source, find_sources
 from kvis_cli.jobs.store import safe_name, unique_names
 from kvis_cli.models.applications import parse_reference
+from kvis_cli.models.request import ModelSpec
 from kvis_cli.spec.job import JobSpec, TaskSpec
-from kvis_cli.spec.model import ModelSpec
 
 # Fields that say which pictures a task has, or how they are collected, but not what one shows.
 _NOT_CONTENT = {"method", "metadata", "strict"}

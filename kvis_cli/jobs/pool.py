@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import KvisError, NotEvaluatedError, ResultError
-from kvis_cli.jobs.events import Listener
-from kvis_cli.jobs.memory import memory_kills
+from kvis_cli.events import Listener
 from kvis_cli.jobs.plan import Chunk, Task
 from kvis_cli.jobs.process import main
 from kvis_cli.jobs.store import ResultStore
 from kvis_cli.jobs.worker import Sink
+from kvis_cli.runtime.memory import memory_kills
 from kvis_cli.spec.job import JobSpec
 
 # So many crashes of one model and task without any result between them, and it is given up.

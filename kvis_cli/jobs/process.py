@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import KvisError
-from kvis_cli.jobs.cores import share_cores
-from kvis_cli.jobs.events import Listener
-from kvis_cli.jobs.memory import claim_process, keep_freed_memory
+from kvis_cli.events import Listener
 from kvis_cli.jobs.plan import Chunk, Task
 from kvis_cli.jobs.store import ResultStore, Row
 from kvis_cli.models.card import ModelCard, read_card
 from kvis_cli.models.files import check_safe
+from kvis_cli.runtime.cores import share_cores
+from kvis_cli.runtime.memory import claim_process, keep_freed_memory
 from kvis_cli.spec.job import JobSpec
 
 
@@ -85,8 +85,8 @@ def main(
     chunk: Chunk | None = connection.recv()
     cards = _first_card(chunk)
     try:
-        from kvis_cli.jobs.tensorflow import start
         from kvis_cli.jobs.worker import Worker
+        from kvis_cli.runtime.tensorflow import start
 
         device = start(job.device)
     except KvisError as error:

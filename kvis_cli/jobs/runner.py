@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from kvis_cli import __version__
 from kvis_cli.errors import ExitCode, KvisError, OutputError, UsageError
+from kvis_cli.events import Listener
 from kvis_cli.jobs.digests import Digests
-from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.plan import Plan, Shard, Task, make_chunks, make_plan
 from kvis_cli.jobs.resume import read_finished
 from kvis_cli.jobs.store import RUN, Journal, ResultStore, Row
-from kvis_cli.jobs.tensorflow import check_device, start
 from kvis_cli.paths import user_path
+from kvis_cli.runtime.tensorflow import check_device, start
 from kvis_cli.spec.job import JobSpec
 
 if TYPE_CHECKING:

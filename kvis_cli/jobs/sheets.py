@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from kvis_cli.errors import KvisError
-from kvis_cli.jobs.photos import read_photo
+from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.pictures import style_of
 from kvis_cli.jobs.plan import Plan, PlannedImage, Task, methods_of
 from kvis_cli.jobs.store import ResultStore, Row

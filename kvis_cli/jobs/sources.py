@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvis_cli.errors import SpecError, UnknownNameError
-from kvis_cli.jobs.finding import find_images
+from kvis_cli.images.finding import find_images
+from kvis_cli.options.fields import as_list
 from kvis_cli.paths import user_path
-from kvis_cli.spec.fields import as_list
 from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
 
 MAX_CSV = 64 * 1024 * 1024

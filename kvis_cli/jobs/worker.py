@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kvis_cli.errors import KvisError, OutputError, ResultError, UsageError
+from kvis_cli.events import Listener
+from kvis_cli.images.fitting import Placement, fit_photo
+from kvis_cli.images.photo import Photo, read_photo
 from kvis_cli.jobs.arrays import array_input, is_array
 from kvis_cli.jobs.attention import entropy, region_numbers, region_of
-from kvis_cli.jobs.cores import side_threads
-from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.faults import inject
-from kvis_cli.jobs.interruption import held
-from kvis_cli.jobs.photos import Photo, read_photo
 from kvis_cli.jobs.pictures import Cell, Item, PictureWriter, without_channels
 from kvis_cli.jobs.plan import Chunk, ChunkImage, Task
 from kvis_cli.jobs.store import ResultStore, Row
-from kvis_cli.jobs.tensorflow import Device
 from kvis_cli.models.card import ModelCard, read_card
-from kvis_cli.models.fitting import Placement, fit_photo
 from kvis_cli.render.caption import can_render
 from kvis_cli.render.fonts import suggest_package
+from kvis_cli.runtime.cores import side_threads
+from kvis_cli.runtime.interruption import held
+from kvis_cli.runtime.tensorflow import Device
 from kvis_cli.shown import said
 from kvis_cli.spec.job import JobSpec
 

@@ -13,11 +13,11 @@ from kvis_cli.models.files import ModelFile, read_model_file
 from kvis_cli.models.fingerprint import Choice, guess_preprocessing
 from kvis_cli.models.labels import Labels, imagenet, read_labels
 from kvis_cli.models.replacing import apply_replacements
+from kvis_cli.models.request import ModelSpec, parse_shape, parse_size
 from kvis_cli.models.sidecar import Sidecar, read_sidecar
 from kvis_cli.models.targets import Head
 from kvis_cli.models.upgrade import Upgraded, lambda_layers, upgrade, with_input_layer
 from kvis_cli.paths import user_path
-from kvis_cli.spec.model import ModelSpec, parse_shape, parse_size
 
 DEFAULT_SIZE = 224
 _WHOLE_NUMBERS = frozenset({"uint8", "int8", "int16", "uint16", "int32", "int64"})

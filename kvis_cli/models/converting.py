@@ -13,9 +13,9 @@ import numpy as np
 from kvis_cli.errors import ModelError, OutputError, ResultError
 from kvis_cli.models.card import ModelCard, read_card
 from kvis_cli.models.opening import open_model
+from kvis_cli.models.request import ModelSpec
 from kvis_cli.models.structure import input_structure
 from kvis_cli.shown import said
-from kvis_cli.spec.model import ModelSpec
 
 EXAMPLES = 4
 # An open size is tried at this many steps or pixels.

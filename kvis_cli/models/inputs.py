@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import InputError, UnknownNameError, UsageError
+from kvis_cli.images.arrays import load_array
 from kvis_cli.lazy import np
 from kvis_cli.models.architecture import Endpoint
-from kvis_cli.models.arrays import load_array
 from kvis_cli.models.replacing import parse_value
 from kvis_cli.paths import user_path
 
@@ -109,8 +109,8 @@ def constant(endpoint: Endpoint, text: str | None) -> np.ndarray:
 def _from_file(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         return load_array(path)
-    from kvis_cli.jobs.photos import read_photo
-    from kvis_cli.models.fitting import fit_photo
+    from kvis_cli.images.fitting import fit_photo
+    from kvis_cli.images.photo import read_photo
 
     if len(shape) != 3:
         raise InputError(f"'{path}' is no array.", f"The input has the shape {shape}.")

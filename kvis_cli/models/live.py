@@ -19,8 +19,8 @@ from kvis_cli.models.architecture import Architecture, LayerCall
 from kvis_cli.models.card import ModelCard
 from kvis_cli.models.opening import live_architecture
 from kvis_cli.models.reading import ModelReader, children, walk
+from kvis_cli.models.request import ModelSpec
 from kvis_cli.models.structure import input_structure
-from kvis_cli.spec.model import ModelSpec
 
 Address = Any
 """A layer by its number in ``model.layers``, name, path, or as the layer itself or its tensor."""

@@ -19,10 +19,10 @@ from kvis_cli.models.card import ImageInput, ModelCard
 from kvis_cli.models.fingerprint import Choice
 from kvis_cli.models.preprocessing import Preprocessing
 from kvis_cli.models.reading import ModelReader
+from kvis_cli.models.request import ModelSpec
 from kvis_cli.models.structure import input_structure
 from kvis_cli.models.targets import Head
 from kvis_cli.models.tracing import complete_shapes, traced_architecture
-from kvis_cli.spec.model import ModelSpec
 
 
 @dataclass

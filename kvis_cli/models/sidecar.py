@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from kvis_cli.errors import SpecError
-from kvis_cli.spec.fields import Spec
-from kvis_cli.spec.model import Assignments
+from kvis_cli.models.request import Assignments
+from kvis_cli.options.fields import Spec
 
 MAX_SIDECAR = 1024 * 1024
 
@@ -62,7 +62,7 @@ def read_sidecar(model: Path) -> tuple[Sidecar, Path] | None:
 
 def _read(path: Path) -> Sidecar:
     # Most models have no sidecar, and wait for no YAML.
-    from kvis_cli.spec.yaml import load_yaml
+    from kvis_cli.options.yaml import load_yaml
 
     data = load_yaml(path, limit=MAX_SIDECAR)
     if not isinstance(data, dict):

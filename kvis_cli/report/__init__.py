@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kvis_cli.jobs.events import Listener
+from kvis_cli.events import Listener
 
 
 def finish_reports(

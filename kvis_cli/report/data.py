@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import InputError, UsageError
-from kvis_cli.jobs.finding import natural_key
+from kvis_cli.images.finding import natural_key
 from kvis_cli.jobs.resume import read_finished
 from kvis_cli.jobs.sound import parse, sound_run
 from kvis_cli.jobs.store import MANIFEST, RUN, Row, read_rows

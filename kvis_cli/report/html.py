@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from kvis_cli.errors import KvisError
-from kvis_cli.jobs.photos import read_photo
+from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.store import Row
 from kvis_cli.report.charts import curve, short_names
 from kvis_cli.report.data import Group, Run, model_of

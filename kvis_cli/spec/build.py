@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kvis_cli.errors import SpecError, close_matches
-from kvis_cli.spec.fields import Spec, key_of
+from kvis_cli.models.request import ModelSpec
+from kvis_cli.options.fields import Spec, key_of
 from kvis_cli.spec.images import CsvSpec, ImageSpec
-from kvis_cli.spec.model import ModelSpec
 
 # `kvis layers` checks a model's options without the specs of all tasks.
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from pydantic import ValidationError
 
 from kvis_cli.errors import JobFileError, SpecError
 from kvis_cli.models.applications import parse_reference
+from kvis_cli.models.request import ModelSpec
+from kvis_cli.options.fields import Spec, flag_of
+from kvis_cli.options.yaml import Document, Place, load_document
 from kvis_cli.paths import user_path
 from kvis_cli.shown import shown
 from kvis_cli.spec.build import describe
-from kvis_cli.spec.fields import Spec, flag_of
 from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
 from kvis_cli.spec.job import TASK_KINDS, JobSpec
-from kvis_cli.spec.model import ModelSpec
-from kvis_cli.spec.yaml import Document, Place, load_document
 
 AnySpec = TypeVar("AnySpec", bound=Spec)
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
-from kvis_cli.spec.fields import OPTIMIZATION, PICTURE, TARGET, Texts, option
+from kvis_cli.options.fields import OPTIMIZATION, PICTURE, TARGET, Texts, option
 from kvis_cli.spec.maximize import OptimizationSpec, Preset, Text
 
 

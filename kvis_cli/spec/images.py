@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
-from kvis_cli.spec.fields import Spec, Texts
+from kvis_cli.options.fields import Spec, Texts
 
 
 class ImageSpec(Spec):

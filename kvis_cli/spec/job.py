@@ -8,11 +8,11 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from kvis_cli.errors import close_matches
+from kvis_cli.models.request import ModelSpec
 from kvis_cli.spec.cam import CamSpec
 from kvis_cli.spec.filters import FiltersSpec
 from kvis_cli.spec.images import ImageEntry
 from kvis_cli.spec.maximize import MaximizeSpec
-from kvis_cli.spec.model import ModelSpec
 from kvis_cli.spec.pictures import PictureSpec
 from kvis_cli.spec.run import RunSpec
 from kvis_cli.spec.saliency import SaliencySpec

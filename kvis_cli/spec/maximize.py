@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, field_validator
 
-from kvis_cli.spec.fields import OPTIMIZATION, PICTURE, TARGET, Texts, option
+from kvis_cli.options.fields import OPTIMIZATION, PICTURE, TARGET, Texts, option
 from kvis_cli.spec.pictures import PictureSpec
 
 Preset = Literal["quality", "atlas", "chollet", "keras-vis"]

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
+from kvis_cli.options.fields import PICTURE, RUN, TARGET, Spec, Texts, known, option
 from kvis_cli.render import colormaps
-from kvis_cli.spec.fields import PICTURE, RUN, TARGET, Spec, Texts, known, option
 
 
 class PictureSpec(Spec):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from kvis_cli.spec.fields import RUN, Spec, as_list, option
+from kvis_cli.options.fields import RUN, Spec, as_list, option
 
 ReportFormat = Literal["html", "json", "junit", "markdown"]
 

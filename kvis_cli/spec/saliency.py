@@ -10,7 +10,7 @@ from kvis_cli.engines.gradient_modifiers import GRADIENT_MODIFIERS
 from kvis_cli.engines.saliency import SALIENCY_METHODS
 from kvis_cli.engines.saliency.baselines import BASELINES
 from kvis_cli.engines.saliency.channels import CHANNELS
-from kvis_cli.spec.fields import METHOD, PICTURE, TARGET, Texts, known, option
+from kvis_cli.options.fields import METHOD, PICTURE, TARGET, Texts, known, option
 from kvis_cli.spec.pictures import ExplainSpec
 
 DIRECTIONS = {"increase": "relu", "decrease": "relu_negative", "maintain": "small_values"}

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from kvis_cli.spec.fields import Spec
+from kvis_cli.options.fields import Spec
 from kvis_cli.spec.job import TASK_KINDS, JobSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

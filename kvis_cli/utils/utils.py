@@ -172,7 +172,7 @@ def load_img(
     InputError
         For a file that is no picture.
     """
-    from kvis_cli.jobs.photos import read_photo
+    from kvis_cli.images.photo import read_photo
 
     photo = Image.fromarray(read_photo(Path(path)).pixels)
     if grayscale:

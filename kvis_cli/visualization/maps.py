@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from kvis_cli.explanation import MapGrid
-from kvis_cli.models.fitting import placed_map
+from kvis_cli.images.fitting import placed_map
 from kvis_cli.render.resize import resize_map
 from kvis_cli.render.scale import MapKind, scale_map
 

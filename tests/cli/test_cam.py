@@ -144,7 +144,7 @@ def test_views_and_the_box(cam, view, picture):
     assert drawn.height == height
     assert drawn.width > width if view == "side-by-side" else drawn.width == width
     from kvis_cli.explanation import GridAxis, MapGrid
-    from kvis_cli.models.fitting import placed_map
+    from kvis_cli.images.fitting import placed_map
     from kvis_cli.render.box import hot_box
 
     # 3×3, then 3×3 in steps of 2, without padding: the first cell sees pixels 0 to 4 of 16.

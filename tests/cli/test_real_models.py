@@ -171,8 +171,8 @@ def by_hand(real_data, road):
     import h5py
     import tensorflow as tf
 
-    from kvis_cli.jobs.photos import read_photo
-    from kvis_cli.models.fitting import fit_photo
+    from kvis_cli.images.fitting import fit_photo
+    from kvis_cli.images.photo import read_photo
 
     pixels, _ = fit_photo(read_photo(real_data / f"photos/{road}.png").pixels, 66, 200, 3, "resize")
     x = tf.constant(pixels[np.newaxis], tf.float32) / 127.5 - 1

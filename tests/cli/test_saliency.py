@@ -52,7 +52,7 @@ def test_methods_and_modifiers_at_once_have_names_of_their_own(kvis, tiny_model,
 def test_raw_maps_are_the_gradient(kvis, tf, tiny_model, picture, tmp_path):
     import keras
 
-    from kvis_cli.models.fitting import fit_photo
+    from kvis_cli.images.fitting import fit_photo
 
     files(kvis("saliency", tiny_model, picture, "-c", "2", "--channels", "keep", "--modifier",
                "none", "--raw", "-o", tmp_path))  # fmt: skip

@@ -13,7 +13,7 @@ from test_old_files import KINDS, fill, flat, nested, sequential_on_base
 
 from kvis_cli.models.card import read_card
 from kvis_cli.models.files import check_safe
-from kvis_cli.spec.model import ModelSpec
+from kvis_cli.models.request import ModelSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.conformance]
 

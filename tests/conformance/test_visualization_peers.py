@@ -52,7 +52,7 @@ def test_grad_cam(model, images):
     from tf_keras_vis.gradcam import Gradcam
     from tf_keras_vis.utils.scores import CategoricalScore
 
-    from kvis_cli.models.fitting import placed_map
+    from kvis_cli.images.fitting import placed_map
     from kvis_cli.models.geometry import map_grid
     from kvis_cli.models.live import live_model
     from kvis_cli.visualization import visualize_cam

@@ -57,7 +57,7 @@ def scenes():
 
 
 def test_maps_find_the_object(explain, scenes, capsys):
-    from kvis_cli.engines.metrics import energy_in_mask, enrichment, pointing_game
+    from kvis_cli.metrics import energy_in_mask, enrichment, pointing_game
 
     images = np.stack([s.image for s in scenes])
     classes = [s.class_index for s in scenes]
@@ -81,7 +81,7 @@ def test_maps_find_the_object(explain, scenes, capsys):
 
 
 def test_the_heat_of_the_marked_class_sits_on_the_mark(explain, capsys):
-    from kvis_cli.engines.metrics import enrichment, pointing_game
+    from kvis_cli.metrics import enrichment, pointing_game
     from sample_models.scenes import MARKED_CLASS, draw_scene
 
     rng = np.random.default_rng(30_000)

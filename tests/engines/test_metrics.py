@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kvis_cli.engines.metrics import (
+from kvis_cli.metrics import (
     deletion,
     energy_in_mask,
     enrichment,

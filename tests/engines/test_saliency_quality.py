@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kvis_cli.engines.metrics import enrichment
 from kvis_cli.engines.saliency import SALIENCY_METHODS, SaliencySettings
+from kvis_cli.metrics import enrichment
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 

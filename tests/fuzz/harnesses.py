@@ -99,8 +99,8 @@ def architecture(data: bytes, folder: Path) -> None:
     """A model's JSON, of a file of Keras 1, 2 or 3 by its first byte, up to what is said of it."""
     from kvis_cli.models.autolayer import cam_candidates
     from kvis_cli.models.card import read_card
+    from kvis_cli.models.request import ModelSpec
     from kvis_cli.models.trust import check_code
-    from kvis_cli.spec.model import ModelSpec
 
     version = ("3.4.1", "2.4.0", "1.2.2", "")[data[0] % 4] if data else ""
     path = folder / "model.keras"
@@ -253,7 +253,7 @@ def labels_json(data: bytes, folder: Path) -> None:
 @reader()
 def picture(data: bytes, folder: Path) -> None:
     """A photo of any format that Pillow has."""
-    from kvis_cli.jobs.photos import read_photo
+    from kvis_cli.images.photo import read_photo
 
     (folder / "photo.jpg").write_bytes(data)
     pixels = read_photo(folder / "photo.jpg").pixels
@@ -263,8 +263,8 @@ def picture(data: bytes, folder: Path) -> None:
 @reader()
 def array(data: bytes, folder: Path) -> None:
     """An .npy file (and whatever has its name), as an input and as a picture."""
-    from kvis_cli.jobs.photos import read_photo
-    from kvis_cli.models.arrays import as_input, load_array
+    from kvis_cli.images.arrays import as_input, load_array
+    from kvis_cli.images.photo import read_photo
 
     (folder / "input.npy").write_bytes(data)
     found = load_array(folder / "input.npy")

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from kvis_cli.cli import diagnosis
 from kvis_cli.cli.console import ConsoleListener
-from kvis_cli.jobs import cold_start, doctor
-from kvis_cli.jobs.cold_start import (
+from kvis_cli.runtime import cold_start
+from kvis_cli.runtime.cold_start import (
     can_keep,
     cold_start_note,
     has_bytecode,
@@ -110,14 +111,14 @@ def test_where_nothing_can_be_written_the_line_compiles_elsewhere(site, tmp_path
 
 
 def test_doctor_says_the_share_and_what_mends_it(site, monkeypatch):
-    monkeypatch.setattr(doctor, "shares", lambda: shares(loaded()))
-    monkeypatch.setattr(doctor, "MIN_MISSING", 3)
-    finding = doctor._bytecode()[0]
+    monkeypatch.setattr(diagnosis, "shares", lambda: shares(loaded()))
+    monkeypatch.setattr(diagnosis, "MIN_MISSING", 3)
+    finding = diagnosis._bytecode()[0]
     assert finding.ok and finding.value == "others 0 of 3 modules are compiled"
     assert finding.advice.endswith(f"-m compileall -q {site}")
     assert "PYTHONDONTWRITEBYTECODE is set" in finding.advice
     compileall.compile_dir(str(site), quiet=1)
-    finding = doctor._bytecode()[0]
+    finding = diagnosis._bytecode()[0]
     assert (finding.value, finding.advice) == ("others 3 of 3 modules are compiled", "")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kvis_cli.errors import UsageError
-from kvis_cli.jobs.finding import find_images, natural_key
+from kvis_cli.images.finding import find_images, natural_key
 
 
 def test_files_folders_and_globs(tmp_path):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from kvis_cli.jobs.interruption import held
+from kvis_cli.runtime.interruption import held
 
 
 class Slow:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kvis_cli.jobs import memory, pool
-from kvis_cli.jobs.memory import importing, memory_kills
+from kvis_cli.jobs import pool
+from kvis_cli.runtime import memory
+from kvis_cli.runtime.memory import importing, memory_kills
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kvis_cli.jobs.photos import read_photo
+from kvis_cli.images.photo import read_photo
 
 RNG = np.random.default_rng(1)
 RGB = np.kron(RNG.integers(0, 256, (6, 8, 3), np.uint8), np.ones((4, 4, 1), np.uint8))

@@ -9,9 +9,9 @@ import zlib
 import pytest
 
 from kvis_cli.errors import InputError, UsageError
-from kvis_cli.jobs.finding import find_images
+from kvis_cli.images.finding import find_images
+from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.merge import merge_shards
-from kvis_cli.jobs.photos import read_photo
 from kvis_cli.jobs.resume import read_finished
 from kvis_cli.jobs.sound import parse, sound_row, sound_run, whole_run
 from kvis_cli.jobs.store import read_rows

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from kvis_cli.errors import UsageError
-from kvis_cli.jobs.tensorflow import check_device
+from kvis_cli.runtime.tensorflow import check_device
 
 PLACEMENT = """
 import json, sys
 from pathlib import Path
-from kvis_cli.jobs.tensorflow import import_tensorflow
+from kvis_cli.runtime.tensorflow import import_tensorflow
 import_tensorflow()
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
@@ -99,14 +99,14 @@ def test_devices_and_doctor_answer(kvis):
 def test_doctor_tells_what_is_wrong_and_how_to_mend_it(kvis, monkeypatch):
     from importlib import metadata
 
-    from kvis_cli.jobs import doctor
+    from kvis_cli.cli import diagnosis
 
     def version(name: str) -> str:
         if name == "h5py":
             raise metadata.PackageNotFoundError(name)
         return "1.0"
 
-    monkeypatch.setattr(doctor.metadata, "version", version)
+    monkeypatch.setattr(diagnosis.metadata, "version", version)
     ran = kvis("doctor")
     assert ran.code == 3
     assert "✗ h5py" in ran.out

@@ -5,7 +5,7 @@ import pytest
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.cam_targets import cam_layers, check_linear_head, stages
 from kvis_cli.models.card import read_card
-from kvis_cli.spec.model import ModelSpec
+from kvis_cli.models.request import ModelSpec
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import InputError
-from kvis_cli.models.fitting import fit_photo
+from kvis_cli.images.fitting import fit_photo
 
 
 def dot_photo(height: int, width: int, y: int, x: int, radius: int = 6) -> np.ndarray:

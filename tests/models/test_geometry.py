@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from kvis_cli.explanation import GridAxis, MapGrid
+from kvis_cli.images.fitting import Placement, placed_map
 from kvis_cli.models.architecture import Architecture
-from kvis_cli.models.fitting import Placement, placed_map
 from kvis_cli.models.geometry import map_grid
 
 

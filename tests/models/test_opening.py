@@ -16,8 +16,8 @@ import pytest
 from kvis_cli.errors import ModelError, UnknownNameError, UntrustedError, UsageError, WeightsError
 from kvis_cli.models.card import read_card
 from kvis_cli.models.replacing import apply_replacements, parse_replacement, parse_value
+from kvis_cli.models.request import ModelSpec
 from kvis_cli.models.trust import check_code
-from kvis_cli.spec.model import ModelSpec
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -127,13 +127,13 @@ def run(seed: int, count: int, folder: str, sound: list[str]) -> None:
     """Damage and open `count` files, in this process; prints how each ended as JSON."""
     import resource
 
-    from kvis_cli.jobs.tensorflow import import_tensorflow
+    from kvis_cli.runtime.tensorflow import import_tensorflow
 
     import_tensorflow()
     from kvis_cli.errors import KvisError
     from kvis_cli.models.card import read_card
     from kvis_cli.models.opening import open_model
-    from kvis_cli.spec.model import ModelSpec
+    from kvis_cli.models.request import ModelSpec
 
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limit = used + EXTRA_MEMORY
@@ -209,7 +209,7 @@ def sound(tf, tmp_path_factory):
 def test_the_sound_files_open(tf, sound):
     from kvis_cli.models.card import read_card
     from kvis_cli.models.opening import open_model
-    from kvis_cli.spec.model import ModelSpec
+    from kvis_cli.models.request import ModelSpec
 
     pixels = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
     one, other = (open_model(read_card(ModelSpec(path=str(p)))).model(pixels) for p in sound)

@@ -11,9 +11,9 @@ from PIL import Image
 
 from kvis_cli.errors import ModelError
 from kvis_cli.models.card import read_card
+from kvis_cli.models.request import ModelSpec
 from kvis_cli.models.trust import check_code
 from kvis_cli.models.upgrade import upgrade
-from kvis_cli.spec.model import ModelSpec
 
 
 def dense(name, units, inputs=None, activation="linear"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kvis_cli.models.card import read_card
-from kvis_cli.spec.model import ModelSpec
+from kvis_cli.models.request import ModelSpec
 
 pytestmark = pytest.mark.slow
 

@@ -118,7 +118,7 @@ def main() -> None:
     from kvis_cli.cli.app import app
     from kvis_cli.errors import KvisError
     from kvis_cli.models.card import read_card
-    from kvis_cli.spec.model import ModelSpec
+    from kvis_cli.models.request import ModelSpec
 
     runner = CliRunner()
     for case in request["cases"]:
@@ -141,7 +141,7 @@ def main() -> None:
         answers[case["name"]] = answer
 
     watch.case = "tensorflow"
-    from kvis_cli.jobs.tensorflow import import_tensorflow
+    from kvis_cli.runtime.tensorflow import import_tensorflow
 
     import_tensorflow()
     from kvis_cli.models.opening import open_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kvis_cli.models.fitting import fit_photo
+from kvis_cli.images.fitting import fit_photo
 from kvis_cli.render.unseen import mark_unseen
 
 

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from kvis_cli.errors import SpecError
+from kvis_cli.options.yaml import load_yaml, parse_document
 from kvis_cli.spec.file import read_job
 from kvis_cli.spec.images import CsvSpec, ImageSpec
 from kvis_cli.spec.job import TASK_KINDS
-from kvis_cli.spec.yaml import load_yaml, parse_document
 
 GOOD = """\
 version: 1

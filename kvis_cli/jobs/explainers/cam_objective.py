@@ -11,7 +11,7 @@ from kvis_cli.engines.cam.objective import Objective
 from kvis_cli.engines.targets import Region
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import Target
-from kvis_cli.jobs.photos import read_photo
+from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.store import safe_name
 from kvis_cli.models import autolayer
 from kvis_cli.models.architecture import LayerCall

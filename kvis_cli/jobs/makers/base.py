@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation
-from kvis_cli.jobs.events import Listener
 from kvis_cli.jobs.store import ResultStore
 
 

@@ -24,10 +24,11 @@ from kvis_cli.engines.activation_maximization.restarts import (
 )
 from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.errors import ResultError, UsageError
+from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation, Target
-from kvis_cli.jobs.events import Listener
-from kvis_cli.jobs.finding import find_images
-from kvis_cli.jobs.interruption import held
+from kvis_cli.images.finding import find_images
+from kvis_cli.images.fitting import fit_photo
+from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.makers.base import Made
 from kvis_cli.jobs.makers.kernels import kernel_pictures
 from kvis_cli.jobs.makers.optimizing import (
@@ -40,16 +41,15 @@ from kvis_cli.jobs.makers.optimizing import (
     recipe_of,
 )
 from kvis_cli.jobs.makers.showing import atlas_cells
-from kvis_cli.jobs.photos import read_photo
 from kvis_cli.jobs.store import ResultStore
 from kvis_cli.models import autolayer
 from kvis_cli.models.architecture import LayerCall
 from kvis_cli.models.bounds import constant_channels
-from kvis_cli.models.fitting import fit_photo
 from kvis_cli.models.opening import OpenModel
 from kvis_cli.models.reading import Tap
 from kvis_cli.render.grid import atlas, silent_cell
 from kvis_cli.render.png import write_bytes_atomic
+from kvis_cli.runtime.interruption import held
 from kvis_cli.spec.filters import FiltersSpec, parse_grid
 from kvis_cli.spec.job import JobSpec
 

@@ -23,8 +23,10 @@ from kvis_cli.engines.activation_maximization.objectives import ActivationMaximi
 from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer, phases
 from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.errors import InputError, ResultError, UsageError
+from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation, Target
-from kvis_cli.jobs.events import Listener
+from kvis_cli.images.fitting import fit_photo
+from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.makers.base import Made
 from kvis_cli.jobs.makers.optimizing import (
     Canvas,
@@ -36,12 +38,11 @@ from kvis_cli.jobs.makers.optimizing import (
     recipe_of,
 )
 from kvis_cli.jobs.makers.showing import as_picture, is_plain
-from kvis_cli.jobs.photos import read_photo
 from kvis_cli.jobs.store import ResultStore, safe_name
 from kvis_cli.models import autolayer
-from kvis_cli.models.fitting import fit_photo
 from kvis_cli.models.opening import OpenModel
 from kvis_cli.models.reading import Tap
+from kvis_cli.models.request import parse_size
 from kvis_cli.models.targets import parse_classes
 from kvis_cli.paths import user_path
 from kvis_cli.render.animation import SUFFIXES, write_animation
@@ -49,7 +50,6 @@ from kvis_cli.render.grid import Sheet, render_sheet
 from kvis_cli.render.png import encode_png, write_bytes_atomic
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.maximize import MaximizeSpec, parse_stages
-from kvis_cli.spec.model import parse_size
 
 # The saved picture has 8 bits and the picture itself has not; more than this is a mistake.
 _KEPT = 0.9

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from kvis_cli.spec.fields import MODEL, Spec, Texts, option
+from kvis_cli.options.fields import MODEL, Spec, Texts, option
 
 
 def _as_assignments(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from kvis_cli import __version__
 from kvis_cli.errors import KvisError
-from kvis_cli.jobs.cold_start import MIN_MISSING, can_keep, mending, shares, why_not_kept
+from kvis_cli.runtime.cold_start import MIN_MISSING, can_keep, mending, shares, why_not_kept
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "h5py", "typer", "rich", "pydantic", "pyyaml")
 MIN_MEMORY = 2 * 2**30
@@ -88,7 +88,7 @@ def _packages() -> list[Finding]:
 
 
 def _tensorflow() -> list[Finding]:
-    from kvis_cli.jobs.tensorflow import list_devices
+    from kvis_cli.runtime.tensorflow import list_devices
 
     try:
         devices = list_devices()

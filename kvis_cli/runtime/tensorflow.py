@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kvis_cli.errors import DeviceError, UsageError
-from kvis_cli.jobs.memory import importing
+from kvis_cli.runtime.memory import importing
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kvis_cli.errors import InputError
-from kvis_cli.models.arrays import load_array
+from kvis_cli.images.arrays import load_array
 from kvis_cli.render.arrays import picture_of
 from kvis_cli.shown import said
 

@@ -1,0 +1,1 @@
+"""Files of pixels: found, read, fitted to a model's input."""

@@ -1,0 +1,1 @@
+"""Options: one definition for a flag and a key, YAML, mistakes in words."""
