@@ -34,7 +34,7 @@ from kvis_cli.engines.activation_maximization.recipes import (  # noqa: E402
 )
 from kvis_cli.engines.activation_maximization.seeds import generator, seed_image  # noqa: E402
 from kvis_cli.engines.activation_maximization.space import InputSpace  # noqa: E402
-from kvis_cli.models.reading import ModelReader  # noqa: E402
+from kvis_cli.models.live.reader import ModelReader  # noqa: E402
 
 
 def seeds(count: int, size: int) -> np.ndarray:

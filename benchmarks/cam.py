@@ -23,8 +23,8 @@ def quality(scenes: int) -> Report:
     from kvis_cli import metrics
     from kvis_cli.engines.cam.methods import CAM_METHODS
     from kvis_cli.jobs.explainers.cam import CamExplainer
-    from kvis_cli.models.card import read_card
-    from kvis_cli.models.opening import open_model
+    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.live.open import open_model
     from kvis_cli.render.resize import resize_map
     from kvis_cli.spec.build import build_job
     from sample_models.scenes import CLASSES, draw_scene
@@ -100,7 +100,7 @@ def speed(batch: int, repeats: int, peers: bool) -> Report:
     from kvis_cli.engines.cam.engine import CamEngine
     from kvis_cli.engines.cam.scorecam import ScoreCam
     from kvis_cli.engines.cam.settings import CamLayer, CamSettings
-    from kvis_cli.models.reading import ModelReader, Tap
+    from kvis_cli.models.live.reader import ModelReader, Tap
 
     keras.utils.set_random_seed(0)
     # 256 channels in the last map, as the narrowest ImageNet MobileNet has them.

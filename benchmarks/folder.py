@@ -47,8 +47,8 @@ def main() -> int:
     import tensorflow as tf
 
     from kvis_cli.jobs.runner import run_job
-    from kvis_cli.models.card import read_card
-    from kvis_cli.models.opening import open_model
+    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.live.open import open_model
     from kvis_cli.models.request import ModelSpec
     from kvis_cli.render.png import encode_png
     from kvis_cli.spec.build import build_job

@@ -36,7 +36,7 @@ def main() -> int:
 
     from kvis_cli.engines.saliency import SaliencySettings
     from kvis_cli.engines.saliency.engine import SaliencyEngine
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     keras.utils.set_random_seed(0)
     model = keras.applications.MobileNet(alpha=0.25, weights=None)

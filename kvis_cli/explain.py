@@ -28,7 +28,7 @@ from kvis_cli.errors import InputError, UsageError
 from kvis_cli.explanation import Explanation, Target
 
 if TYPE_CHECKING:
-    from kvis_cli.models.opening import OpenModel
+    from kvis_cli.models.live.open import OpenModel
     from kvis_cli.spec.job import JobSpec
 
 Images = str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
@@ -228,8 +228,8 @@ def _check_result(kind: str, key: str) -> None:
 def _opened(model: Any, job: JobSpec) -> OpenModel:
     import keras
 
-    from kvis_cli.models.card import read_card
-    from kvis_cli.models.opening import open_live, open_model
+    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.live.open import open_live, open_model
 
     if isinstance(model, str | Path):
         top = job.tasks[0].needs_head

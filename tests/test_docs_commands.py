@@ -117,7 +117,7 @@ def pieces(tf, tmp_path_factory):
     """What the lines speak of: models and pictures under the names that documentation uses."""
     import keras
 
-    from kvis_cli.models.labels import imagenet
+    from kvis_cli.models.description.labels import imagenet
 
     folder = tmp_path_factory.mktemp("pieces")
     layers = keras.layers

@@ -540,7 +540,7 @@ def test_wrong_arguments_are_said(vis, digits, digit, call, error):
 
 
 def test_one_trace_for_many_calls(vis, digits):
-    from kvis_cli.models.live import live_model
+    from kvis_cli.models.live.session import live_model
 
     rng = np.random.default_rng(0)
     live_model(digits)._engines.clear()

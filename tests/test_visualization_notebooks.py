@@ -232,7 +232,7 @@ def test_mnist_activation_and_attention(tf, capsys):
 def test_resnet_attention_takes_the_added_and_rectified_maps(tf, birds):
     import keras
 
-    from kvis_cli.models.live import live_model
+    from kvis_cli.models.live.session import live_model
     from kvis_cli.visualization.cam import _penultimate
     from kvis_cli.visualization.subject import subject_of
 

@@ -19,7 +19,7 @@ from kvis_cli.shown import shown, shown_lines, true_stream
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from kvis_cli.models.targets import Head
+    from kvis_cli.models.description.targets import Head
 
 # Lines per image are useful for a few and a flood for thousands.
 MAX_PREDICTIONS = 50

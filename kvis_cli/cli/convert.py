@@ -36,8 +36,8 @@ def convert(
       kvis convert old.h5 new.keras --replace-layer lambda_1=rescaling:scale=1/127.5,offset=-1
     """
     with exit_codes(traceback):
-        from kvis_cli.models.card import read_card
-        from kvis_cli.models.trust import check_file
+        from kvis_cli.models.description.info import read_card
+        from kvis_cli.models.description.trust import check_file
         from kvis_cli.spec.build import build_model_spec
 
         listener = ConsoleListener(quiet=quiet, as_json=json)
@@ -48,7 +48,7 @@ def convert(
         from kvis_cli.runtime.tensorflow import import_tensorflow
 
         import_tensorflow()
-        from kvis_cli.models.converting import convert_model
+        from kvis_cli.models.live.convert import convert_model
 
         difference = convert_model(card, target)
         for change in card.changes:

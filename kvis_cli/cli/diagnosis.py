@@ -152,7 +152,7 @@ def _disk() -> list[Finding]:
 
 
 def _weights() -> list[Finding]:
-    from kvis_cli.models.applications import cache_folder, cached_weights
+    from kvis_cli.models.description.applications import cache_folder, cached_weights
 
     files = cached_weights()
     shown = ", ".join(files[:6]) + (f" and {len(files) - 6} more" if len(files) > 6 else "")

@@ -35,8 +35,8 @@ def init_sidecar(
       kvis init-sidecar model.h5 --preprocess signed --labels classes.txt
     """
     with exit_codes(traceback):
-        from kvis_cli.models.card import read_card
-        from kvis_cli.models.sidecar_writing import write_sidecar
+        from kvis_cli.models.description.info import read_card
+        from kvis_cli.models.description.sidecar_writing import write_sidecar
         from kvis_cli.spec.build import build_model_spec
 
         card = read_card(build_model_spec({"path": model, **given[ModelSpec]}))

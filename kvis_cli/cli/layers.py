@@ -14,7 +14,7 @@ from kvis_cli.models.request import ModelSpec
 
 if TYPE_CHECKING:
     from kvis_cli.explanation import MapGrid
-    from kvis_cli.models.card import ModelCard
+    from kvis_cli.models.description.info import ModelCard
 
 
 @with_options(ModelSpec)
@@ -65,9 +65,9 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
         For an application name, whose architecture only Keras knows.
     """
     from kvis_cli.errors import KvisError
-    from kvis_cli.models.autolayer import cam_candidates
-    from kvis_cli.models.geometry import map_grid
-    from kvis_cli.models.trust import check_code
+    from kvis_cli.models.description.trust import check_code
+    from kvis_cli.models.graph.autolayer import cam_candidates
+    from kvis_cli.models.graph.geometry import map_grid
     from kvis_cli.spec.build import build_model_spec
 
     card = _card_with_layers(build_model_spec({"path": model, **given}))
@@ -128,8 +128,8 @@ def _grid(grid: MapGrid | None) -> dict[str, Any] | None:
 def _card_with_layers(spec: ModelSpec) -> ModelCard:
     """The card; of a model whose file does not say its layers, after opening it."""
     from kvis_cli.errors import UsageError
-    from kvis_cli.models.card import read_card
-    from kvis_cli.models.trust import check_file
+    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.trust import check_file
 
     card = read_card(spec)
     if card.architecture.is_graph and card.architecture.calls:
@@ -151,7 +151,7 @@ def _card_with_layers(spec: ModelSpec) -> ModelCard:
     from kvis_cli.runtime.tensorflow import import_tensorflow
 
     import_tensorflow()
-    from kvis_cli.models.opening import architecture_of_application, open_model
+    from kvis_cli.models.live.open import architecture_of_application, open_model
 
     if card.application is not None:
         card.architecture = architecture_of_application(card)

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kvis_cli.models.head import pre_activation
+from kvis_cli.models.live.pre_activation import pre_activation
 
 
 class Traced(keras.layers.Layer):

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvis_cli.errors import UsageError
-from kvis_cli.models.head import Activation, pre_activation
+from kvis_cli.models.live.pre_activation import Activation, pre_activation
 
 ScoreKind = Literal["logit", "probability", "log-probability"]
 Region = np.ndarray | Literal["predicted"] | None

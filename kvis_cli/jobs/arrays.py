@@ -15,7 +15,7 @@ from kvis_cli.images.fitting import Placement
 from kvis_cli.render.arrays import map_over
 
 if TYPE_CHECKING:
-    from kvis_cli.models.opening import OpenModel
+    from kvis_cli.models.live.open import OpenModel
 
 
 @dataclass(frozen=True)

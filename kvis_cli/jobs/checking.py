@@ -9,12 +9,12 @@ from typing import Any
 
 from kvis_cli.errors import InputError, KvisError
 from kvis_cli.jobs.plan import Plan, PlannedModel
-from kvis_cli.models import autolayer
-from kvis_cli.models.cam_targets import cam_layers
-from kvis_cli.models.card import ModelCard, read_card
-from kvis_cli.models.labels import imagenet
-from kvis_cli.models.targets import Head, parse_classes
-from kvis_cli.models.trust import check_code
+from kvis_cli.models.description.cam_layers import cam_layers
+from kvis_cli.models.description.info import ModelCard, read_card
+from kvis_cli.models.description.labels import imagenet
+from kvis_cli.models.description.targets import Head, parse_classes
+from kvis_cli.models.description.trust import check_code
+from kvis_cli.models.graph import autolayer
 from kvis_cli.spec.cam import CamSpec
 from kvis_cli.spec.job import TaskSpec
 from kvis_cli.spec.saliency import SaliencySpec

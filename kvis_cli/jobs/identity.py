@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.jobs.digests import Digests
-from kvis_cli.models.applications import parse_reference
+from kvis_cli.models.description.applications import parse_reference
+from kvis_cli.models.description.sidecar import sidecar_path
 from kvis_cli.models.request import ModelSpec
-from kvis_cli.models.sidecar import sidecar_path
 from kvis_cli.paths import user_path
 
 ID_LENGTH = 32

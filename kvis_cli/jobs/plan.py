@@ -15,7 +15,7 @@ from kvis_cli.jobs.digests import Digests
 from kvis_cli.jobs.identity import hash_of, model_digest, model_settings
 from kvis_cli.jobs.sources import Source, find_sources
 from kvis_cli.jobs.store import safe_name, unique_names
-from kvis_cli.models.applications import parse_reference
+from kvis_cli.models.description.applications import parse_reference
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.spec.job import JobSpec, TaskSpec
 

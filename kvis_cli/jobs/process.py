@@ -17,8 +17,8 @@ from kvis_cli.errors import KvisError
 from kvis_cli.events import Listener
 from kvis_cli.jobs.plan import Chunk, Task
 from kvis_cli.jobs.store import ResultStore, Row
-from kvis_cli.models.card import ModelCard, read_card
-from kvis_cli.models.files import check_safe
+from kvis_cli.models.description.info import ModelCard, read_card
+from kvis_cli.models.files.read import check_safe
 from kvis_cli.runtime.cores import share_cores
 from kvis_cli.runtime.memory import claim_process, keep_freed_memory
 from kvis_cli.spec.job import JobSpec

@@ -22,7 +22,7 @@ from kvis_cli.runtime.tensorflow import check_device, start
 from kvis_cli.spec.job import JobSpec
 
 if TYPE_CHECKING:
-    from kvis_cli.models.card import ModelCard
+    from kvis_cli.models.description.info import ModelCard
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 # Images that a worker gets at once: few enough to share out, many enough to overlap well.
@@ -188,8 +188,8 @@ class Run:
     def _cards(self) -> dict[str, ModelCard]:
         """The models' files, read before TensorFlow starts; the only model has to be good."""
         from kvis_cli.jobs.checking import check_plan
-        from kvis_cli.models.card import read_card
-        from kvis_cli.models.trust import check_file
+        from kvis_cli.models.description.info import read_card
+        from kvis_cli.models.description.trust import check_file
 
         cards = {}
         for model in self.plan.models:

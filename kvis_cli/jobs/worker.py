@@ -27,7 +27,7 @@ from kvis_cli.jobs.faults import inject
 from kvis_cli.jobs.pictures import Cell, Item, PictureWriter, without_channels
 from kvis_cli.jobs.plan import Chunk, ChunkImage, Task
 from kvis_cli.jobs.store import ResultStore, Row
-from kvis_cli.models.card import ModelCard, read_card
+from kvis_cli.models.description.info import ModelCard, read_card
 from kvis_cli.render.caption import can_render
 from kvis_cli.render.fonts import suggest_package
 from kvis_cli.runtime.cores import side_threads
@@ -39,7 +39,7 @@ from kvis_cli.spec.job import JobSpec
 if TYPE_CHECKING:
     from kvis_cli.explanation import Explanation
     from kvis_cli.jobs.explainers import Explainer
-    from kvis_cli.models.opening import OpenModel
+    from kvis_cli.models.live.open import OpenModel
 
 TOP = 5
 # Less of a map than this on the padding is no reason to mistrust what is on the photo.
@@ -143,7 +143,7 @@ class Worker:
             self.sink.failed(chunk.tasks, path, unknown_error(error))
 
     def _model(self, chunk: Chunk) -> OpenModel:
-        from kvis_cli.models.opening import open_model
+        from kvis_cli.models.live.open import open_model
 
         path = chunk.model.spec.path
         if path in self._broken:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from kvis_cli.errors import JobFileError, SpecError
-from kvis_cli.models.applications import parse_reference
+from kvis_cli.models.description.applications import parse_reference
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.options.fields import Spec, flag_of
 from kvis_cli.options.yaml import Document, Place, load_document

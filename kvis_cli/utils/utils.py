@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from kvis_cli.errors import UnknownNameError, UsageError
-from kvis_cli.models.labels import imagenet
+from kvis_cli.models.description.labels import imagenet
 
 EPSILON = 1e-7
 

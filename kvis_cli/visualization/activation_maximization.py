@@ -37,7 +37,7 @@ from kvis_cli.engines.targets import ScoreKind
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.input_modifiers import InputModifier, get
 from kvis_cli.losses import Loss, input_of
-from kvis_cli.models.live import Address, LiveModel, live_model
+from kvis_cli.models.live.session import Address, LiveModel, live_model
 from kvis_cli.regularizers import LPNorm, TotalVariation
 from kvis_cli.visualization.composed import WeightedLosses, checked, loss_model, name_of
 from kvis_cli.visualization.subject import (

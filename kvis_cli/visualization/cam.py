@@ -17,12 +17,12 @@ from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
 from kvis_cli.engines.targets import ScoreKind
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import MapGrid
-from kvis_cli.models import autolayer
-from kvis_cli.models.architecture import LayerCall
-from kvis_cli.models.geometry import map_grid
-from kvis_cli.models.live import Address, LiveModel, live_model
-from kvis_cli.models.opening import live_architecture
-from kvis_cli.models.reading import Tap
+from kvis_cli.models.graph import autolayer
+from kvis_cli.models.graph.architecture import LayerCall
+from kvis_cli.models.graph.geometry import map_grid
+from kvis_cli.models.live.open import live_architecture
+from kvis_cli.models.live.reader import Tap
+from kvis_cli.models.live.session import Address, LiveModel, live_model
 from kvis_cli.visualization.composed import WeightedLosses, checked, loss_model
 from kvis_cli.visualization.maps import resized, shown
 from kvis_cli.visualization.subject import (

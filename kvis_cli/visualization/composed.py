@@ -10,7 +10,7 @@ import numpy as np
 
 from kvis_cli.errors import UsageError
 from kvis_cli.losses import AnyLoss, Loss, input_of
-from kvis_cli.models.live import LiveModel, live_model
+from kvis_cli.models.live.session import LiveModel, live_model
 from kvis_cli.shown import said
 
 _ATTRIBUTE = "__kvis__"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kvis_cli.models.live import Address
+from kvis_cli.models.live.session import Address
 from kvis_cli.visualization.activation_maximization import visualize_activation
 
 
@@ -42,14 +42,14 @@ def generate_pattern(
         When no `model` is given and VGG16's weights are neither here nor to be downloaded.
     """
     if model is None:
-        from kvis_cli.models.applications import build, parse_reference
+        from kvis_cli.models.description.applications import build, parse_reference
 
         reference = parse_reference("vgg16")
         assert reference is not None
         model = _VGG16.setdefault("vgg16", None) or build(reference, top=False)
         _VGG16["vgg16"] = model
     from kvis_cli.engines.activation_maximization.seeds import generator, seed_image
-    from kvis_cli.models.live import live_model
+    from kvis_cli.models.live.session import live_model
     from kvis_cli.visualization.subject import input_channels_first
 
     live = live_model(model)

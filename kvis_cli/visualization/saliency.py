@@ -10,8 +10,8 @@ from kvis_cli.engines.gradient_modifiers import Modify
 from kvis_cli.engines.saliency.engine import SaliencyEngine
 from kvis_cli.engines.saliency.settings import SaliencySettings
 from kvis_cli.engines.targets import ScoreKind
-from kvis_cli.models.live import Address, LiveModel, live_model
-from kvis_cli.models.reading import Tap
+from kvis_cli.models.live.reader import Tap
+from kvis_cli.models.live.session import Address, LiveModel, live_model
 from kvis_cli.visualization.composed import WeightedLosses, checked, loss_model
 from kvis_cli.visualization.maps import shown
 from kvis_cli.visualization.subject import (

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from kvis_cli.errors import InputError, UsageError
-from kvis_cli.models.live import Address, LiveModel
-from kvis_cli.models.reading import Tap
+from kvis_cli.models.live.reader import Tap
+from kvis_cli.models.live.session import Address, LiveModel
 
 Indices = SupportsIndex | Sequence[int] | np.ndarray | None
 

@@ -119,7 +119,7 @@ def test_augmented_maps_are_the_mean_of_six(cam, tf, tiny_model, picture):
 
     from kvis_cli.engines.cam.engine import CamEngine
     from kvis_cli.engines.cam.settings import CamLayer
-    from kvis_cli.models.reading import ModelReader, Tap
+    from kvis_cli.models.live.reader import ModelReader, Tap
 
     (row,) = cam("--class", "1", "--aug-smooth", "--preprocess", "none")
     model = keras.models.load_model(tiny_model)

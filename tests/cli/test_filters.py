@@ -234,8 +234,8 @@ def test_bounds_hold_for_every_input(tf, picky):
     """What is said to be constant is; every other channel varies over random and extreme inputs."""
     import keras
 
-    from kvis_cli.models.architecture import Architecture
-    from kvis_cli.models.bounds import constant_channels
+    from kvis_cli.models.graph.architecture import Architecture
+    from kvis_cli.models.graph.bounds import constant_channels
 
     keras.utils.set_random_seed(3)
     x = inputs = keras.Input((12, 12, 3))

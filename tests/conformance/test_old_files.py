@@ -9,10 +9,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from kvis_cli.models.architecture import Architecture
-from kvis_cli.models.files import check_safe, read_model_file
-from kvis_cli.models.upgrade import replace_layer, upgrade
-from kvis_cli.models.upgrade_weights import convert_arrays, legacy_arrays
+from kvis_cli.models.files.read import check_safe, read_model_file
+from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.legacy.upgrade import replace_layer, upgrade
+from kvis_cli.models.legacy.weights import convert_arrays, legacy_arrays
 
 pytestmark = [pytest.mark.slow, pytest.mark.conformance]
 
@@ -27,7 +27,7 @@ def opened(path, **replaced):
     import h5py
     import keras
 
-    from kvis_cli.models.upgrade_objects import legacy_objects
+    from kvis_cli.models.live.legacy_objects import legacy_objects
 
     check_safe(path)
     file = read_model_file(path)

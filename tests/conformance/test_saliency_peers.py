@@ -39,7 +39,7 @@ def inputs():
 
 def ours(model, inputs, method, classes, **settings):
     from kvis_cli.engines.saliency.engine import SaliencyEngine
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     engine = SaliencyEngine(
         ModelReader(model),
@@ -92,7 +92,7 @@ def test_smoothgrad_with_their_noise(tf, flat, inputs):
     from kvis_cli.engines.saliency.batch import Batch
     from kvis_cli.engines.saliency.score import ScoreFunction
     from kvis_cli.engines.saliency.smoothgrad import NoisyGradients
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     x = inputs[:1]
     np.random.seed(11)  # noqa: NPY002 - the peer draws from the global generator

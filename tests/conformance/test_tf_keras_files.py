@@ -11,8 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from test_old_files import KINDS, fill, flat, nested, sequential_on_base
 
-from kvis_cli.models.card import read_card
-from kvis_cli.models.files import check_safe
+from kvis_cli.models.description.info import read_card
+from kvis_cli.models.files.read import check_safe
 from kvis_cli.models.request import ModelSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.conformance]
@@ -24,7 +24,7 @@ def keras2(tf):
 
 
 def opened(path):
-    from kvis_cli.models.opening import open_model
+    from kvis_cli.models.live.open import open_model
 
     check_safe(path)
     return open_model(read_card(ModelSpec(path=str(path))))

@@ -53,8 +53,8 @@ def test_grad_cam(model, images):
     from tf_keras_vis.utils.scores import CategoricalScore
 
     from kvis_cli.images.fitting import placed_map
-    from kvis_cli.models.geometry import map_grid
-    from kvis_cli.models.live import live_model
+    from kvis_cli.models.graph.geometry import map_grid
+    from kvis_cli.models.live.session import live_model
     from kvis_cli.visualization import visualize_cam
 
     # The peer stretches its maps over the input; here the raw ones are placed where the layer saw.

@@ -57,7 +57,7 @@ def small(tf):
 
 @pytest.fixture(scope="module")
 def reader(small):
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     return ModelReader(small)
 
@@ -237,7 +237,7 @@ def test_range_of_the_input_does_not_matter(tf, am, small, parametrization):
     """One function over (0, 1), (0, 255) and (-1, 1): the same picture from the same options."""
     import keras
 
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     images = []
     for low, high in ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0)):
@@ -542,7 +542,7 @@ def test_memory_that_does_not_suffice_halves_the_batch(tf, am, reader, monkeypat
 def test_dead_units_are_told(tf, am):
     import keras
 
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     inputs = keras.Input((12, 12, 3))
     layer = keras.layers.Conv2D(2, 3, activation="relu", name="half")
@@ -634,7 +634,7 @@ def test_channels_first_makes_the_same_picture(tf, am, preset):
     """The same convolution, once on (H, W, C) and once on (C, H, W)."""
     import keras
 
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     keras.utils.set_random_seed(4)
     images, weights = [], None

@@ -17,7 +17,7 @@ def lib(tf):
     from kvis_cli.engines.cam.methods import Readings
     from kvis_cli.engines.cam.objective import Objective
     from kvis_cli.engines.cam.settings import CamLayer, CamSettings
-    from kvis_cli.models.reading import ModelReader, Tap
+    from kvis_cli.models.live.reader import ModelReader, Tap
 
     class Lib:
         pass

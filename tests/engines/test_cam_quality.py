@@ -22,8 +22,8 @@ LEAST_OF = {"gradcam++": 2.2}
 def explain(tf, samples):
     """Maps of a sample model, as `kvis cam` makes them, at the size of the pictures."""
     from kvis_cli.jobs.explainers.cam import CamExplainer
-    from kvis_cli.models.card import read_card
-    from kvis_cli.models.opening import open_model
+    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.live.open import open_model
     from kvis_cli.render.resize import resize_map
     from kvis_cli.spec.build import build_job
 

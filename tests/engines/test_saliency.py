@@ -49,7 +49,7 @@ def inputs():
 
 def engine(model, methods, **options):
     from kvis_cli.engines.saliency.engine import SaliencyEngine
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     settings = SaliencySettings(**{**SETTINGS, **options.pop("settings", {})})
     return SaliencyEngine(ModelReader(model), methods, settings=settings, **options)
@@ -122,7 +122,7 @@ def test_smoothgrad_and_kin_are_moments_of_gradients_at_given_noise(tf, model, i
     from kvis_cli.engines.saliency.batch import Batch
     from kvis_cli.engines.saliency.score import ScoreFunction
     from kvis_cli.engines.saliency.smoothgrad import NoisyGradients
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     noise = np.random.default_rng(1).normal(0, 0.3, (7, 12, 10, 3)).astype(np.float32)
     weights, _ = targets(3, 4, 1)
@@ -160,7 +160,7 @@ def test_smoothgrad_draws_its_noise_in_units_of_the_input_range(tf, model, input
 def test_noise_has_the_deviation_asked_for_and_differs_between_samples(tf):
     from kvis_cli.engines.saliency.score import ScoreFunction
     from kvis_cli.engines.saliency.smoothgrad import NoisyGradients
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     settings = SaliencySettings(low=np.float32([0, 0, 0]), high=np.float32([1, 2, 4]), noise=0.5)
     noisy = NoisyGradients(ScoreFunction(ModelReader(build())), settings)
@@ -483,7 +483,7 @@ def test_both_classes_of_one_sigmoid(tf, inputs):
 def test_units_of_a_layer(tf, model, inputs):
     import keras
 
-    from kvis_cli.models.reading import Tap
+    from kvis_cli.models.live.reader import Tap
 
     conv = model.layers[3]
     cut = keras.Model(model.input, conv.output)
@@ -506,7 +506,7 @@ def test_units_of_a_layer(tf, model, inputs):
 
 
 def test_gradients_at_a_layer(tf, model, inputs):
-    from kvis_cli.models.reading import Tap
+    from kvis_cli.models.live.reader import Tap
 
     pool = model.layers[2].name
     found = engine(
@@ -523,7 +523,7 @@ def test_gradients_at_a_layer(tf, model, inputs):
 def test_whole_number_inputs_are_refused_by_name_and_their_embedding_offered(tf):
     import keras
 
-    from kvis_cli.models.reading import Tap
+    from kvis_cli.models.live.reader import Tap
 
     keras.utils.set_random_seed(0)
     model = keras.Sequential(

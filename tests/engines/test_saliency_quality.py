@@ -24,7 +24,7 @@ def explain(tf, samples):
     import keras
 
     from kvis_cli.engines.saliency.engine import SaliencyEngine
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     def run(name, images, classes, methods):
         model = keras.saving.load_model(samples / name, compile=False)

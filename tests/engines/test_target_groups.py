@@ -59,7 +59,7 @@ def test_cam(model, asked, at_once, name):
     from kvis_cli.engines.cam.engine import CamEngine
     from kvis_cli.engines.cam.methods import CAM_METHODS
     from kvis_cli.engines.cam.settings import CamLayer, CamSettings
-    from kvis_cli.models.reading import ModelReader, Tap
+    from kvis_cli.models.live.reader import ModelReader, Tap
 
     def explain(count):
         at_once(count)
@@ -83,7 +83,7 @@ def test_cam(model, asked, at_once, name):
 
 def test_saliency(model, asked, at_once):
     from kvis_cli.engines.saliency.engine import SaliencyEngine
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     def explain(count):
         at_once(count)

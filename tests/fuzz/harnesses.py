@@ -71,7 +71,7 @@ def execute(name: str, data: bytes, folder: Path) -> None:
 @reader()
 def model_kind(data: bytes, folder: Path) -> None:
     """Any file under a model's name; HDF5 is `hdf5_file`'s."""
-    from kvis_cli.models.files import _kind
+    from kvis_cli.models.files.read import _kind
 
     path = folder / "model.keras"
     path.write_bytes(data)
@@ -81,7 +81,7 @@ def model_kind(data: bytes, folder: Path) -> None:
 @reader()
 def keras_archive(data: bytes, folder: Path) -> None:
     """The raw bytes of a .keras archive."""
-    from kvis_cli.models.files import _read_keras, as_model_error
+    from kvis_cli.models.files.read import _read_keras, as_model_error
 
     path = folder / "model.keras"
     path.write_bytes(data)
@@ -97,10 +97,10 @@ def keras_archive(data: bytes, folder: Path) -> None:
 )
 def architecture(data: bytes, folder: Path) -> None:
     """A model's JSON, of a file of Keras 1, 2 or 3 by its first byte, up to what is said of it."""
-    from kvis_cli.models.autolayer import cam_candidates
-    from kvis_cli.models.card import read_card
+    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.trust import check_code
+    from kvis_cli.models.graph.autolayer import cam_candidates
     from kvis_cli.models.request import ModelSpec
-    from kvis_cli.models.trust import check_code
 
     version = ("3.4.1", "2.4.0", "1.2.2", "")[data[0] % 4] if data else ""
     path = folder / "model.keras"
@@ -127,8 +127,8 @@ def hdf5_attributes(data: bytes, folder: Path) -> None:
     import h5py
     import numpy as np
 
-    from kvis_cli.models.files import _read_h5, _try, as_model_error
-    from kvis_cli.models.upgrade import upgrade
+    from kvis_cli.models.files.read import _read_h5, _try, as_model_error
+    from kvis_cli.models.legacy.upgrade import upgrade
 
     path = folder / "model.h5"
     kind, size, text = (data[0], data[1], data[2:]) if len(data) > 2 else (0, 0, data)
@@ -157,7 +157,7 @@ def hdf5_attributes(data: bytes, folder: Path) -> None:
 @reader(native=True)
 def hdf5_file(data: bytes, folder: Path) -> None:
     """The raw bytes of an HDF5 model, by way of the child that kvis tries it in."""
-    from kvis_cli.models.files import check_safe, read_model_file, stored_weights
+    from kvis_cli.models.files.read import check_safe, read_model_file, stored_weights
 
     path = folder / "model.h5"
     path.write_bytes(data)
@@ -169,8 +169,8 @@ def hdf5_file(data: bytes, folder: Path) -> None:
 @reader()
 def saved_model(data: bytes, folder: Path) -> None:
     """``saved_model.pb`` of a SavedModel: all that is read of it without TensorFlow."""
-    from kvis_cli.models.files import check_safe, read_model_file
-    from kvis_cli.models.savedmodel import check_savedmodel
+    from kvis_cli.models.files.read import check_safe, read_model_file
+    from kvis_cli.models.files.savedmodel import check_savedmodel
 
     (folder / "saved").mkdir(exist_ok=True)
     (folder / "saved" / "saved_model.pb").write_bytes(data)
@@ -182,7 +182,7 @@ def saved_model(data: bytes, folder: Path) -> None:
 @reader()
 def bytecode(data: bytes, folder: Path) -> None:
     """A Lambda's code: its decoding, and the walk over instructions of a code object."""
-    from kvis_cli.models.bytecode import _decoded, _has_own_caches
+    from kvis_cli.models.legacy.bytecode import _decoded, _has_own_caches
 
     _decoded(data.decode("utf-8", "replace"))
     _has_own_caches(data)
@@ -193,7 +193,7 @@ def bytecode_child(data: bytes, folder: Path) -> None:
     """A Lambda's code, by way of the child that unmarshals it."""
     import base64
 
-    from kvis_cli.models.bytecode import check_bytecode
+    from kvis_cli.models.legacy.bytecode import check_bytecode
 
     code = {"config": {"code": base64.b64encode(data).decode()}}
     check_bytecode("model", "layer", code, "")
@@ -205,8 +205,8 @@ def bytecode_child(data: bytes, folder: Path) -> None:
 @reader("text", "preprocess: labels: layer: size: replace_layer: mean: std: color: &a *a << !!")
 def sidecar(data: bytes, folder: Path) -> None:
     """model.kvis.yaml."""
-    from kvis_cli.models import preprocessing
-    from kvis_cli.models.sidecar import read_sidecar
+    from kvis_cli.models.description import preprocessing
+    from kvis_cli.models.description.sidecar import read_sidecar
 
     (folder / "model.kvis.yaml").write_bytes(data)
     found = read_sidecar(folder / "model.keras")
@@ -230,7 +230,7 @@ def job_file(data: bytes, folder: Path) -> None:
 @reader("text")
 def labels_text(data: bytes, folder: Path) -> None:
     """labels.txt, and a search in it."""
-    from kvis_cli.models.labels import read_labels
+    from kvis_cli.models.description.labels import read_labels
 
     (folder / "labels.txt").write_bytes(data)
     found = read_labels(folder / "labels.txt")
@@ -240,7 +240,7 @@ def labels_text(data: bytes, folder: Path) -> None:
 @reader("json")
 def labels_json(data: bytes, folder: Path) -> None:
     """labels.json."""
-    from kvis_cli.models.labels import read_labels
+    from kvis_cli.models.description.labels import read_labels
 
     (folder / "labels.json").write_bytes(data)
     found = read_labels(folder / "labels.json")

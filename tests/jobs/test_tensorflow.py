@@ -23,7 +23,7 @@ half = tf.config.LogicalDeviceConfiguration()
 tf.config.set_logical_device_configuration(cpu, [half, half, half])
 
 from kvis_cli.jobs import runner
-from kvis_cli.models.reading import ModelReader
+from kvis_cli.models.live.reader import ModelReader
 from kvis_cli.spec.build import build_job
 
 placed = []

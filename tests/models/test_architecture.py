@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from kvis_cli.errors import ModelError
-from kvis_cli.models.architecture import Architecture
-from kvis_cli.models.files import read_model_file
-from kvis_cli.models.upgrade import upgrade
+from kvis_cli.models.files.read import read_model_file
+from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.legacy.upgrade import upgrade
 
 
 def layer(class_name, name, nodes=None, **config):
@@ -248,8 +248,8 @@ def test_broken_wiring_is_one_error(nodes):
 
 def test_no_tensorflow_no_keras():
     code = (
-        "import sys; import kvis_cli.models.upgrade, kvis_cli.models.autolayer, "
-        "kvis_cli.models.files; "
+        "import sys; import kvis_cli.models.legacy.upgrade, kvis_cli.models.graph.autolayer, "
+        "kvis_cli.models.files.read; "
         "bad = {'tensorflow', 'keras', 'h5py', 'numpy'} & set(sys.modules); "
         "sys.exit(str(bad) if bad else 0)"
     )
@@ -272,7 +272,7 @@ REAL = {
 def test_counts_of_real_files_are_those_of_their_arrays(real_data, name):
     from math import prod
 
-    from kvis_cli.models.files import stored_weights
+    from kvis_cli.models.files.read import stored_weights
 
     path = real_data / "models" / name
     file = read_model_file(path)

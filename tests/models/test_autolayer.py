@@ -7,10 +7,10 @@ import json
 import pytest
 
 from kvis_cli.errors import UnknownNameError, UsageError
-from kvis_cli.models.architecture import Architecture
-from kvis_cli.models.autolayer import cam_candidates, choose_cam_layer, resolve
-from kvis_cli.models.files import read_model_file
-from kvis_cli.models.upgrade import upgrade
+from kvis_cli.models.files.read import read_model_file
+from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.graph.autolayer import cam_candidates, choose_cam_layer, resolve
+from kvis_cli.models.legacy.upgrade import upgrade
 
 
 def layer(class_name, name, *inputs, **config):

@@ -12,8 +12,8 @@ import sys
 import pytest
 
 from kvis_cli.errors import UntrustedError
-from kvis_cli.models import bytecode
-from kvis_cli.models.bytecode import check_bytecode, is_current
+from kvis_cli.models.legacy import bytecode
+from kvis_cli.models.legacy.bytecode import check_bytecode, is_current
 
 # `lambda x: __import__("tensorflow").nn.relu(x) + abs(x)`, marshalled by each Python. Those of
 # 3.11 and 3.12 have the same numbers for all of it, and other places for caches between.
@@ -93,7 +93,7 @@ def test_bytes_that_ask_for_more_memory_than_there_is_are_refused():
     """A tuple of 2^31 - 1 objects, in five bytes."""
     bomb = b"(" + (2**31 - 1).to_bytes(4, "little")
     child = subprocess.Popen(
-        [sys.executable, "-c", "from kvis_cli.models.bytecode import run; run()"],
+        [sys.executable, "-c", "from kvis_cli.models.legacy.bytecode import run; run()"],
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )

@@ -3,8 +3,8 @@
 import pytest
 
 from kvis_cli.errors import UnknownNameError, UsageError
-from kvis_cli.models.cam_targets import cam_layers, check_linear_head, stages
-from kvis_cli.models.card import read_card
+from kvis_cli.models.description.cam_layers import cam_layers, check_linear_head, stages
+from kvis_cli.models.description.info import read_card
 from kvis_cli.models.request import ModelSpec
 
 

@@ -134,10 +134,10 @@ def run(seed: int, count: int, folder: str, extra: list[str]) -> None:
     import resource
 
     from kvis_cli.errors import KvisError
-    from kvis_cli.models.architecture import Architecture
-    from kvis_cli.models.autolayer import cam_candidates, choose_cam_layer
-    from kvis_cli.models.files import check_safe, read_model_file, stored_weights
-    from kvis_cli.models.upgrade import upgrade
+    from kvis_cli.models.files.read import check_safe, read_model_file, stored_weights
+    from kvis_cli.models.graph.architecture import Architecture
+    from kvis_cli.models.graph.autolayer import cam_candidates, choose_cam_layer
+    from kvis_cli.models.legacy.upgrade import upgrade
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     rng = random.Random(seed)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from kvis_cli.explanation import GridAxis, MapGrid
 from kvis_cli.images.fitting import Placement, placed_map
-from kvis_cli.models.architecture import Architecture
-from kvis_cli.models.geometry import map_grid
+from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.graph.geometry import map_grid
 
 
 def grid_of(model, layer):

@@ -52,7 +52,7 @@ def _fused(inputs, dense, kind):
 
 @pytest.mark.parametrize("kind", ["softmax", "sigmoid", "tanh"])
 def test_every_way_to_end_a_model(tf, kind):
-    from kvis_cli.models.head import pre_activation
+    from kvis_cli.models.live.pre_activation import pre_activation
 
     for name, model, dense in variants(kind):
 
@@ -68,7 +68,7 @@ def test_every_way_to_end_a_model(tf, kind):
 def test_a_model_without_such_an_end_is_left_alone(tf):
     import keras
 
-    from kvis_cli.models.head import pre_activation
+    from kvis_cli.models.live.pre_activation import pre_activation
 
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4, activation="relu")])
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from kvis_cli.errors import SpecError, UnknownNameError
-from kvis_cli.models.labels import Labels, imagenet, read_labels
+from kvis_cli.models.description.labels import Labels, imagenet, read_labels
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,20 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import ModelError, UnknownNameError, UntrustedError, UsageError, WeightsError
-from kvis_cli.models.card import read_card
-from kvis_cli.models.replacing import apply_replacements, parse_replacement, parse_value
+from kvis_cli.models.description.info import read_card
+from kvis_cli.models.description.replacements import (
+    apply_replacements,
+    parse_replacement,
+    parse_value,
+)
+from kvis_cli.models.description.trust import check_code
 from kvis_cli.models.request import ModelSpec
-from kvis_cli.models.trust import check_code
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 
 def opened(path, **options):
-    from kvis_cli.models.opening import open_model
+    from kvis_cli.models.live.open import open_model
 
     return open_model(read_card(ModelSpec(path=str(path), **options)))
 

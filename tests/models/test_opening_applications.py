@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from kvis_cli.models.architecture import Architecture
-from kvis_cli.models.fingerprint import guess_preprocessing
+from kvis_cli.models.description.fingerprint import guess_preprocessing
+from kvis_cli.models.graph.architecture import Architecture
 
 pytestmark = pytest.mark.slow
 

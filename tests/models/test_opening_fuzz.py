@@ -131,8 +131,8 @@ def run(seed: int, count: int, folder: str, sound: list[str]) -> None:
 
     import_tensorflow()
     from kvis_cli.errors import KvisError
-    from kvis_cli.models.card import read_card
-    from kvis_cli.models.opening import open_model
+    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.live.open import open_model
     from kvis_cli.models.request import ModelSpec
 
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -207,8 +207,8 @@ def sound(tf, tmp_path_factory):
 
 
 def test_the_sound_files_open(tf, sound):
-    from kvis_cli.models.card import read_card
-    from kvis_cli.models.opening import open_model
+    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.live.open import open_model
     from kvis_cli.models.request import ModelSpec
 
     pixels = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from kvis_cli.errors import ModelError
-from kvis_cli.models.card import read_card
+from kvis_cli.models.description.info import read_card
+from kvis_cli.models.description.trust import check_code
+from kvis_cli.models.legacy.upgrade import upgrade
 from kvis_cli.models.request import ModelSpec
-from kvis_cli.models.trust import check_code
-from kvis_cli.models.upgrade import upgrade
 
 
 def dense(name, units, inputs=None, activation="linear"):
@@ -50,7 +50,7 @@ def write(path, model, weights):
 
 
 def opened(path):
-    from kvis_cli.models.opening import open_model
+    from kvis_cli.models.live.open import open_model
 
     return open_model(read_card(ModelSpec(path=str(path))))
 

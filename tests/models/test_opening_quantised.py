@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from kvis_cli.models.card import read_card
+from kvis_cli.models.description.info import read_card
 from kvis_cli.models.request import ModelSpec
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ def test_maps_are_those_of_the_dequantised_weights(tf, kvis, picture, mode, tmp_
 def test_low_precision_in_wrappers_is_computed_in_float32(tf, tmp_path):
     import keras
 
-    from kvis_cli.models.opening import open_model
+    from kvis_cli.models.live.open import open_model
 
     layers = keras.layers
     keras.utils.set_random_seed(1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import SpecError, UnknownNameError
-from kvis_cli.models.preprocessing import PRESETS, Preprocessing, parse
+from kvis_cli.models.description.preprocessing import PRESETS, Preprocessing, parse
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3)).astype(np.float32)
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from kvis_cli.models.protobuf import LENGTH, Walker, WireError, encoded
+from kvis_cli.models.files.protobuf import LENGTH, Walker, WireError, encoded
 
 
 def read(data: bytes, budget: int = 100):

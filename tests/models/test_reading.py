@@ -67,7 +67,7 @@ def models(tf):
 def test_the_tensor_is_the_layers_output(tf, models, kind, path):
     import keras
 
-    from kvis_cli.models.reading import ModelReader, Tap
+    from kvis_cli.models.live.reader import ModelReader, Tap
 
     expected = keras.Model(
         models["flat"].input, [models["flat"].get_layer("b").output, models["flat"].output]
@@ -84,7 +84,7 @@ def test_the_tensor_is_the_layers_output(tf, models, kind, path):
 
 @pytest.mark.parametrize("kind", ["flat", "nested", "sequential"])
 def test_stopping_computes_no_more_and_takes_any_size(tf, models, kind):
-    from kvis_cli.models.reading import ModelReader, Tap
+    from kvis_cli.models.live.reader import ModelReader, Tap
 
     path = "a" if kind == "flat" else "base/a"
     forward = ModelReader(models[kind]).forward(
@@ -97,7 +97,7 @@ def test_stopping_computes_no_more_and_takes_any_size(tf, models, kind):
 
 
 def test_a_failing_pass_leaves_the_model_as_it_was(tf, models):
-    from kvis_cli.models.reading import ModelReader, Tap
+    from kvis_cli.models.live.reader import ModelReader, Tap
 
     model = models["flat"]
     with pytest.raises(RuntimeError, match="watch"):
@@ -113,7 +113,7 @@ def _refuse(_):
 def test_each_call_of_a_shared_layer_has_its_address(tf):
     import keras
 
-    from kvis_cli.models.reading import ModelReader, Tap
+    from kvis_cli.models.live.reader import ModelReader, Tap
 
     shared = keras.layers.Dense(2, name="shared")
     inputs = keras.Input((2,))
@@ -127,7 +127,7 @@ def test_each_call_of_a_shared_layer_has_its_address(tf):
 
 
 def test_a_typo_offers_the_close_name(models):
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
     with pytest.raises(UnknownNameError, match="'base'"):
         ModelReader(models["nested"]).operation("bas/b")
@@ -137,7 +137,7 @@ def test_dropout_and_batch_normalization_are_inert(tf):
     import keras
     from keras import layers
 
-    from kvis_cli.models.reading import ModelReader, Tap
+    from kvis_cli.models.live.reader import ModelReader, Tap
 
     model = keras.Sequential(
         [keras.Input((4,)), layers.BatchNormalization(name="n"), layers.Dropout(0.9, name="o")]

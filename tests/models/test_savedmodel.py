@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import ExitCode, ModelError, UntrustedError
-from kvis_cli.models.protobuf import encoded
-from kvis_cli.models.savedgraph import SavedGraph
-from kvis_cli.models.savedmodel import (
+from kvis_cli.models.files.protobuf import encoded
+from kvis_cli.models.files.savedgraph import SavedGraph
+from kvis_cli.models.files.savedmodel import (
     GRAPH_FILE,
     allowed_operations,
     check_savedmodel,

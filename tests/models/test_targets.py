@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import UnknownNameError, UsageError
-from kvis_cli.models.labels import Labels
-from kvis_cli.models.targets import Head, Request, encode, parse_classes
+from kvis_cli.models.description.labels import Labels
+from kvis_cli.models.description.targets import Head, Request, encode, parse_classes
 
 HEAD = Head(4, Labels(("tabby cat", "bear", "salt+pepper", "Bear_cub"), "test"))
 BINARY = Head(1, Labels(("no person", "person"), "test"), binary=True)

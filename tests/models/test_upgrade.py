@@ -8,7 +8,7 @@ import json
 import pytest
 
 from kvis_cli.errors import ModelError, UnknownNameError
-from kvis_cli.models.upgrade import (
+from kvis_cli.models.legacy.upgrade import (
     LEGACY_HARD_SIGMOID,
     iterate_layers,
     lambda_layers,

@@ -93,7 +93,7 @@ def _own_probe(event: str, args: tuple[Any, ...]) -> bool:
     return (
         len(command) == 3
         and command[:2] == [sys.executable, "-c"]
-        and command[2].startswith("from kvis_cli.models.probe import run; run(")
+        and command[2].startswith("from kvis_cli.models.files.probe import run; run(")
     )
 
 
@@ -117,7 +117,7 @@ def main() -> None:
 
     from kvis_cli.cli.app import app
     from kvis_cli.errors import KvisError
-    from kvis_cli.models.card import read_card
+    from kvis_cli.models.description.info import read_card
     from kvis_cli.models.request import ModelSpec
 
     runner = CliRunner()
@@ -144,7 +144,7 @@ def main() -> None:
     from kvis_cli.runtime.tensorflow import import_tensorflow
 
     import_tensorflow()
-    from kvis_cli.models.opening import open_model
+    from kvis_cli.models.live.open import open_model
 
     watch.kernel()
     for case in request["cases"]:

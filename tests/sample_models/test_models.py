@@ -48,7 +48,7 @@ def test_labels_are_the_classes() -> None:
 
 
 def test_sidecars_are_read_and_lead_to_the_labels() -> None:
-    sidecar = pytest.importorskip("kvis_cli.models.sidecar")
+    sidecar = pytest.importorskip("kvis_cli.models.description.sidecar")
     for name in (*MODELS, "checkpoints/epoch-01"):
         found = sidecar.read_sidecar(FOLDER / f"{name}.keras")
         assert found is not None

@@ -17,7 +17,7 @@ from kvis_cli.engines.activation_maximization.parametrizations import Parametriz
 from kvis_cli.engines.activation_maximization.space import InputSpace
 from kvis_cli.engines.backprop_modifiers import Rule, backprop_modifier
 from kvis_cli.errors import ResultError, UsageError
-from kvis_cli.models.reading import ModelReader
+from kvis_cli.models.live.reader import ModelReader
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]

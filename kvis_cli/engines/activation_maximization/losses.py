@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kvis_cli.models.reading import ModelReader, Tap
+from kvis_cli.models.live.reader import ModelReader, Tap
 
 Arguments = dict[str, np.ndarray]
 

@@ -14,7 +14,7 @@ from kvis_cli.engines.activation_maximization.losses import Arguments, Loss, Vie
 from kvis_cli.engines.activation_maximization.wanted_filters import can_select, only_filters
 from kvis_cli.engines.targets import ScoreKind, score_targets
 from kvis_cli.errors import UsageError
-from kvis_cli.models.reading import ModelReader, Tap
+from kvis_cli.models.live.reader import ModelReader, Tap
 
 Units = Sequence[tuple[int, float]]
 

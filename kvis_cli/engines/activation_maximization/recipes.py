@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kvis_cli.engines.activation_maximization.losses import Loss
     from kvis_cli.engines.activation_maximization.optimizers import Optimizer
     from kvis_cli.engines.activation_maximization.space import InputSpace
-    from kvis_cli.models.reading import ModelReader
+    from kvis_cli.models.live.reader import ModelReader
 
 
 @dataclass(frozen=True)

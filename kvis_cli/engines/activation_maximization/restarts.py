@@ -10,7 +10,7 @@ import tensorflow as tf
 
 if TYPE_CHECKING:
     from kvis_cli.engines.activation_maximization.space import InputSpace
-    from kvis_cli.models.reading import ModelReader, Tap
+    from kvis_cli.models.live.reader import ModelReader, Tap
 
 # Photos: about the covariance of red, green and blue in the unit range.
 _COLOURS = 0.06 * np.array([[1.0, 0.93, 0.85], [0.93, 1.0, 0.93], [0.85, 0.93, 1.0]])

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kvis_cli.engines.cam.perturbation import PerturbationCam
 from kvis_cli.engines.cam.settings import CamLayer
-from kvis_cli.models.reading import wrapped_call
+from kvis_cli.models.live.reader import wrapped_call
 
 
 class AblationCam(PerturbationCam):

@@ -15,7 +15,7 @@ from kvis_cli.engines.cam.reduction import REDUCTIONS
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
 from kvis_cli.engines.targets import Scores
 from kvis_cli.errors import UsageError
-from kvis_cli.models.reading import ModelReader
+from kvis_cli.models.live.reader import ModelReader
 
 # Finer-CAM: how many similar classes, and how much of their score is subtracted.
 SIMILAR_CLASSES = 3
@@ -66,7 +66,7 @@ class CamEngine:
         inputs
             Preprocessed inputs ``(B, …)``.
         weights, ranks
-            ``(B, T, units)`` and ``(B, T)`` as from `kvis_cli.models.targets.encode`.
+            ``(B, T, units)`` and ``(B, T)`` as from `kvis_cli.models.description.targets.encode`.
 
         Raises
         ------

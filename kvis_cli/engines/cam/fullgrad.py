@@ -14,7 +14,7 @@ from kvis_cli.engines.cam.grouping import in_groups
 from kvis_cli.engines.cam.scorecam import enlarged
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
 from kvis_cli.errors import UsageError
-from kvis_cli.models.reading import ModelReader, walk, wrapped_call
+from kvis_cli.models.live.reader import ModelReader, walk, wrapped_call
 
 
 class FullGrad:

@@ -14,7 +14,7 @@ from kvis_cli.engines.cam.grouping import in_groups
 from kvis_cli.engines.cam.scorecam import enlarged
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
 from kvis_cli.errors import UsageError
-from kvis_cli.models.reading import ModelReader
+from kvis_cli.models.live.reader import ModelReader
 
 
 class GuidedGradCam:

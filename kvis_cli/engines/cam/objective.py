@@ -9,7 +9,7 @@ from kvis_cli.lazy import tf
 
 if TYPE_CHECKING:
     from kvis_cli.engines.targets import Region, ScoreKind, Scores
-    from kvis_cli.models.reading import Forward, Tap
+    from kvis_cli.models.live.reader import Forward, Tap
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from kvis_cli.engines.cam.objective import Objective
 from kvis_cli.lazy import tf
 
 if TYPE_CHECKING:
-    from kvis_cli.models.reading import ModelReader, Tap
+    from kvis_cli.models.live.reader import ModelReader, Tap
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from kvis_cli.engines.saliency.score import ScoreFunction, compiled
 from kvis_cli.engines.saliency.settings import SaliencySettings
 from kvis_cli.engines.targets import ScoreKind, join_groups, target_groups
 from kvis_cli.errors import UnknownNameError, UsageError
-from kvis_cli.models.reading import ModelReader, Tap
+from kvis_cli.models.live.reader import ModelReader, Tap
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class SaliencyEngine:
         inputs
             Preprocessed inputs ``(B, …)``.
         weights, ranks
-            ``(B, T, units)`` and ``(B, T)`` as from `kvis_cli.models.targets.encode`.
+            ``(B, T, units)`` and ``(B, T)`` as from `kvis_cli.models.description.targets.encode`.
         """
         if self.wrt is None:
             # Points between and around inputs are real numbers; the model rounds them itself.

@@ -12,7 +12,7 @@ from kvis_cli.engines.backprop_modifiers import Rectifiers, Rule, backprop_modif
 from kvis_cli.engines.saliency.batch import Batch
 from kvis_cli.engines.targets import ScoreKind, per_unit, score_targets, score_units
 from kvis_cli.errors import UsageError
-from kvis_cli.models.reading import ModelReader, Tap, Watch
+from kvis_cli.models.live.reader import ModelReader, Tap, Watch
 
 Compile = Callable[[Callable[..., Any]], Any]
 """Makes a ``tf.function`` of a function."""

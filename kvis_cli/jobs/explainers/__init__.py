@@ -8,7 +8,7 @@ from typing import Any
 from kvis_cli.jobs.explainers.base import Explainer
 from kvis_cli.jobs.explainers.cam import CamExplainer
 from kvis_cli.jobs.explainers.saliency import SaliencyExplainer
-from kvis_cli.models.opening import OpenModel
+from kvis_cli.models.live.open import OpenModel
 from kvis_cli.spec.job import JobSpec
 
 EXPLAINERS: dict[str, Callable[[OpenModel, Any, JobSpec], Explainer]] = {

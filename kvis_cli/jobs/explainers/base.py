@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from kvis_cli.explanation import Explanation
-from kvis_cli.models.opening import OpenModel
-from kvis_cli.models.targets import parse_classes
+from kvis_cli.models.description.targets import parse_classes
+from kvis_cli.models.live.open import OpenModel
 from kvis_cli.render.scale import MapKind, blank_reason
 
 

@@ -22,12 +22,12 @@ from kvis_cli.jobs.explainers.base import (
     resolved_units,
 )
 from kvis_cli.jobs.explainers.cam_objective import cam_objective, filter_targets
-from kvis_cli.models.architecture import LayerCall
-from kvis_cli.models.cam_targets import cam_layers, check_linear_head
-from kvis_cli.models.geometry import map_grid
-from kvis_cli.models.opening import OpenModel
-from kvis_cli.models.reading import Tap
-from kvis_cli.models.targets import Request, encode, parse_classes
+from kvis_cli.models.description.cam_layers import cam_layers, check_linear_head
+from kvis_cli.models.description.targets import Request, encode, parse_classes
+from kvis_cli.models.graph.architecture import LayerCall
+from kvis_cli.models.graph.geometry import map_grid
+from kvis_cli.models.live.open import OpenModel
+from kvis_cli.models.live.reader import Tap
 from kvis_cli.render.scale import MapKind
 from kvis_cli.spec.cam import CamSpec
 from kvis_cli.spec.job import JobSpec

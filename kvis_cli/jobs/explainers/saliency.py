@@ -20,12 +20,12 @@ from kvis_cli.jobs.explainers.base import (
     resolved_units,
 )
 from kvis_cli.jobs.explainers.cam_objective import filter_targets
-from kvis_cli.models import autolayer
-from kvis_cli.models.architecture import LayerCall
-from kvis_cli.models.fingerprint import guess_preprocessing
-from kvis_cli.models.opening import OpenModel
-from kvis_cli.models.reading import Tap
-from kvis_cli.models.targets import Request, encode, parse_classes
+from kvis_cli.models.description.fingerprint import guess_preprocessing
+from kvis_cli.models.description.targets import Request, encode, parse_classes
+from kvis_cli.models.graph import autolayer
+from kvis_cli.models.graph.architecture import LayerCall
+from kvis_cli.models.live.open import OpenModel
+from kvis_cli.models.live.reader import Tap
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.saliency import SaliencySpec
 

@@ -42,11 +42,11 @@ from kvis_cli.jobs.makers.optimizing import (
 )
 from kvis_cli.jobs.makers.showing import atlas_cells
 from kvis_cli.jobs.store import ResultStore
-from kvis_cli.models import autolayer
-from kvis_cli.models.architecture import LayerCall
-from kvis_cli.models.bounds import constant_channels
-from kvis_cli.models.opening import OpenModel
-from kvis_cli.models.reading import Tap
+from kvis_cli.models.graph import autolayer
+from kvis_cli.models.graph.architecture import LayerCall
+from kvis_cli.models.graph.bounds import constant_channels
+from kvis_cli.models.live.open import OpenModel
+from kvis_cli.models.live.reader import Tap
 from kvis_cli.render.grid import atlas, silent_cell
 from kvis_cli.render.png import write_bytes_atomic
 from kvis_cli.runtime.interruption import held

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kvis_cli.errors import UsageError
-from kvis_cli.models.opening import OpenModel
+from kvis_cli.models.live.open import OpenModel
 
 
 def kernel_pictures(opened: OpenModel, path: str) -> np.ndarray:

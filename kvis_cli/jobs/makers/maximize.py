@@ -39,11 +39,11 @@ from kvis_cli.jobs.makers.optimizing import (
 )
 from kvis_cli.jobs.makers.showing import as_picture, is_plain
 from kvis_cli.jobs.store import ResultStore, safe_name
-from kvis_cli.models import autolayer
-from kvis_cli.models.opening import OpenModel
-from kvis_cli.models.reading import Tap
+from kvis_cli.models.description.targets import parse_classes
+from kvis_cli.models.graph import autolayer
+from kvis_cli.models.live.open import OpenModel
+from kvis_cli.models.live.reader import Tap
 from kvis_cli.models.request import parse_size
-from kvis_cli.models.targets import parse_classes
 from kvis_cli.paths import user_path
 from kvis_cli.render.animation import SUFFIXES, write_animation
 from kvis_cli.render.grid import Sheet, render_sheet

@@ -18,8 +18,8 @@ from kvis_cli.engines.activation_maximization.space import InputSpace
 from kvis_cli.engines.backprop_modifiers import find_rule
 from kvis_cli.engines.gradient_modifiers import find_modifier
 from kvis_cli.errors import KvisError, UsageError
-from kvis_cli.models.opening import OpenModel
-from kvis_cli.models.reading import Tap
+from kvis_cli.models.live.open import OpenModel
+from kvis_cli.models.live.reader import Tap
 from kvis_cli.shown import said
 from kvis_cli.spec.maximize import OptimizationSpec, parse_rescale
 

@@ -1,0 +1,353 @@
+"""A model as its files describe it, before anything of TensorFlow is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from kvis_cli.errors import ModelError, UnknownNameError, UsageError
+from kvis_cli.models.description import applications, inputs, preprocessing
+from kvis_cli.models.description.fingerprint import Choice, guess_preprocessing
+from kvis_cli.models.description.labels import Labels, imagenet, read_labels
+from kvis_cli.models.description.replacements import apply_replacements
+from kvis_cli.models.description.sidecar import Sidecar, read_sidecar
+from kvis_cli.models.description.targets import Head
+from kvis_cli.models.files.read import ModelFile, read_model_file
+from kvis_cli.models.graph import autolayer
+from kvis_cli.models.graph.architecture import Architecture, LayerCall
+from kvis_cli.models.legacy.upgrade import Upgraded, lambda_layers, upgrade, with_input_layer
+from kvis_cli.models.request import ModelSpec, parse_shape, parse_size
+from kvis_cli.paths import user_path
+
+DEFAULT_SIZE = 224
+_WHOLE_NUMBERS = frozenset({"uint8", "int8", "int16", "uint16", "int32", "int64"})
+# Layers that may stand between the last activation and the output.
+_AFTER_HEAD = frozenset({"Reshape", "Flatten", "Dropout", "Identity", "Permute", "Cast"})
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """The input that photos go into.
+
+    Attributes
+    ----------
+    height, width
+        In pixels; what the model says, else `--size`, else the default.
+    channels
+        1, 3, 4 or what the model takes.
+    channels_first
+        Whether the model wants ``(B, C, H, W)``.
+    free
+        Whether the model left the size open.
+    shape
+        Of the input as the model says it, without the batch.
+    """
+
+    height: int
+    width: int
+    channels: int
+    channels_first: bool = False
+    free: bool = False
+    shape: tuple[int | None, ...] = ()
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it takes pictures; signals, volumes and texts come as .npy arrays."""
+        return len(self.shape) == 3
+
+    def describe(self) -> str:
+        """``224×224×3`` for people."""
+        if self.is_picture:
+            return f"{self.width}×{self.height}×{self.channels}"
+        return "×".join("?" if size is None else str(size) for size in self.shape)
+
+
+@dataclass
+class ModelCard:
+    """What is known of a model without running it.
+
+    Attributes
+    ----------
+    spec
+        The request.
+    name
+        For file names: the file's stem or the application's name.
+    file
+        The model file; None for an application.
+    application
+        The application; None for a file.
+    config
+        ``{"class_name", "config"}`` after the upgrade; empty for an application not yet built.
+    changes
+        What the upgrade changed, one sentence each.
+    architecture
+        The flat graph.
+    sidecar
+        What the sidecar says.
+    """
+
+    spec: ModelSpec
+    name: str
+    file: ModelFile | None = None
+    application: applications.ApplicationRef | None = None
+    config: dict[str, Any] = field(default_factory=dict, repr=False)
+    changes: list[str] = field(default_factory=list)
+    architecture: Architecture = field(default_factory=lambda: Architecture("", ""), repr=False)
+    sidecar: Sidecar = field(default_factory=Sidecar)
+    sidecar_file: Path | None = None
+    upgraded: Upgraded | None = field(default=None, repr=False)
+    replacements: list[str] = field(default_factory=list)
+
+    @property
+    def reference(self) -> str:
+        """What the user typed."""
+        return self.spec.path
+
+    @property
+    def native(self) -> bool:
+        """Whether Keras 3 wrote the file, and nothing in it was changed."""
+        found = self.upgraded
+        return found is not None and found.generation >= 3 and not self.changes
+
+    def stated_shape(self) -> tuple[int | None, ...] | None:
+        """The input shape that the user gives, without the batch; None when there is none."""
+        if self.spec.input_shape:
+            return parse_shape(self.spec.input_shape)
+        size = self.spec.size or self.sidecar.size
+        return (*parse_size(str(size)), 3) if size else None
+
+    # What follows is derived from the architecture, so it also serves a live model.
+
+    def output_index(self) -> int:
+        """Which output is explained."""
+        outputs = self.architecture.outputs
+        if self.spec.output is None:
+            return 0
+        names = [o.key or o.name for o in outputs]
+        if self.spec.output in names:
+            return names.index(self.spec.output)
+        text = self.spec.output
+        if text.lstrip("-").isdigit() and -len(names) <= int(text) < len(names):
+            return int(text) % len(names)
+        raise UnknownNameError.of("output", text, names, where=f"of {self.reference}")
+
+    def given_inputs(self) -> dict[str, str]:
+        """What `--input` says: name of an input → its value."""
+        return inputs.parse_inputs(self.spec.input, self.architecture.inputs)
+
+    def explained_input(self) -> int:
+        """Which input takes the pictures."""
+        return inputs.explained_input(self.architecture.inputs, self.given_inputs())
+
+    def image_input(self) -> ImageInput:
+        """The size that photos are brought to, or the shape of the arrays that are explained.
+
+        Raises
+        ------
+        ModelError
+            When the shape of the input is not known.
+        UsageError
+            When `--size` does not fit it.
+        """
+        endpoints = self.architecture.inputs
+        wanted = self.spec.size or self.sidecar.size
+        shape = endpoints[self.explained_input()].shape if endpoints else None
+        if not shape:
+            stated = self.stated_shape()
+            if stated is None:
+                raise ModelError(
+                    f"{self.reference} does not say the shape of its input.",
+                    "",
+                    "Give --size 224 for pictures, or --input-shape 224,224,3.",
+                )
+            shape = (None, *stated)
+        if len(shape) != 4:
+            return ImageInput(0, 0, shape[-1] or 0, shape=tuple(shape[1:]))
+        first = _channels_first(self.architecture, shape)
+        height: int | None = shape[2] if first else shape[1]
+        width: int | None = shape[3] if first else shape[2]
+        channels = (shape[1] if first else shape[3]) or 3
+        free = height is None or width is None
+        if wanted is not None:
+            asked = parse_size(str(wanted))
+            if not free and asked != (height, width):
+                raise UsageError(
+                    f"--size {asked[1]}x{asked[0]} does not fit {self.reference}.",
+                    f"The model takes {width}x{height} and nothing else.",
+                    "Leave --size out.",
+                )
+            height, width = asked
+        return ImageInput(
+            height or DEFAULT_SIZE,
+            width or DEFAULT_SIZE,
+            channels,
+            first,
+            free,
+            tuple(shape[1:]),
+        )
+
+    def preprocessing(self) -> Choice:
+        """The preprocessing and the reason for it."""
+        if self.spec.preprocess != "auto":
+            return Choice(preprocessing.parse(self.spec.preprocess), "as asked")
+        if self.sidecar.preprocess not in (None, "auto"):
+            assert self.sidecar.preprocess is not None and self.sidecar_file is not None
+            return Choice(
+                preprocessing.parse(self.sidecar.preprocess), f"from {self.sidecar_file.name}"
+            )
+        endpoints = self.architecture.inputs
+        if endpoints and endpoints[self.explained_input()].dtype in _WHOLE_NUMBERS:
+            return Choice(
+                preprocessing.PRESETS["none"],
+                "its input takes whole numbers",
+            )
+        return guess_preprocessing([(c.class_name, c.name) for c in self.architecture.calls])
+
+    def head(self) -> Head:
+        """The explained output's units and their names.
+
+        Raises
+        ------
+        ModelError
+            When the file does not say how many outputs there are.
+        """
+        outputs = self.architecture.outputs
+        shape = outputs[self.output_index()].shape if outputs else None
+        if not shape or shape[-1] is None:
+            raise ModelError(
+                f"The number of outputs of {self.reference} is not known.",
+                f"Its output has the shape {shape}.",
+            )
+        units = shape[-1]
+        binary = units == 1 and self.final_activation() == "sigmoid"
+        return Head(units, self._labels(units), binary)
+
+    def final_activation(self) -> str:
+        """The name of the activation that ends the explained output; ``linear`` for none."""
+        outputs = self.architecture.outputs
+        call: LayerCall | None = outputs[self.output_index()].call if outputs else None
+        while call is not None:
+            if call.class_name == "Softmax":
+                return "softmax"
+            activation = call.config.get("activation")
+            if isinstance(activation, dict):
+                activation = activation.get("config", activation.get("class_name"))
+            if isinstance(activation, str):
+                return activation.lower()
+            if call.class_name not in _AFTER_HEAD or len(call.inputs) != 1:
+                break
+            call = call.inputs[0]
+        return "linear"
+
+    def _labels(self, units: int) -> Labels:
+        if self.spec.labels:
+            if self.spec.labels.lower() == "imagenet":
+                return imagenet()
+            return read_labels(user_path(self.spec.labels))
+        if isinstance(self.sidecar.labels, list):
+            return Labels(tuple(self.sidecar.labels), self.sidecar_file.name)  # type: ignore[union-attr]
+        if self.sidecar.labels == "imagenet":
+            return imagenet()
+        if self.sidecar.labels:
+            assert self.sidecar_file is not None
+            return read_labels(
+                self.sidecar_file.parent / self.sidecar.labels, str(self.sidecar_file)
+            )
+        if self.file is not None:
+            for name in (f"{self.file.path.stem}.labels.txt", "labels.txt"):
+                beside = self.file.path.with_name(name)
+                if beside.is_file():
+                    labels = read_labels(beside)
+                    # A labels.txt may belong to another model of the same folder.
+                    if name != "labels.txt" or len(labels.names) in (units, units + (units == 1)):
+                        return labels
+        return imagenet() if units == 1000 else Labels()
+
+    def cam_layer(self, address: str) -> tuple[LayerCall, str]:
+        """The layer call that a CAM reads, and the reason for it."""
+        if address == "auto" and self.sidecar.layer:
+            return autolayer.resolve(
+                self.architecture, self.sidecar.layer, model=self.reference
+            ), f"from {self.sidecar_file.name}" if self.sidecar_file else ""
+        if self.file is not None and self.file.format == "savedmodel":
+            raise UsageError(
+                f"{self.reference} shows none of its layers.",
+                "A SavedModel holds compiled functions: no layer of it can be read.",
+                "`kvis saliency` explains it by the gradient of its input; for a CAM give the "
+                "Keras model that it was exported from.",
+            )
+        if address == "auto":
+            choice = autolayer.choose_cam_layer(self.architecture, self.output_index())
+            return choice.call, choice.reason
+        return autolayer.resolve(self.architecture, address, model=self.reference), "as asked"
+
+
+def read_card(spec: ModelSpec) -> ModelCard:
+    """Read what a model's files say about it, without TensorFlow.
+
+    Raises
+    ------
+    ModelError
+        For a file that is missing, damaged, unsafe or no model.
+    UnknownNameError
+        For a name that is neither a file nor an application.
+    """
+    path = user_path(spec.path)
+    if not path.exists():
+        reference = applications.parse_reference(spec.path)
+        if reference is not None:
+            return ModelCard(spec, reference.name, application=reference)
+        if not path.suffix and path.parent == Path() and ":" not in path.name:
+            raise applications.unknown(spec.path)
+    file = read_model_file(path, allow_weights_only=spec.arch is not None)
+    upgraded = upgrade(file.config, keras_version=file.keras_version)
+    found = read_sidecar(path)
+    sidecar, sidecar_file = found or (Sidecar(), None)
+    # The user's own words come last: they may replace what the sidecar says.
+    replacements = _by_name([*sidecar.replace_layer, *spec.replace_layer])
+    config, replaced = apply_replacements(upgraded.config, replacements)
+    if replaced:
+        upgraded = replace(upgraded, lambdas=lambda_layers(config), config=config)
+        names = {text.partition("=")[0].strip().rpartition("/")[2] for text in replacements}
+        still = [u for u in upgraded.unsupported if u.partition(" ")[0] not in names]
+        upgraded = replace(upgraded, unsupported=still)
+    card = ModelCard(
+        spec,
+        path.stem,
+        file=file,
+        config=config,
+        changes=[*upgraded.changes, *replaced],
+        sidecar=sidecar,
+        sidecar_file=sidecar_file,
+        upgraded=upgraded,
+        replacements=replacements,
+    )
+    card.architecture = Architecture.from_config(config)
+    shape = card.stated_shape()
+    if shape is not None and _is_open_sequential(card.architecture):
+        card.config = with_input_layer(config, (None, *shape))
+        card.changes.append(f"Added an input layer of the shape {shape}, as asked.")
+        card.architecture = Architecture.from_config(card.config)
+    return card
+
+
+def _by_name(assignments: list[str]) -> list[str]:
+    return list({text.partition("=")[0].strip(): text for text in assignments}.values())
+
+
+def _is_open_sequential(architecture: Architecture) -> bool:
+    """Whether it is a Sequential whose file does not say the shape of its input."""
+    inputs = architecture.inputs
+    return architecture.class_name == "Sequential" and bool(inputs) and inputs[0].shape is None
+
+
+def _channels_first(architecture: Architecture, shape: tuple[int | None, ...]) -> bool:
+    colours = (1, 3, 4)
+    if (shape[1] in colours) != (shape[3] in colours):
+        return shape[1] in colours
+    for call in architecture.calls:
+        stated = call.config.get("data_format")
+        if stated in ("channels_first", "channels_last"):
+            return bool(stated == "channels_first")
+    return False

@@ -1,0 +1,191 @@
+"""What a model file may not do to whoever opens it: refused before Keras starts, by one check.
+
+Every road from a file to Keras leads through `check_file`: the container by `files.check_safe`,
+then what its configuration names, by `check_code` (of a card) or `check_config` (alone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from kvis_cli.errors import ModelError, UntrustedError
+from kvis_cli.models.description.config_check import Finding, findings
+from kvis_cli.models.description.info import ModelCard
+from kvis_cli.models.files.read import check_safe
+from kvis_cli.models.files.savedmodel import check_savedmodel
+from kvis_cli.models.legacy.bytecode import check_bytecode
+from kvis_cli.models.legacy.upgrade import Config, iterate_layers
+
+# The most that a message names.
+_SHOWN = 3
+_LONGEST = 80
+
+
+def check_file(card: ModelCard) -> None:
+    """Refuse a model file that must not reach Keras; without TensorFlow, and cheap when repeated.
+
+    Raises
+    ------
+    ModelError
+        The file is unsafe, damaged, or needs what is not Keras'.
+    UntrustedError
+        It holds code, or reaches for other files, and ``--trust`` was not given.
+    """
+    if card.file is not None:
+        check_safe(card.file.path)
+    check_code(card)
+
+
+def check_code(card: ModelCard) -> None:
+    """Refuse what cannot be opened, or not without running code of the file or reading others.
+
+    Raises
+    ------
+    ModelError
+        For a layer that Keras 3 has nothing for, and for classes that are not Keras' own.
+    UntrustedError
+        For code, paths and addresses in the configuration, unless ``--trust`` was given and this
+        Python can run the code; for a SavedModel that does more than compute.
+    """
+    if card.file is not None and card.file.format == "savedmodel" and not card.spec.trust:
+        check_savedmodel(card.file.path)
+    if card.upgraded is None:
+        return
+    if card.upgraded.unsupported:
+        shown = ", ".join(card.upgraded.unsupported)
+        name = card.upgraded.unsupported[0].partition(" ")[0]
+        raise ModelError(
+            f"Keras 3 has nothing for a layer of {card.reference}: {shown}.",
+            "It was saved by an old Keras, and no layer of today computes the same.",
+            f"If you know one, name it: --replace-layer {name}=LAYER:setting=value.",
+        )
+    if not card.spec.trust:
+        check_config(card.config, card.reference, card.spec.custom_objects)
+        return
+    layers = dict(iterate_layers(card.config))
+    for path in card.upgraded.lambdas:
+        inner = layers[path].get("config")
+        function = inner.get("function") if isinstance(inner, dict) else None
+        check_bytecode(card.reference, path, function, _replacement(path))
+
+
+def check_config(config: Config, reference: str, custom_objects: Collection[str] = ()) -> None:
+    """Refuse a configuration that names more than the parts of a model.
+
+    Parameters
+    ----------
+    config
+        ``{"class_name": ..., "config": {...}}`` as Keras would get it, after any upgrade.
+    reference
+        What the user typed, for the message.
+    custom_objects
+        ``package.module:Name`` references of what the user lets the file use.
+
+    Raises
+    ------
+    ModelError
+        For a class or function that is not Keras' own.
+    UntrustedError
+        For code, for paths and addresses, and for names that are no part of a model.
+    """
+    found = list(findings(config, custom_objects))
+    for kind, error in (
+        # What only an attack has comes first; code and classes of one's own are common.
+        ("gadget", _gadget),
+        ("name", _name),
+        ("file", _file),
+        ("code", _code),
+        ("unknown", _unknown),
+    ):
+        of_kind = [finding for finding in found if finding.kind == kind]
+        if of_kind:
+            raise error(reference, config, of_kind)
+
+
+# --- messages ----------------------------------------------------------------------------------
+
+
+def _code(reference: str, config: Config, found: list[Finding]) -> UntrustedError:
+    paths = list(dict.fromkeys(f.layer for f in found))
+    names = ", ".join(f"'{_shown(path)}'" for path in paths)
+    plural = "layers" if len(paths) > 1 else "layer"
+    # A layer within a wrapper cannot be replaced alone.
+    within = f"{found[0].layer}/"
+    layers = [path for path, _ in iterate_layers(config) if within.startswith(f"{path}/")]
+    around = max(layers, key=len, default="")
+    hint = "If you trust the file, add --trust."
+    if around:
+        hint = (
+            f"Say what the layer does: {_replacement(around)} (or activation:…, identity, any "
+            f"Keras layer with its settings). {hint}"
+        )
+    if all(f.text == "Lambda" for f in found):
+        return UntrustedError(
+            f"{reference} holds Python code, in the Lambda {plural} {names}.",
+            "It would run on opening, with all your rights, so kvis leaves it alone.",
+            hint,
+        )
+    return UntrustedError(
+        f"{reference} runs more than Keras' own layers, in the {plural} {names} ({found[0].text}).",
+        found[0].reason,
+        hint,
+    )
+
+
+def _file(reference: str, config: Config, found: list[Finding]) -> UntrustedError:
+    ask = "Ask its author for a plain `model.save()`."
+    if any("vocab" in f.text for f in found):
+        ask = "Save it with a vocabulary as a list of words in place of a path."
+    return UntrustedError(
+        f"{reference} names a file or an address outside of it: {_listed(found)}.",
+        "It would be read or fetched on opening, and a model needs nothing but its own file.",
+        f"{ask} If you trust the file, add --trust.",
+    )
+
+
+def _gadget(reference: str, config: Config, found: list[Finding]) -> UntrustedError:
+    return UntrustedError(
+        f"{reference} names something that is no part of a model: {_listed(found)}.",
+        "It is none of Keras' layers, activations, initializers and the like; called on opening, "
+        "it could read, write or run anything.",
+        "Keras writes no such files: ask its author for a plain `model.save()`. If you trust the "
+        "file, add --trust.",
+    )
+
+
+def _name(reference: str, config: Config, found: list[Finding]) -> UntrustedError:
+    return UntrustedError(
+        f"{reference} has a layer whose name leads out of its folder: {_listed(found)}.",
+        "Keras keeps the files of a layer in a folder of its name.",
+        "Keras writes no such files: ask its author for a plain `model.save()`.",
+    )
+
+
+def _unknown(reference: str, config: Config, found: list[Finding]) -> ModelError:
+    what = found[0].reason
+    return ModelError(
+        f"{reference} needs a {what} that is not part of Keras: {_listed(found)}.",
+        "Its code is not in the file, and kvis imports nothing that a file names.",
+        "Give it with --custom-objects package.module:Name, or add --trust where you trust the "
+        "file and the modules that it names.",
+    )
+
+
+def _replacement(layer: str) -> str:
+    return f"--replace-layer {layer}=rescaling:scale=1/127.5,offset=-1"
+
+
+def _listed(found: list[Finding]) -> str:
+    texts = list(dict.fromkeys(_one(f) for f in found))
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more
+
+
+def _one(finding: Finding) -> str:
+    where = f" in the layer '{_shown(finding.layer)}'" if finding.layer else ""
+    return f"{_shown(finding.text)}{where}"
+
+
+def _shown(text: str) -> str:
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

@@ -1,0 +1,1 @@
+"""Model files, read without TensorFlow and without running any of their code."""

@@ -1,0 +1,1 @@
+"""Files of older Keras versions, rewritten for today's."""

@@ -1,0 +1,208 @@
+"""Opening a model: from its card to a live Keras model, in safe mode."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+
+from kvis_cli.errors import WeightsError
+from kvis_cli.models.description import applications, inputs
+from kvis_cli.models.description.fingerprint import Choice
+from kvis_cli.models.description.info import ImageInput, ModelCard
+from kvis_cli.models.description.preprocessing import Preprocessing
+from kvis_cli.models.description.targets import Head
+from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.live.build import build_model
+from kvis_cli.models.live.reader import ModelReader
+from kvis_cli.models.live.structure import input_structure
+from kvis_cli.models.live.tracing import complete_shapes, traced_architecture
+from kvis_cli.models.request import ModelSpec
+
+
+@dataclass
+class OpenModel:
+    """A live model with everything that is needed to explain it.
+
+    Attributes
+    ----------
+    card
+        What its files say.
+    model
+        The Keras model, exactly as loaded.
+    reader
+        Runs it and reads its layers.
+    notes
+        What was chosen on the user's behalf, for people.
+    """
+
+    card: ModelCard
+    model: keras.Model
+    reader: ModelReader
+    notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def head(self) -> Head:
+        return self.card.head()
+
+    @cached_property
+    def image_input(self) -> ImageInput:
+        return self.card.image_input()
+
+    @cached_property
+    def preprocessing_choice(self) -> Choice:
+        return self.card.preprocessing()
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return self.preprocessing_choice.preprocessing
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the model file; of the weights for an application."""
+        if self.card.file is not None and self.card.file.path.is_file():
+            with self.card.file.path.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        for weight in self.model.weights:
+            digest.update(np.asarray(weight).tobytes())
+        return digest.hexdigest()
+
+    def to_inputs(self, pixels: np.ndarray) -> np.ndarray:
+        """Pictures ``(B, H, W, C)`` in 0..255 as model inputs, in the model's channel order.
+
+        Arrays for a model that takes no pictures are its inputs as they are.
+        """
+        if not self.image_input.is_picture:
+            return pixels
+        made = self.preprocessing.apply(pixels)
+        return np.moveaxis(made, -1, 1) if self.image_input.channels_first else made
+
+
+def open_model(card: ModelCard, *, top: bool = True, seed: int = 0) -> OpenModel:
+    """Load a model.
+
+    Parameters
+    ----------
+    card
+        From `kvis_cli.models.description.info.read_card`. For an application, its architecture is filled in.
+    top
+        Whether an application's classifier is wanted.
+    seed
+        Seed of an application's ``random`` weights.
+
+    Raises
+    ------
+    ModelError
+        When Keras cannot build the model from its file.
+    UntrustedError
+        When the file holds code and `--trust` was not given.
+    WeightsError
+        When weights are missing, do not fit or are not finite.
+    """
+    if card.application is not None:
+        model = applications.build(card.application, top=top, seed=seed)
+    else:
+        model = build_model(card)
+    return _opened(card, model)
+
+
+def open_live(model: keras.Model, spec: ModelSpec) -> OpenModel:
+    """What explains a model that is already open.
+
+    Parameters
+    ----------
+    model
+        Any Keras 3 model on the TensorFlow backend.
+    spec
+        How its inputs and outputs are to be read; its path is only a name.
+
+    Raises
+    ------
+    WeightsError
+        When weights are not finite.
+    """
+    return _opened(ModelCard(spec, spec.path), model)
+
+
+def _opened(card: ModelCard, model: keras.Model) -> OpenModel:
+    check_weights(card.reference, model)
+    specs, names = input_structure(card, model)
+    if not card.architecture.calls:
+        card.architecture = live_architecture(model, specs, names)
+    elif any(call.output_shape is None for call in card.architecture):
+        complete_shapes(card.architecture, model, specs, names)
+    notes, arrange = _arranged(card, specs, names)
+    if card.file is not None and card.file.format == "savedmodel":
+        notes.append("a SavedModel is sealed: scores are its outputs, never before their softmax")
+    return OpenModel(card, model, ModelReader(model, arrange), notes)
+
+
+def _arranged(card: ModelCard, specs: Any, names: Any) -> tuple[list[str], inputs.Arrange | None]:
+    """How the explained input joins the others, and what people must know of these."""
+    endpoints = card.architecture.inputs
+    given = card.given_inputs()
+    if isinstance(names, str):
+        return [], None
+    explained = endpoints[card.explained_input()]
+    constants, notes = {}, []
+    for endpoint in endpoints:
+        if endpoint is explained:
+            continue
+        label = inputs.label(endpoint)
+        constants[endpoint.name] = inputs.constant(endpoint, given.get(label))
+        notes.append(
+            f"input {label}: {given[label]}"
+            if label in given
+            else f"input {label}: zeros; give it with --input {label}=FILE.npy or a number"
+        )
+    if constants:
+        notes.insert(0, f"input {inputs.label(explained)} takes what is explained")
+    return notes, inputs.arranger(specs, names, explained.name, constants)
+
+
+def check_weights(reference: str, model: keras.Model) -> None:
+    """Refuse weights that are not finite: a rectifier can hide them in a plausible output.
+
+    Raises
+    ------
+    WeightsError
+        Naming the first broken weights.
+    """
+    # A float64 sum of finite float32 values is finite, and is one pass without a temporary.
+    broken = [
+        w.path for w in model.weights if not np.isfinite(np.sum(np.asarray(w), dtype=np.float64))
+    ]
+    if broken:
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        raise WeightsError(
+            f"{reference} holds weights that are not finite.",
+            f"NaN or infinity in '{broken[0]}'{more}.",
+            "The training run diverged before this file was saved: take an earlier checkpoint.",
+        )
+
+
+def architecture_of_application(card: ModelCard) -> Architecture:
+    """The layers of an application, built without weights."""
+    assert card.application is not None
+    bare = replace(card.application, weights="random")
+    return live_architecture(applications.build(bare))
+
+
+def live_architecture(model: keras.Model, specs: Any = None, names: Any = None) -> Architecture:
+    """The graph of a model that is already open; of a subclassed one by tracing it."""
+    try:
+        architecture = Architecture.from_config(json.loads(model.to_json()))
+    except (NotImplementedError, TypeError, ValueError):
+        # A subclassed model need not describe itself.
+        architecture = Architecture("", "", is_graph=False)
+    if not architecture.is_graph and specs is not None:
+        return traced_architecture(model, specs, names)
+    if specs is not None and any(call.output_shape is None for call in architecture):
+        complete_shapes(architecture, model, specs, names)
+    return architecture
