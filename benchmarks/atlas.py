@@ -25,15 +25,15 @@ import_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from kvis_cli.engines.activation_maximization.input_space import InputSpace  # noqa: E402
 from kvis_cli.engines.activation_maximization.objectives import (  # noqa: E402
     ActivationMaximization,
 )
-from kvis_cli.engines.activation_maximization.recipes import (  # noqa: E402
+from kvis_cli.engines.activation_maximization.presets import (  # noqa: E402
     PRESETS,
     make_maximizer,
 )
 from kvis_cli.engines.activation_maximization.seeds import generator, seed_image  # noqa: E402
-from kvis_cli.engines.activation_maximization.space import InputSpace  # noqa: E402
 from kvis_cli.models.live.reader import ModelReader  # noqa: E402
 
 

@@ -121,7 +121,7 @@ def maximize(model: Any, **options: Any) -> list[Explanation]:
     """
     losses = options.pop("losses", ())
     maker = _maker("maximize", model, options)
-    from kvis_cli.engines.activation_maximization.named_losses import terms
+    from kvis_cli.engines.activation_maximization.plugin_losses import terms
 
     maker.losses += terms(losses)
     return maker.explanations()

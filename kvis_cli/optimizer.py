@@ -69,7 +69,7 @@ class Optimizer:
             The picture as floats in `input_range`; the gradient of the last step and the model
             input that it was taken at, both ``(1, …, C)``.
         """
-        from kvis_cli.engines.activation_maximization.recipes import PRESETS
+        from kvis_cli.engines.activation_maximization.presets import PRESETS
         from kvis_cli.engines.gradient_modifiers import find_modifier
         from kvis_cli.visualization.activation_maximization import minimised
 

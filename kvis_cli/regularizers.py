@@ -60,7 +60,7 @@ class LPNorm(_OfInput):
         self.name = f"L-{p} Norm Loss"
 
     def as_coded(self) -> Any:
-        from kvis_cli.engines.activation_maximization.classic import KerasVisLPNorm
+        from kvis_cli.engines.activation_maximization.published import KerasVisLPNorm
 
         return KerasVisLPNorm(self.p)
 
@@ -87,7 +87,7 @@ class TotalVariation(_OfInput):
         self.name = f"TV({beta}) Loss"
 
     def as_coded(self) -> Any:
-        from kvis_cli.engines.activation_maximization.classic import KerasVisTotalVariation
+        from kvis_cli.engines.activation_maximization.published import KerasVisTotalVariation
 
         return KerasVisTotalVariation(self.beta)
 

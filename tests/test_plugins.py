@@ -29,7 +29,7 @@ def powercam(r):
 ''',
     "power/gradient.py": """
 from kvis_cli.engines.saliency.batch import Attribution
-from kvis_cli.engines.saliency.methods import register
+from kvis_cli.engines.saliency.registry import register
 
 
 @register("cubed", "Doe 2026", "1 forward, 1 backward", "The cube of the gradient.", pointwise=True)

@@ -11,12 +11,8 @@ import numpy as np
 
 from kvis_cli.callbacks import OptimizerCallback, Print
 from kvis_cli.engines.activation_maximization import regularizers
-from kvis_cli.engines.activation_maximization.classic import (
-    KerasVisLPNorm,
-    KerasVisTotalVariation,
-    stretch,
-)
 from kvis_cli.engines.activation_maximization.engine import UNCHANGED, ActivationMaximizer
+from kvis_cli.engines.activation_maximization.input_space import InputSpace
 from kvis_cli.engines.activation_maximization.losses import Loss as EngineLoss
 from kvis_cli.engines.activation_maximization.losses import UserLoss, Weighted
 from kvis_cli.engines.activation_maximization.objectives import (
@@ -24,16 +20,20 @@ from kvis_cli.engines.activation_maximization.objectives import (
     Goal,
     as_goals,
 )
-from kvis_cli.engines.activation_maximization.recipes import (
+from kvis_cli.engines.activation_maximization.presets import (
     PRESETS,
     Recipe,
     make_maximizer,
     phases,
 )
+from kvis_cli.engines.activation_maximization.published import (
+    KerasVisLPNorm,
+    KerasVisTotalVariation,
+    stretch,
+)
 from kvis_cli.engines.activation_maximization.seeds import generator, seed_image
-from kvis_cli.engines.activation_maximization.space import InputSpace
 from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
-from kvis_cli.engines.targets import ScoreKind
+from kvis_cli.engines.scores import ScoreKind
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.input_modifiers import InputModifier, get
 from kvis_cli.losses import Loss, input_of

@@ -14,7 +14,7 @@ from kvis_cli.engines.cam.engine import CamEngine
 from kvis_cli.engines.cam.objective import Objective
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
 from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
-from kvis_cli.engines.targets import ScoreKind
+from kvis_cli.engines.scores import ScoreKind
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import MapGrid
 from kvis_cli.models.graph import autolayer

@@ -9,7 +9,7 @@ import numpy as np
 from kvis_cli.engines.gradient_modifiers import Modify
 from kvis_cli.engines.saliency.engine import SaliencyEngine
 from kvis_cli.engines.saliency.settings import SaliencySettings
-from kvis_cli.engines.targets import ScoreKind
+from kvis_cli.engines.scores import ScoreKind
 from kvis_cli.models.live.reader import Tap
 from kvis_cli.models.live.session import Address, LiveModel, live_model
 from kvis_cli.visualization.composed import WeightedLosses, checked, loss_model

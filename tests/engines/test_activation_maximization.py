@@ -18,24 +18,24 @@ def am(tf):
     from types import SimpleNamespace
 
     from kvis_cli.engines.activation_maximization import (
-        classic,
         engine,
         input_modifiers,
         losses,
         objectives,
         optimizers,
         parametrizations,
-        recipes,
+        presets,
+        published,
         regularizers,
         seeds,
-        space,
-        wanted_filters,
+        selected_filters,
     )
+    from kvis_cli.engines.activation_maximization import input_space as space
 
     found = {}
     for module in (
-        classic, engine, input_modifiers, losses, objectives, optimizers, parametrizations,
-        recipes, regularizers, seeds, space, wanted_filters,
+        published, engine, input_modifiers, losses, objectives, optimizers, parametrizations,
+        presets, regularizers, seeds, space, selected_filters,
     ):  # fmt: skip
         found.update({k: v for k, v in vars(module).items() if not k.startswith("__")})
     return SimpleNamespace(**found)

@@ -538,9 +538,9 @@ def test_the_predicted_region_of_one_sigmoid_has_two_sides(tf, lib, batch):
 def test_channels_first_models_give_the_maps_of_their_channels_last_twins(tf, lib):
     import keras
 
-    from kvis_cli.engines.cam.ablation import AblationCam
+    from kvis_cli.engines.cam.ablationcam import AblationCam
     from kvis_cli.engines.cam.fullgrad import FullGrad
-    from kvis_cli.engines.cam.guided import GuidedGradCam
+    from kvis_cli.engines.cam.guided_gradcam import GuidedGradCam
     from kvis_cli.engines.cam.scorecam import ScoreCam
 
     def build(order):

@@ -37,13 +37,13 @@ def asked():
 @pytest.fixture
 def at_once(monkeypatch):
     """Sets how many targets are computed at once."""
-    from kvis_cli.engines import targets
+    from kvis_cli.engines import scores
 
-    return lambda count: monkeypatch.setattr(targets, "MAX_TARGETS", count)
+    return lambda count: monkeypatch.setattr(scores, "MAX_TARGETS", count)
 
 
 def test_groups_are_of_one_size_and_hold_every_target(at_once):
-    from kvis_cli.engines.targets import target_groups
+    from kvis_cli.engines.scores import target_groups
 
     at_once(4)
     assert [group.tolist() for group in target_groups(10)] == [

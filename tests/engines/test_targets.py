@@ -10,7 +10,7 @@ def logits():
 
 
 def scores(tf, logits, activation, weights, kind="logit", region=None):
-    from kvis_cli.engines.targets import score_targets
+    from kvis_cli.engines.scores import score_targets
 
     weights = np.broadcast_to(np.float32(weights), (len(logits), *np.shape(weights)))
 

@@ -123,7 +123,7 @@ def test_encode():
 
 @pytest.mark.parametrize("activation", [None, "softmax", "tanh"])
 def test_scores_of_encoded_classes(tf, activation):
-    from kvis_cli.engines.targets import score_targets
+    from kvis_cli.engines.scores import score_targets
 
     logits = np.float32([[0.1, 2.0, -1.0, 0.5], [3.0, -2.0, 0.2, 0.1]])
     requests = [unit(2), Request(((1, 1.0), (3, -1.0))), Request(rank=1), Request(((0, -1.0),), 0)]
@@ -140,7 +140,7 @@ def test_scores_of_encoded_classes(tf, activation):
 
 
 def test_scores_of_one_sigmoid(tf):
-    from kvis_cli.engines.targets import score_targets
+    from kvis_cli.engines.scores import score_targets
 
     logits = np.float32([[2.0], [-3.0]])
     requests = [unit(0), unit(0, -1.0), Request(rank=0), Request(rank=1)]

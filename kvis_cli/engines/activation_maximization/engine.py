@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from kvis_cli.engines.activation_maximization.input_modifiers import InputModifier
+from kvis_cli.engines.activation_maximization.input_space import InputSpace
 from kvis_cli.engines.activation_maximization.losses import Loss, View, Weighted, weighted
 from kvis_cli.engines.activation_maximization.optimizers import Adam, Optimizer
 from kvis_cli.engines.activation_maximization.parametrizations import Parametrization, Pixel
-from kvis_cli.engines.activation_maximization.space import InputSpace
 from kvis_cli.engines.backprop_modifiers import Rule, backprop_modifier
 from kvis_cli.errors import ResultError, UsageError
 from kvis_cli.models.live.reader import ModelReader

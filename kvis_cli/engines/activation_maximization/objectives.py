@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from kvis_cli.engines.activation_maximization.losses import Arguments, Loss, View
-from kvis_cli.engines.activation_maximization.wanted_filters import can_select, only_filters
-from kvis_cli.engines.targets import ScoreKind, score_targets
+from kvis_cli.engines.activation_maximization.selected_filters import can_select, only_filters
+from kvis_cli.engines.scores import ScoreKind, score_targets
 from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader, Tap
 

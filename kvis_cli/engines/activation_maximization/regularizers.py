@@ -12,8 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kvis_cli.engines.activation_maximization.input_space import InputSpace
 from kvis_cli.engines.activation_maximization.losses import Loss, View
-from kvis_cli.engines.activation_maximization.space import InputSpace
 from kvis_cli.errors import UsageError
 
 _TINY = 1e-12

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 if TYPE_CHECKING:
-    from kvis_cli.engines.activation_maximization.space import InputSpace
+    from kvis_cli.engines.activation_maximization.input_space import InputSpace
     from kvis_cli.models.live.reader import ModelReader, Tap
 
 # Photos: about the covariance of red, green and blue in the unit range.

@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from kvis_cli.engines.backprop_modifiers import backprop_modifier
-from kvis_cli.engines.cam.grouping import in_groups
 from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod, Readings
 from kvis_cli.engines.cam.reduction import REDUCTIONS
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
-from kvis_cli.engines.targets import Scores
+from kvis_cli.engines.cam.target_groups import in_groups
+from kvis_cli.engines.scores import Scores
 from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader
 

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvis_cli.engines.cam.grouping import in_groups
 from kvis_cli.engines.cam.scorecam import enlarged
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
+from kvis_cli.engines.cam.target_groups import in_groups
 from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader, walk, wrapped_call
 

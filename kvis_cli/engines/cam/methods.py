@@ -330,7 +330,7 @@ def ablationcam(*arguments: Any) -> CamEngineLike:
 
     ``ReLU(Σ_k w_k A_k)``, ``w_k = (S - S without A_k) / |S|``
     """
-    from kvis_cli.engines.cam.ablation import AblationCam
+    from kvis_cli.engines.cam.ablationcam import AblationCam
 
     return AblationCam(*arguments)
 
@@ -358,7 +358,7 @@ def guided_gradcam(*arguments: Any) -> CamEngineLike:
 
     ``max_c |guided gradient| ⊙ Grad-CAM``, Grad-CAM enlarged to the input
     """
-    from kvis_cli.engines.cam.guided import GuidedGradCam
+    from kvis_cli.engines.cam.guided_gradcam import GuidedGradCam
 
     return GuidedGradCam(*arguments)
 

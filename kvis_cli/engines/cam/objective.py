@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kvis_cli.lazy import tf
 
 if TYPE_CHECKING:
-    from kvis_cli.engines.targets import Region, ScoreKind, Scores
+    from kvis_cli.engines.scores import Region, ScoreKind, Scores
     from kvis_cli.models.live.reader import Forward, Tap
 
 
@@ -43,7 +43,7 @@ class Objective:
 
     def __call__(self, forward: Forward, weights: Any, ranks: Any) -> Scores:
         """Scores of a traced forward pass; `weights` and `ranks` as for ``score_targets``."""
-        from kvis_cli.engines.targets import per_unit, score_targets, score_units
+        from kvis_cli.engines.scores import per_unit, score_targets, score_units
 
         output = forward.outputs[self.output]
         if self.filter_layer is None:

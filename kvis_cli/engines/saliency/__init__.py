@@ -5,7 +5,7 @@
 
 # Importing a module enters its methods into the registry, in the order in which help lists them.
 # isort: off
-from kvis_cli.engines.saliency import pointwise  # noqa: F401
+from kvis_cli.engines.saliency import gradient  # noqa: F401
 from kvis_cli.engines.saliency import smoothgrad  # noqa: F401
 from kvis_cli.engines.saliency import integrated_gradients  # noqa: F401
 from kvis_cli.engines.saliency import blur_ig  # noqa: F401
@@ -13,7 +13,7 @@ from kvis_cli.engines.saliency import occlusion  # noqa: F401
 from kvis_cli.engines.saliency import rise  # noqa: F401
 
 # isort: on
-from kvis_cli.engines.saliency.methods import SALIENCY_METHODS
+from kvis_cli.engines.saliency.registry import SALIENCY_METHODS
 from kvis_cli.engines.saliency.settings import SaliencySettings
 from kvis_cli.plugins import load_methods
 

@@ -14,7 +14,7 @@ from kvis_cli.engines.backprop_modifiers import Rectifiers, Rule
 from kvis_cli.engines.gradient_modifiers import GradientModifier, Modify, find_modifier
 from kvis_cli.engines.saliency.batch import Attribution, Batch
 from kvis_cli.engines.saliency.channels import CHANNELS, reduce_channels
-from kvis_cli.engines.saliency.methods import (
+from kvis_cli.engines.saliency.registry import (
     SALIENCY_METHODS,
     Explain,
     SaliencyMethod,
@@ -22,7 +22,7 @@ from kvis_cli.engines.saliency.methods import (
 )
 from kvis_cli.engines.saliency.score import ScoreFunction, compiled
 from kvis_cli.engines.saliency.settings import SaliencySettings
-from kvis_cli.engines.targets import ScoreKind, join_groups, target_groups
+from kvis_cli.engines.scores import ScoreKind, join_groups, target_groups
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.live.reader import ModelReader, Tap
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kvis_cli.engines.backprop_modifiers import Rectifiers, Rule, backprop_modifier, depends_on
 from kvis_cli.engines.saliency.batch import Batch
-from kvis_cli.engines.targets import ScoreKind, per_unit, score_targets, score_units
+from kvis_cli.engines.scores import ScoreKind, per_unit, score_targets, score_units
 from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader, Tap, Watch
 

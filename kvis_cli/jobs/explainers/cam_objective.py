@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kvis_cli.engines.cam.objective import Objective
-from kvis_cli.engines.targets import Region
+from kvis_cli.engines.scores import Region
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import Target
 from kvis_cli.images.photo import read_photo

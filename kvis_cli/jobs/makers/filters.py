@@ -16,7 +16,7 @@ from kvis_cli.engines.activation_maximization.engine import (
     Maximized,
 )
 from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization
-from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer, phases
+from kvis_cli.engines.activation_maximization.presets import Recipe, make_maximizer, phases
 from kvis_cli.engines.activation_maximization.restarts import (
     probes,
     responses,

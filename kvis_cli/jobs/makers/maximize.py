@@ -18,9 +18,9 @@ from kvis_cli.engines.activation_maximization.engine import (
     Maximized,
     in_batches,
 )
-from kvis_cli.engines.activation_maximization.named_losses import terms
 from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization, Goal
-from kvis_cli.engines.activation_maximization.recipes import Recipe, make_maximizer, phases
+from kvis_cli.engines.activation_maximization.plugin_losses import terms
+from kvis_cli.engines.activation_maximization.presets import Recipe, make_maximizer, phases
 from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.errors import InputError, ResultError, UsageError
 from kvis_cli.events import Listener

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvis_cli.engines.activation_maximization.classic import stretch
-from kvis_cli.engines.activation_maximization.recipes import PRESETS, Recipe
+from kvis_cli.engines.activation_maximization.input_space import InputSpace
+from kvis_cli.engines.activation_maximization.presets import PRESETS, Recipe
+from kvis_cli.engines.activation_maximization.published import stretch
 from kvis_cli.engines.activation_maximization.seeds import generator, seed_image
-from kvis_cli.engines.activation_maximization.space import InputSpace
 from kvis_cli.engines.backprop_modifiers import find_rule
 from kvis_cli.engines.gradient_modifiers import find_modifier
 from kvis_cli.errors import KvisError, UsageError

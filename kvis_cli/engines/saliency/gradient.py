@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kvis_cli.engines.saliency.batch import Attribution, Batch
-from kvis_cli.engines.saliency.methods import Explain, Make, register
+from kvis_cli.engines.saliency.registry import Explain, Make, register
 from kvis_cli.engines.saliency.settings import SaliencySettings
 from kvis_cli.lazy import tf
 

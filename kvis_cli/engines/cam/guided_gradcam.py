@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from kvis_cli.engines.backprop_modifiers import Rectifiers, backprop_modifier
 from kvis_cli.engines.cam.engine import CamEngine
-from kvis_cli.engines.cam.grouping import in_groups
 from kvis_cli.engines.cam.scorecam import enlarged
 from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
+from kvis_cli.engines.cam.target_groups import in_groups
 from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kvis_cli.engines.cam.settings import CamBatch
-from kvis_cli.engines.targets import join_groups, target_groups
+from kvis_cli.engines.scores import join_groups, target_groups
 
 Explain = Callable[[np.ndarray, np.ndarray, np.ndarray], CamBatch]
 

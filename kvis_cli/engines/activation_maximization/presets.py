@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer
     from kvis_cli.engines.activation_maximization.input_modifiers import InputModifier
+    from kvis_cli.engines.activation_maximization.input_space import InputSpace
     from kvis_cli.engines.activation_maximization.losses import Loss
     from kvis_cli.engines.activation_maximization.optimizers import Optimizer
-    from kvis_cli.engines.activation_maximization.space import InputSpace
     from kvis_cli.models.live.reader import ModelReader
 
 
@@ -186,10 +186,10 @@ def make_maximizer(
     """
     import numpy as np
 
-    from kvis_cli.engines.activation_maximization import classic, regularizers
+    from kvis_cli.engines.activation_maximization import published, regularizers
     from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer
+    from kvis_cli.engines.activation_maximization.input_space import InputSpace
     from kvis_cli.engines.activation_maximization.parametrizations import Fourier, Pixel
-    from kvis_cli.engines.activation_maximization.space import InputSpace
 
     assert np.ndim(space.low) <= 1
     plain: list[tuple[Loss, float]] = [
@@ -200,8 +200,8 @@ def make_maximizer(
     tv: Loss
     lp: Loss
     if recipe.as_coded:
-        tv = classic.KerasVisTotalVariation(recipe.tv_beta)
-        lp = classic.KerasVisLPNorm(recipe.lp_p)
+        tv = published.KerasVisTotalVariation(recipe.tv_beta)
+        lp = published.KerasVisLPNorm(recipe.lp_p)
         plain = [(regularizers.InUnitRange(loss, space), weight) for loss, weight in plain]
         space = InputSpace(channels_first=space.channels_first)
     else:
