@@ -46,7 +46,7 @@ def main() -> int:
     import keras
     import tensorflow as tf
 
-    from kvis_cli.jobs.runner import run_job
+    from kvis_cli.jobs.running.runner import run_job
     from kvis_cli.models.description.info import read_card
     from kvis_cli.models.live.open import open_model
     from kvis_cli.models.request import ModelSpec

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import Report
-from kvis_cli.jobs.runner import run_job
+from kvis_cli.jobs.running.runner import run_job
 from kvis_cli.spec.job import JobSpec
 
 REAL = Path(

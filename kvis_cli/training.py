@@ -13,9 +13,9 @@ from PIL import Image
 
 from kvis_cli.errors import KvisError, UsageError
 from kvis_cli.events import Listener
-from kvis_cli.jobs.animating import explain_frames
-from kvis_cli.jobs.checkpoints import with_models
-from kvis_cli.jobs.runner import Options, Outcome, run_job
+from kvis_cli.jobs.running.animating import explain_frames
+from kvis_cli.jobs.running.checkpoints import with_models
+from kvis_cli.jobs.running.runner import Options, Outcome, run_job
 from kvis_cli.paths import user_path
 from kvis_cli.spec.build import build_job
 from kvis_cli.spec.file import read_job

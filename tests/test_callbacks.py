@@ -105,7 +105,7 @@ def test_a_job_that_fails_does_not_end_the_training(model, tmp_path):
 
 
 def test_only_whole_checkpoints_are_found(tiny_model, tmp_path):
-    from kvis_cli.jobs.checkpoints import CheckpointFolder, watch_folder
+    from kvis_cli.jobs.running.checkpoints import CheckpointFolder, watch_folder
     from kvis_cli.models.request import ModelSpec
 
     folder = CheckpointFolder(tmp_path, ModelSpec(path="any"))
@@ -141,7 +141,7 @@ def test_only_whole_checkpoints_are_found(tiny_model, tmp_path):
 
 
 def test_a_saved_model_is_a_checkpoint_once_all_of_it_stands_still(tf, model, tmp_path):
-    from kvis_cli.jobs.checkpoints import CheckpointFolder
+    from kvis_cli.jobs.running.checkpoints import CheckpointFolder
     from kvis_cli.models.request import ModelSpec
 
     export = tmp_path / "epoch-3"

@@ -73,7 +73,7 @@ def test_a_picture_that_is_its_start_is_a_warning(model, kvis, tmp_path):
 
 
 def test_negate_on_the_command_line(model, kvis, tmp_path):
-    from kvis_cli.jobs.store import read_rows
+    from kvis_cli.jobs.results.store import read_rows
 
     path = tmp_path / "model.keras"
     model.save(path)

@@ -20,7 +20,7 @@ from kvis_cli.errors import KvisError
 from kvis_cli.shown import json_text, shown
 
 if TYPE_CHECKING:
-    from kvis_cli.jobs.runner import Outcome
+    from kvis_cli.jobs.running.runner import Outcome
 
 # Lines of progress that a log gets.
 LOG_LINES = 20

@@ -46,8 +46,8 @@ def merge(
         import json
 
         from kvis_cli.errors import UnknownNameError
-        from kvis_cli.jobs.merge import merge_shards
-        from kvis_cli.jobs.store import RUN
+        from kvis_cli.jobs.results.merge import merge_shards
+        from kvis_cli.jobs.results.store import RUN
         from kvis_cli.options.fields import as_list
         from kvis_cli.report.animations import write_animations
         from kvis_cli.report.write import FILES, write_report

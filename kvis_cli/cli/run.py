@@ -72,15 +72,15 @@ def run(
       kvis run job.yaml --shard 0/3
     """
     with exit_codes(traceback):
-        from kvis_cli.jobs.plan import make_plan
-        from kvis_cli.jobs.runner import Options, result_folder, run_job
+        from kvis_cli.jobs.planning.plan import make_plan
+        from kvis_cli.jobs.running.runner import Options, result_folder, run_job
         from kvis_cli.spec.file import read_job
 
         part = parse_shard(shard)
         spec = read_job(job, given[RunSpec])
         if dry_run:
-            from kvis_cli.jobs.checking import check_plan
-            from kvis_cli.jobs.digests import Digests
+            from kvis_cli.jobs.planning.checking import check_plan
+            from kvis_cli.jobs.planning.digests import Digests
 
             folder = result_folder(spec, part)
             plan = make_plan(spec, shard=part, digests=Digests(folder))
@@ -97,7 +97,7 @@ def run(
         try:
             outcome = run_job(spec, listener, options)
             if part is None:
-                from kvis_cli.jobs.animating import explain_frames
+                from kvis_cli.jobs.running.animating import explain_frames
                 from kvis_cli.report import finish_reports
 
                 if outcome.changed:
@@ -118,7 +118,7 @@ def parse_shard(text: str | None) -> Any:
     UsageError
         For anything but I/N with 0 ≤ I < N.
     """
-    from kvis_cli.jobs.plan import Shard
+    from kvis_cli.jobs.planning.plan import Shard
 
     if text is None:
         return None
@@ -134,7 +134,7 @@ def show_plan(
     plan: Any, folder: Path, problems: Sequence[Any], *, as_json: bool, force: bool
 ) -> None:
     """Print what there is to do, a line per model and entry of the tasks, and what is wrong."""
-    from kvis_cli.jobs.resume import read_finished
+    from kvis_cli.jobs.results.resume import read_finished
 
     done = set() if force else set(read_finished(folder).rows)
     rows: dict[tuple[int, int], dict[str, Any]] = {}

@@ -117,7 +117,7 @@ def run_task(
         }
         job = build_job(values, as_flags=True)
 
-        from kvis_cli.jobs.runner import run_job
+        from kvis_cli.jobs.running.runner import run_job
         from kvis_cli.runtime.memory import keep_freed_memory
 
         keep_freed_memory()

@@ -56,9 +56,9 @@ def watch(
     """
     with exit_codes(traceback):
         from kvis_cli.cli.job_console import JobConsole
-        from kvis_cli.jobs.animating import explain_frames
-        from kvis_cli.jobs.checkpoints import CheckpointFolder, watch_folder, with_models
-        from kvis_cli.jobs.runner import Options, result_folder, run_job
+        from kvis_cli.jobs.running.animating import explain_frames
+        from kvis_cli.jobs.running.checkpoints import CheckpointFolder, watch_folder, with_models
+        from kvis_cli.jobs.running.runner import Options, result_folder, run_job
         from kvis_cli.report import finish_reports
         from kvis_cli.spec.file import read_job
 

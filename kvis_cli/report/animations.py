@@ -12,8 +12,8 @@ from kvis_cli.errors import InputError, KvisError
 from kvis_cli.explanation import MapGrid
 from kvis_cli.images.fitting import Placement
 from kvis_cli.images.photo import MAX_PIXELS, read_photo
-from kvis_cli.jobs.sheets import caption, drawn_label
-from kvis_cli.jobs.store import FRAMES, MANIFEST, Row, safe_name
+from kvis_cli.jobs.results.sheets import caption, drawn_label
+from kvis_cli.jobs.results.store import FRAMES, MANIFEST, Row, safe_name
 from kvis_cli.render.animation import write_animation
 from kvis_cli.render.caption import render_text
 from kvis_cli.render.overlay import Style, in_view, render_view
@@ -34,7 +34,7 @@ def write_animations(folder: Path) -> list[Path]:
 
     All frames are of one class, that of the last model, and share one scale; both are said below
     the picture. Where a run has not explained that class with every model, nor kept its raw maps
-    (`kvis_cli.jobs.animating` does both), the frames are its pictures of that class, and it is said
+    (`kvis_cli.jobs.running.animating` does both), the frames are its pictures of that class, and it is said
     that each has a scale of its own.
 
     Returns

@@ -9,9 +9,9 @@ from typing import Any
 
 from kvis_cli.errors import InputError, UsageError
 from kvis_cli.images.finding import natural_key
-from kvis_cli.jobs.resume import read_finished
-from kvis_cli.jobs.sound import parse, sound_run
-from kvis_cli.jobs.store import MANIFEST, RUN, Row, read_rows
+from kvis_cli.jobs.results.resume import read_finished
+from kvis_cli.jobs.results.sound import parse, sound_run
+from kvis_cli.jobs.results.store import MANIFEST, RUN, Row, read_rows
 
 Group = tuple[str, str, str, str, str, int]
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from kvis_cli.errors import KvisError
 from kvis_cli.images.photo import read_photo
-from kvis_cli.jobs.store import Row
+from kvis_cli.jobs.results.store import Row
 from kvis_cli.report.charts import curve, short_names
 from kvis_cli.report.data import Group, Run, model_of
 from kvis_cli.report.summary import mean, reasons, summarise

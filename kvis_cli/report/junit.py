@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from kvis_cli.jobs.store import Row
+from kvis_cli.jobs.results.store import Row
 from kvis_cli.report.data import Run, model_of
 from kvis_cli.report.summary import reason
 from kvis_cli.shown import shown_xml

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from kvis_cli.jobs.store import Row
+from kvis_cli.jobs.results.store import Row
 from kvis_cli.report.data import Run, model_of
 
 

@@ -291,7 +291,7 @@ def test_a_blank_map_is_said(cam, tmp_path, tf, kvis, picture):
 
 
 def test_what_was_cropped_is_marked_and_heat_on_padding_is_said(kvis, tiny_model, tmp_path):
-    from kvis_cli.jobs.store import read_rows
+    from kvis_cli.jobs.results.store import read_rows
 
     photo = tmp_path / "wide.png"
     Image.fromarray(np.full((40, 120, 3), 200, np.uint8)).save(photo)

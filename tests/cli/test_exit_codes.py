@@ -170,7 +170,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_computed(
 
 
 def test_interruption(kvis, tiny_model, picture, tmp_path, monkeypatch):
-    from kvis_cli.jobs import runner
+    from kvis_cli.jobs.running import runner
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

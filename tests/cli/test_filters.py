@@ -435,7 +435,7 @@ def test_four_layers_of_vgg16_give_four_atlases_of_the_book(kvis, tmp_path, tf):
 
 PEAK = """
 import resource, sys
-from kvis_cli.jobs.runner import run_job
+from kvis_cli.jobs.running.runner import run_job
 from kvis_cli.spec.job import JobSpec
 task = {"layer": sys.argv[2].split(","), "steps": 3, "filters": "0-31"}
 run_job(JobSpec.model_validate(

@@ -277,8 +277,8 @@ def array(data: bytes, folder: Path) -> None:
 @reader("text", "file class box mask . ../ 0,0,1,1 nan inf 1e999")
 def table(data: bytes, folder: Path) -> None:
     """A CSV table of images with classes, boxes and masks, and the regions that they say."""
-    from kvis_cli.jobs.attention import region_of
-    from kvis_cli.jobs.sources import find_sources
+    from kvis_cli.jobs.planning.sources import find_sources
+    from kvis_cli.jobs.results.regions import region_of
     from kvis_cli.spec.images import CsvSpec
 
     (folder / "table.csv").write_bytes(data)
@@ -291,8 +291,8 @@ def table(data: bytes, folder: Path) -> None:
 @reader()
 def mask(data: bytes, folder: Path) -> None:
     """A mask picture as a region of interest."""
-    from kvis_cli.jobs.attention import region_of
-    from kvis_cli.jobs.sources import Source
+    from kvis_cli.jobs.planning.sources import Source
+    from kvis_cli.jobs.results.regions import region_of
 
     (folder / "mask.png").write_bytes(data)
     region = region_of(Source(folder / "a.png", mask=folder / "mask.png"), 30, 40)
@@ -318,7 +318,7 @@ def png_metadata(data: bytes, folder: Path) -> None:
 )
 def finished_run(data: bytes, folder: Path) -> None:
     """manifest.jsonl, journal.jsonl, run.json and the hashes of a folder, and reports of them."""
-    from kvis_cli.jobs.digests import Digests
+    from kvis_cli.jobs.planning.digests import Digests
     from kvis_cli.report.animations import write_animations
     from kvis_cli.report.data import load_run
     from kvis_cli.report.write import _WRITERS
@@ -353,7 +353,7 @@ def _three(data: bytes) -> tuple[bytes, bytes, bytes]:
 @reader("json")
 def shards(data: bytes, folder: Path) -> None:
     """run.json and manifest.jsonl of a shard that is joined."""
-    from kvis_cli.jobs.merge import merge_shards
+    from kvis_cli.jobs.results.merge import merge_shards
 
     shard = folder / "shard"
     shard.mkdir(exist_ok=True)

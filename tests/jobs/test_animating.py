@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kvis_cli.jobs.store import FRAMES, read_rows
+from kvis_cli.jobs.results.store import FRAMES, read_rows
 
 
 @pytest.fixture(scope="module")

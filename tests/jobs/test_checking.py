@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from kvis_cli.jobs.checking import check_plan
-from kvis_cli.jobs.plan import make_plan
+from kvis_cli.jobs.planning.checking import check_plan
+from kvis_cli.jobs.planning.plan import make_plan
 from kvis_cli.spec.build import build_job
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kvis_cli.jobs import digests
-from kvis_cli.jobs.digests import NAME, Digests
+from kvis_cli.jobs.planning import digests
+from kvis_cli.jobs.planning.digests import NAME, Digests
 
 
 @pytest.fixture

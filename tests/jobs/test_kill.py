@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kvis_cli.jobs.resume import read_finished
+from kvis_cli.jobs.results.resume import read_finished
 
 TASKS = 30
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kvis_cli.jobs import pool
+from kvis_cli.jobs.running import pool
 from kvis_cli.runtime import memory
 from kvis_cli.runtime.memory import importing, memory_kills
 

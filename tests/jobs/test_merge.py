@@ -8,9 +8,9 @@ from kvis_cli.spec.build import build_job
 
 
 def test_a_shard_without_work_is_joined_too(tf, tiny_model, picture, tmp_path):
-    from kvis_cli.jobs.merge import merge_shards
-    from kvis_cli.jobs.plan import Shard
-    from kvis_cli.jobs.runner import Options, run_job
+    from kvis_cli.jobs.planning.plan import Shard
+    from kvis_cli.jobs.results.merge import merge_shards
+    from kvis_cli.jobs.running.runner import Options, run_job
 
     out = tmp_path / "out"
     values = {

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from kvis_cli.errors import UsageError
-from kvis_cli.jobs.plan import Shard, make_chunks, make_plan
-from kvis_cli.jobs.runner import run_job
+from kvis_cli.jobs.planning.plan import Shard, make_chunks, make_plan
+from kvis_cli.jobs.running.runner import run_job
 from kvis_cli.spec.build import build_job
 
 
@@ -113,7 +113,7 @@ def test_the_classes_of_a_table_are_compiled_once_and_give_the_same_pictures(
 
 def test_a_run_that_ends_early_forgets_nothing(tf, tiny_model, photos, tmp_path):
     from kvis_cli.errors import DeviceError
-    from kvis_cli.jobs.store import read_rows
+    from kvis_cli.jobs.results.store import read_rows
 
     out = tmp_path / "out"
     values = {"models": [str(tiny_model)], "images": [str(p) for p in photos], "tasks": ["cam"]}

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kvis_cli.jobs.store import read_rows
+from kvis_cli.jobs.results.store import read_rows
 from kvis_cli.runtime.cores import share_cores, side_threads
 
 TASKS = 3 * 5 * 2

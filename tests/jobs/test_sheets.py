@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kvis_cli.jobs.pictures import Cell
-from kvis_cli.jobs.sheets import color_bars, side_by_side
+from kvis_cli.jobs.results.pictures import Cell
+from kvis_cli.jobs.results.sheets import color_bars, side_by_side
 from kvis_cli.spec.saliency import SaliencySpec
 
 

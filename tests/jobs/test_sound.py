@@ -11,10 +11,10 @@ import pytest
 from kvis_cli.errors import InputError, UsageError
 from kvis_cli.images.finding import find_images
 from kvis_cli.images.photo import read_photo
-from kvis_cli.jobs.merge import merge_shards
-from kvis_cli.jobs.resume import read_finished
-from kvis_cli.jobs.sound import parse, sound_row, sound_run, whole_run
-from kvis_cli.jobs.store import read_rows
+from kvis_cli.jobs.results.merge import merge_shards
+from kvis_cli.jobs.results.resume import read_finished
+from kvis_cli.jobs.results.sound import parse, sound_row, sound_run, whole_run
+from kvis_cli.jobs.results.store import read_rows
 from kvis_cli.report.data import load_run
 from kvis_cli.report.write import FILES, write_report
 

@@ -89,7 +89,7 @@ def dot_model(layers, tmp_path_factory):
 @pytest.mark.parametrize(("name", "wanted"), NETS.items())
 def test_a_dot_is_drawn_where_it_is(dot_model, kvis, tmp_path, name, wanted):
     """Within half a pixel, by the centroid of the heat on the photo."""
-    from kvis_cli.jobs.store import read_rows
+    from kvis_cli.jobs.results.store import read_rows
 
     model, path = dot_model(name)
     offset, exact = wanted
@@ -132,7 +132,7 @@ def even(raw):
 
 
 def test_padding_is_not_undone_unasked(dot_model, kvis, tmp_path):
-    from kvis_cli.jobs.store import read_rows
+    from kvis_cli.jobs.results.store import read_rows
 
     _, path = dot_model("4 convolutions, same")
     photo = tmp_path / "grey.png"

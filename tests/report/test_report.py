@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from kvis_cli.errors import InputError, UsageError
-from kvis_cli.jobs.store import MANIFEST, RUN, ResultStore, read_rows
+from kvis_cli.jobs.results.store import MANIFEST, RUN, ResultStore, read_rows
 from kvis_cli.report.animations import write_animations
 from kvis_cli.report.charts import curve, short_names
 from kvis_cli.report.data import load_run

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation
-from kvis_cli.jobs.store import ResultStore
+from kvis_cli.jobs.results.store import ResultStore
 
 
 @dataclass(frozen=True)

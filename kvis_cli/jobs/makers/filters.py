@@ -41,7 +41,7 @@ from kvis_cli.jobs.makers.optimizing import (
     recipe_of,
 )
 from kvis_cli.jobs.makers.showing import atlas_cells
-from kvis_cli.jobs.store import ResultStore
+from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import LayerCall
 from kvis_cli.models.graph.bounds import constant_channels

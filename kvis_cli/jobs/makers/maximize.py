@@ -38,7 +38,7 @@ from kvis_cli.jobs.makers.optimizing import (
     recipe_of,
 )
 from kvis_cli.jobs.makers.showing import as_picture, is_plain
-from kvis_cli.jobs.store import ResultStore, safe_name
+from kvis_cli.jobs.results.store import ResultStore, safe_name
 from kvis_cli.models.description.targets import parse_classes
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.live.open import OpenModel

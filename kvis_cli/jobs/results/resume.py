@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kvis_cli.jobs.store import MANIFEST, Journal, Row, read_rows
+from kvis_cli.jobs.results.store import MANIFEST, Journal, Row, read_rows
 
 
 @dataclass

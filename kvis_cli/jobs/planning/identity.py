@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kvis_cli.jobs.digests import Digests
+from kvis_cli.jobs.planning.digests import Digests
 from kvis_cli.models.description.applications import parse_reference
 from kvis_cli.models.description.sidecar import sidecar_path
 from kvis_cli.models.request import ModelSpec

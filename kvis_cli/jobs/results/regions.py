@@ -9,7 +9,7 @@ from kvis_cli.errors import InputError
 from kvis_cli.explanation import MapGrid
 from kvis_cli.images.fitting import Placement
 from kvis_cli.images.photo import read_photo
-from kvis_cli.jobs.sources import Source
+from kvis_cli.jobs.planning.sources import Source
 from kvis_cli.render.resize import resize_map
 
 # Longest side of the grid on which a region is compared with a map.

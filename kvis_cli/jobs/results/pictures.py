@@ -14,7 +14,7 @@ import numpy as np
 from kvis_cli.explanation import Explanation
 from kvis_cli.images.fitting import Placement
 from kvis_cli.images.photo import Photo, read_photo
-from kvis_cli.jobs.store import ResultStore
+from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.render.box import draw_box, hot_box
 from kvis_cli.render.caption import with_note
 from kvis_cli.render.colorbar import ColorBar, with_colorbar

@@ -11,10 +11,10 @@ from typing import Any
 
 from kvis_cli.errors import UsageError
 from kvis_cli.images.finding import expand_glob, find_images
-from kvis_cli.jobs.digests import Digests
-from kvis_cli.jobs.identity import hash_of, model_digest, model_settings
-from kvis_cli.jobs.sources import Source, find_sources
-from kvis_cli.jobs.store import safe_name, unique_names
+from kvis_cli.jobs.planning.digests import Digests
+from kvis_cli.jobs.planning.identity import hash_of, model_digest, model_settings
+from kvis_cli.jobs.planning.sources import Source, find_sources
+from kvis_cli.jobs.results.store import safe_name, unique_names
 from kvis_cli.models.description.applications import parse_reference
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.spec.job import JobSpec, TaskSpec

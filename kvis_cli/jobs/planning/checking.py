@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from kvis_cli.errors import InputError, KvisError
-from kvis_cli.jobs.plan import Plan, PlannedModel
+from kvis_cli.jobs.planning.plan import Plan, PlannedModel
 from kvis_cli.models.description.cam_layers import cam_layers
 from kvis_cli.models.description.info import ModelCard, read_card
 from kvis_cli.models.description.labels import imagenet

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from kvis_cli.events import Listener
-from kvis_cli.jobs.runner import Options, run_job
-from kvis_cli.jobs.store import FRAMES, MANIFEST, RUN, Row, read_rows
+from kvis_cli.jobs.results.store import FRAMES, MANIFEST, RUN, Row, read_rows
+from kvis_cli.jobs.running.runner import Options, run_job
 from kvis_cli.spec.images import ImageSpec
 from kvis_cli.spec.job import JobSpec
 
@@ -26,7 +26,7 @@ def explain_frames(job: JobSpec, folder: Path, listener: Listener, options: Opti
     Raises
     ------
     KvisError
-        As `kvis_cli.jobs.runner.run_job`.
+        As `kvis_cli.jobs.running.runner.run_job`.
     """
     frames = frames_job(job, folder)
     if frames is None:

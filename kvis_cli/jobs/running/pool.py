@@ -16,10 +16,10 @@ from typing import Any
 
 from kvis_cli.errors import KvisError, NotEvaluatedError, ResultError
 from kvis_cli.events import Listener
-from kvis_cli.jobs.plan import Chunk, Task
-from kvis_cli.jobs.process import main
-from kvis_cli.jobs.store import ResultStore
-from kvis_cli.jobs.worker import Sink
+from kvis_cli.jobs.planning.plan import Chunk, Task
+from kvis_cli.jobs.results.store import ResultStore
+from kvis_cli.jobs.running.process import main
+from kvis_cli.jobs.running.worker import Sink
 from kvis_cli.runtime.memory import memory_kills
 from kvis_cli.spec.job import JobSpec
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from kvis_cli.errors import OutputError
 from kvis_cli.explanation import Explanation
-from kvis_cli.jobs.sound import parse, sound_row
+from kvis_cli.jobs.results.sound import parse, sound_row
 from kvis_cli.lazy import np
 from kvis_cli.render.png import encode_png, provenance, with_metadata, write_bytes_atomic
 from kvis_cli.shown import json_text

@@ -15,8 +15,8 @@ from typing import Any
 
 from kvis_cli.errors import KvisError
 from kvis_cli.events import Listener
-from kvis_cli.jobs.plan import Chunk, Task
-from kvis_cli.jobs.store import ResultStore, Row
+from kvis_cli.jobs.planning.plan import Chunk, Task
+from kvis_cli.jobs.results.store import ResultStore, Row
 from kvis_cli.models.description.info import ModelCard, read_card
 from kvis_cli.models.files.read import check_safe
 from kvis_cli.runtime.cores import share_cores
@@ -85,7 +85,7 @@ def main(
     chunk: Chunk | None = connection.recv()
     cards = _first_card(chunk)
     try:
-        from kvis_cli.jobs.worker import Worker
+        from kvis_cli.jobs.running.worker import Worker
         from kvis_cli.runtime.tensorflow import start
 
         device = start(job.device)

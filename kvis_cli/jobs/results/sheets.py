@@ -11,9 +11,9 @@ import numpy as np
 
 from kvis_cli.errors import KvisError
 from kvis_cli.images.photo import read_photo
-from kvis_cli.jobs.pictures import style_of
-from kvis_cli.jobs.plan import Plan, PlannedImage, Task, methods_of
-from kvis_cli.jobs.store import ResultStore, Row
+from kvis_cli.jobs.planning.plan import Plan, PlannedImage, Task, methods_of
+from kvis_cli.jobs.results.pictures import style_of
+from kvis_cli.jobs.results.store import ResultStore, Row
 from kvis_cli.render.colorbar import ColorBar
 from kvis_cli.render.grid import Sheet, render_sheet
 from kvis_cli.render.resize import fit_size, resize_photo

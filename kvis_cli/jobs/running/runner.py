@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from kvis_cli import __version__
 from kvis_cli.errors import ExitCode, KvisError, OutputError, UsageError
 from kvis_cli.events import Listener
-from kvis_cli.jobs.digests import Digests
-from kvis_cli.jobs.plan import Plan, Shard, Task, make_chunks, make_plan
-from kvis_cli.jobs.resume import read_finished
-from kvis_cli.jobs.store import RUN, Journal, ResultStore, Row
+from kvis_cli.jobs.planning.digests import Digests
+from kvis_cli.jobs.planning.plan import Plan, Shard, Task, make_chunks, make_plan
+from kvis_cli.jobs.results.resume import read_finished
+from kvis_cli.jobs.results.store import RUN, Journal, ResultStore, Row
 from kvis_cli.paths import user_path
 from kvis_cli.runtime.tensorflow import check_device, start
 from kvis_cli.spec.job import JobSpec
@@ -187,7 +187,7 @@ class Run:
 
     def _cards(self) -> dict[str, ModelCard]:
         """The models' files, read before TensorFlow starts; the only model has to be good."""
-        from kvis_cli.jobs.checking import check_plan
+        from kvis_cli.jobs.planning.checking import check_plan
         from kvis_cli.models.description.info import read_card
         from kvis_cli.models.description.trust import check_file
 
@@ -242,7 +242,7 @@ class Run:
 
     def _compute(self, todo: list[str], cards: dict[str, ModelCard]) -> None:
         if self.options.processes:
-            from kvis_cli.jobs.pool import Pool
+            from kvis_cli.jobs.running.pool import Pool
 
             batches = CHUNK_BATCHES if self.job.workers == 1 else max(2, CHUNK_BATCHES // 2)
             chunks = make_chunks(self.plan, todo, batches * self.job.batch_size)
@@ -252,7 +252,7 @@ class Run:
             finally:
                 self.device, self.seconds = pool.device, pool.seconds
             return
-        from kvis_cli.jobs.worker import Worker
+        from kvis_cli.jobs.running.worker import Worker
 
         self.listener.starting()
         device = start(self.job.device)
@@ -345,7 +345,7 @@ class Run:
         self.store.write_json(RUN, self._summary(seconds))
         self.journal.remove()
         self.plan.digests.remember(self.store.folder)
-        from kvis_cli.jobs.sheets import write_sheets
+        from kvis_cli.jobs.results.sheets import write_sheets
 
         for path in write_sheets(self.plan, self.store, self.done_rows, set(todo)):
             self.outcome.written.append(path)

@@ -1,0 +1,1 @@
+"""What a job has to do, before anything is computed."""

@@ -1,0 +1,1 @@
+"""A planned job, carried out in one process or several."""
