@@ -105,7 +105,7 @@ def test_every_line_can_be_typed(page, line):
             assert argument.partition("=")[0] in known, f"{page}: {line}"
     # What a method is called is said by its registry, not by the parser.
     if "--method" in arguments and name in ("cam", "saliency"):
-        from kvis_cli.cli.methods import describe_methods
+        from kvis_cli.cli.commands.methods import describe_methods
 
         methods = {row["name"] for row in describe_methods(name)} | {"powercam"}
         wanted = arguments[arguments.index("--method") + 1].split(",")
