@@ -6,7 +6,7 @@ use.
 ==============================  ====================================================
 ``kvis_cli.explain``            explain live models: arrays in, `Explanation` out
 ``kvis_cli.visualization``      keras-vis' functions, under their own names
-``kvis_cli.callbacks``          maps while a model trains; progress of an optimisation
+``kvis_cli.keras_vis.callbacks``          maps while a model trains; progress of an optimisation
 ``kvis_cli.engines``            the computations themselves
 ==============================  ====================================================
 """

@@ -39,7 +39,7 @@ def text_of(node):
 
 def test_every_public_name_of_keras_vis_is_in_the_moving_page():
     import kvis_cli
-    from kvis_cli.utils import utils
+    from kvis_cli.keras_vis.utils import utils
 
     page = (ROOT / "docs" / "keras-vis.md").read_text("utf-8")
     for name in ("losses", "regularizers", "callbacks", "grad_modifiers", "input_modifiers"):

@@ -99,7 +99,7 @@ def test_small_gradients_are_as_visible_as_large_ones(keras, vis, small, image, 
 
 def test_modifiers_that_divide_are_finite(tf):
     """1 / (g + 1e-7) is infinite for g = -1e-7, and 1e7 for every dead pixel."""
-    from kvis_cli import grad_modifiers
+    from kvis_cli.keras_vis import grad_modifiers
 
     gradient = tf.constant([[0.0, -1e-7, 1e-7, 0.5, -2.0, 1.0]])
     for modify in (grad_modifiers.small_values, grad_modifiers.invert):
@@ -112,7 +112,7 @@ def test_modifiers_that_divide_are_finite(tf):
 
 def test_the_picture_that_comes_back_is_the_one_that_was_optimised(vis, small):
     """Stretched to mean 0.5 and deviation 0.1 it scored a hundredth of it."""
-    from kvis_cli.callbacks import OptimizerCallback
+    from kvis_cli.keras_vis.callbacks import OptimizerCallback
 
     class Last(OptimizerCallback):
         def on_step(self, step):
@@ -123,7 +123,7 @@ def test_the_picture_that_comes_back_is_the_one_that_was_optimised(vis, small):
         small, -1, 1, max_iter=40, callbacks=[last], tv_weight=0, lp_norm_weight=0
     )
     assert found.dtype == np.uint8
-    from kvis_cli.utils import utils
+    from kvis_cli.keras_vis.utils import utils
 
     bare = copied_without_softmax(small)
     score = float(bare(found[np.newaxis].astype(np.float32))[0, 1])
@@ -135,7 +135,7 @@ def test_the_picture_that_comes_back_is_the_one_that_was_optimised(vis, small):
 def copied_without_softmax(model):
     import keras
 
-    from kvis_cli.utils import utils
+    from kvis_cli.keras_vis.utils import utils
 
     copy = copied(keras, model)
     copy.layers[-1].activation = keras.activations.linear
@@ -192,9 +192,9 @@ def test_inputs_of_open_size(keras, vis):
 
 def test_gradients_of_regularizers_are_finite_where_pictures_are_flat(keras, tf, vis):
     """NaN for exponents below 2, and for the norm of a black picture."""
-    from kvis_cli.callbacks import OptimizerCallback
-    from kvis_cli.losses import ActivationMaximization
-    from kvis_cli.regularizers import LPNorm, TotalVariation
+    from kvis_cli.keras_vis.callbacks import OptimizerCallback
+    from kvis_cli.keras_vis.losses import ActivationMaximization
+    from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
 
     class Finite(OptimizerCallback):
         def on_step(self, step):

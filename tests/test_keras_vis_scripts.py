@@ -30,7 +30,7 @@ def value(model, picture, unit=2):
 
 @pytest.mark.parametrize("preset", [None, "keras-vis", "quality"])
 def test_negate_lowers_the_activation(model, preset):
-    from kvis_cli import grad_modifiers
+    from kvis_cli.keras_vis import grad_modifiers
     from kvis_cli.visualization import visualize_activation
 
     start = np.random.default_rng(1).uniform(0.3, 0.7, (12, 12, 3)).astype(np.float32)
@@ -95,8 +95,8 @@ def test_negate_on_the_command_line(model, kvis, tmp_path):
 
 
 def test_the_model_itself_is_an_input_tensor(model):
-    from kvis_cli.losses import ActivationMaximization
-    from kvis_cli.regularizers import LPNorm, TotalVariation
+    from kvis_cli.keras_vis.losses import ActivationMaximization
+    from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
     from kvis_cli.visualization import (
         visualize_activation_with_losses,
         visualize_cam_with_losses,
@@ -119,7 +119,7 @@ def test_the_model_itself_is_an_input_tensor(model):
 
 
 def test_losses_that_are_all_regularizers_are_minimised(model):
-    from kvis_cli.regularizers import LPNorm, TotalVariation
+    from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
     from kvis_cli.visualization import visualize_activation_with_losses
 
     start = np.random.default_rng(2).uniform(0, 255, (12, 12, 3)).astype(np.float32)
@@ -131,9 +131,9 @@ def test_losses_that_are_all_regularizers_are_minimised(model):
 
 @pytest.mark.parametrize("p", [1, 6, np.inf])
 def test_the_optimizer_gives_the_gradient_that_its_losses_state(tf, model, p):
-    from kvis_cli.losses import ActivationMaximization
-    from kvis_cli.optimizer import Optimizer
-    from kvis_cli.regularizers import LPNorm, TotalVariation
+    from kvis_cli.keras_vis.losses import ActivationMaximization
+    from kvis_cli.keras_vis.optimizer import Optimizer
+    from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
 
     image = np.random.default_rng(3).uniform(20, 240, (12, 12, 3)).astype(np.float32)
     losses = [
@@ -178,7 +178,7 @@ def test_the_optimizer_gives_the_gradient_that_its_losses_state(tf, model, p):
 
 
 def test_the_largest_magnitude_as_a_norm(model):
-    from kvis_cli.regularizers import LPNorm
+    from kvis_cli.keras_vis.regularizers import LPNorm
     from kvis_cli.visualization import (
         visualize_activation_with_losses,
         visualize_saliency_with_losses,
@@ -195,9 +195,9 @@ def test_the_largest_magnitude_as_a_norm(model):
 
 
 def test_errors_are_value_errors(model):
-    from kvis_cli.input_modifiers import Jitter
-    from kvis_cli.regularizers import LPNorm
-    from kvis_cli.utils.utils import find_layer_idx
+    from kvis_cli.keras_vis.input_modifiers import Jitter
+    from kvis_cli.keras_vis.regularizers import LPNorm
+    from kvis_cli.keras_vis.utils.utils import find_layer_idx
     from kvis_cli.visualization import visualize_saliency
 
     image = np.zeros((12, 12, 3))
@@ -215,7 +215,7 @@ def test_errors_are_value_errors(model):
 def test_helpers_follow_the_data_format_of_keras(tf):
     import keras
 
-    from kvis_cli.utils import utils
+    from kvis_cli.keras_vis.utils import utils
 
     array = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
     before = keras.config.image_data_format()
@@ -231,7 +231,7 @@ def test_helpers_follow_the_data_format_of_keras(tf):
 
 
 def test_a_font_that_is_not_there_is_a_warning():
-    from kvis_cli.utils import utils
+    from kvis_cli.keras_vis.utils import utils
 
     with pytest.warns(UserWarning, match=r"FreeSans-none.ttf"):
         drawn = utils.draw_text(
@@ -242,8 +242,8 @@ def test_a_font_that_is_not_there_is_a_warning():
 
 def test_modules_under_their_old_names(model):
     from kvis_cli.backend import modify_model_backprop
-    from kvis_cli.visualization.activation_maximization import visualize_activation
-    from kvis_cli.visualization.saliency import visualize_saliency
+    from kvis_cli.keras_vis.visualization.activation_maximization import visualize_activation
+    from kvis_cli.keras_vis.visualization.saliency import visualize_saliency
 
     assert visualize_activation
     image = np.random.default_rng(4).normal(0, 1, (12, 12, 3)).astype(np.float32)

@@ -42,7 +42,10 @@ def test_every_public_name_is_there(tf):
     for name in kvis_cli.__all__:
         assert getattr(kvis_cli, name) is not None
     assert kvis_cli.visualize_cam is kvis_cli.visualization.visualize_cam
-    assert kvis_cli.backprop_modifiers.guided is kvis_cli.backprop_modifiers.get("guided")
+    assert (
+        kvis_cli.keras_vis.backprop_modifiers.guided
+        is kvis_cli.keras_vis.backprop_modifiers.get("guided")
+    )
     try:
         kvis_cli.visualise_cam  # noqa: B018
     except AttributeError as error:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kvis_cli.errors import UnknownNameError, UsageError
-from kvis_cli.utils import utils
+from kvis_cli.keras_vis.utils import utils
 
 
 def test_deprocess_has_mean_and_deviation_of_the_range():

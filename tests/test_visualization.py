@@ -51,7 +51,7 @@ def logits_of(model):
     """The same network without its softmax, as keras-vis' users had to make it."""
     import keras
 
-    from kvis_cli.utils import utils
+    from kvis_cli.keras_vis.utils import utils
 
     before = model.layers[-1].activation
     model.layers[-1].activation = keras.activations.linear
@@ -249,7 +249,7 @@ def test_grad_cam_says_where_a_backprop_modifier_changes_nothing(keras, vis):
 
 
 def test_maps_agree_with_the_functions_of_losses(vis, digits, digit):
-    from kvis_cli.losses import ActivationMaximization
+    from kvis_cli.keras_vis.losses import ActivationMaximization
 
     layer = digits.layers[-1]
     losses = [(ActivationMaximization(layer, 4), -1)]
@@ -262,7 +262,7 @@ def test_maps_agree_with_the_functions_of_losses(vis, digits, digit):
 
 
 def test_losses_of_ones_own(tf, keras, vis, digits, digit):
-    from kvis_cli.losses import Loss
+    from kvis_cli.keras_vis.losses import Loss
 
     class Share(Loss):
         def __init__(self, layer):
@@ -286,7 +286,7 @@ def test_losses_of_ones_own(tf, keras, vis, digits, digit):
 
 
 def test_regularizers_by_keras_vis_formulae(tf, keras, digit):
-    from kvis_cli.regularizers import LPNorm, TotalVariation
+    from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
 
     image = np.random.default_rng(4).normal(120, 40, (1, 9, 7, 3)).astype(np.float32)
     x = keras.Input((9, 7, 3))
@@ -392,8 +392,8 @@ def test_activation_stays_in_its_range_and_is_the_picture_that_scores(vis, digit
 
 
 def test_activation_with_losses_is_the_same(vis, digits, digit):
-    from kvis_cli.losses import ActivationMaximization
-    from kvis_cli.regularizers import LPNorm, TotalVariation
+    from kvis_cli.keras_vis.losses import ActivationMaximization
+    from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
 
     x = digits.inputs[0]
     losses = [
@@ -428,7 +428,7 @@ def test_activation_of_several_layers_kinds_and_seeds(vis, digits, digit):
 def test_print_and_gif(vis, digits, tmp_path, capsys):
     from PIL import Image
 
-    from kvis_cli.callbacks import GifGenerator, Print
+    from kvis_cli.keras_vis.callbacks import GifGenerator, Print
 
     mine = [GifGenerator(tmp_path / "progress", every=2)]
     vis.visualize_activation(

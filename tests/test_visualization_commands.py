@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kvis_cli.utils import utils
+from kvis_cli.keras_vis.utils import utils
 
 
 @pytest.fixture

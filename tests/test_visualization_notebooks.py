@@ -22,7 +22,7 @@ def linear(model):
     """The cell that swaps the softmax for a linear activation."""
     import keras
 
-    from kvis_cli.utils import utils
+    from kvis_cli.keras_vis.utils import utils
 
     layer_idx = utils.find_layer_idx(model, "predictions")
     model.layers[layer_idx].activation = keras.activations.linear
@@ -31,8 +31,8 @@ def linear(model):
 
 def attention(model, layer_idx, birds, size, penultimate=None):
     """The attention notebooks: saliency and Grad-CAM, plain, guided and deconv, over the photo."""
+    from kvis_cli.keras_vis.utils import utils
     from kvis_cli.render.colormaps import colorize
-    from kvis_cli.utils import utils
     from kvis_cli.visualization import overlay, visualize_cam, visualize_saliency
 
     found = {}
@@ -58,11 +58,11 @@ def attention(model, layer_idx, birds, size, penultimate=None):
 def test_vgg_attention_and_activation(tf, birds, tmp_path):
     import keras
 
-    from kvis_cli.callbacks import GifGenerator, Print
-    from kvis_cli.input_modifiers import Jitter
-    from kvis_cli.losses import ActivationMaximization
-    from kvis_cli.regularizers import LPNorm, TotalVariation
-    from kvis_cli.utils import utils
+    from kvis_cli.keras_vis.callbacks import GifGenerator, Print
+    from kvis_cli.keras_vis.input_modifiers import Jitter
+    from kvis_cli.keras_vis.losses import ActivationMaximization
+    from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
+    from kvis_cli.keras_vis.utils import utils
     from kvis_cli.visualization import (
         get_num_filters,
         visualize_activation,
@@ -119,7 +119,7 @@ def test_mnist_activation_and_attention(tf, capsys):
     """The digits' notebook with random digits: M1 to M12 of the page of scenarios."""
     import keras
 
-    from kvis_cli.utils import utils
+    from kvis_cli.keras_vis.utils import utils
     from kvis_cli.visualization import (
         overlay,
         visualize_activation,
@@ -232,9 +232,9 @@ def test_mnist_activation_and_attention(tf, capsys):
 def test_resnet_attention_takes_the_added_and_rectified_maps(tf, birds):
     import keras
 
+    from kvis_cli.keras_vis.visualization.cam import _penultimate
+    from kvis_cli.keras_vis.visualization.subject import subject_of
     from kvis_cli.models.live.session import live_model
-    from kvis_cli.visualization.cam import _penultimate
-    from kvis_cli.visualization.subject import subject_of
 
     keras.utils.set_random_seed(0)
     model = keras.applications.ResNet50(weights=None, input_shape=(64, 64, 3), classes=100)

@@ -145,8 +145,8 @@ def test_signature(tf, module, name, parameters):
 def test_names_of_losses_are_those_that_callbacks_of_keras_vis_look_for(tf):
     import keras
 
-    from kvis_cli.losses import ActivationMaximization, Loss
-    from kvis_cli.regularizers import LPNorm, TotalVariation
+    from kvis_cli.keras_vis.losses import ActivationMaximization, Loss
+    from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
 
     x = keras.Input((4, 4, 3))
     assert Loss().name == "Unnamed Loss"
@@ -167,8 +167,8 @@ def model(tf):
 
 
 def test_optimizer_hands_out_the_gradient_of_the_loss(tf, model):
-    from kvis_cli.losses import ActivationMaximization
-    from kvis_cli.optimizer import Optimizer
+    from kvis_cli.keras_vis.losses import ActivationMaximization
+    from kvis_cli.keras_vis.optimizer import Optimizer
     from kvis_cli.visualization import visualize_activation_with_losses
 
     image = np.random.default_rng(1).uniform(60, 200, (8, 8, 3)).astype(np.float32)
@@ -201,7 +201,7 @@ def test_optimizer_hands_out_the_gradient_of_the_loss(tf, model):
 
 
 def test_input_modifiers_are_functions_or_subclasses(tf, model):
-    from kvis_cli.input_modifiers import InputModifier, Jitter
+    from kvis_cli.keras_vis.input_modifiers import InputModifier, Jitter
     from kvis_cli.visualization import visualize_activation
 
     class Mirror(InputModifier):

@@ -4,14 +4,17 @@ The names, parameters and defaults are those of keras-vis 0.5.0; what differs is
 "Moving from keras-vis" of the documentation. They are thin layers over the engines of the commands.
 """
 
-from kvis_cli.visualization.activation_maximization import (
+from kvis_cli.keras_vis.visualization.activation_maximization import (
     visualize_activation,
     visualize_activation_with_losses,
 )
-from kvis_cli.visualization.cam import visualize_cam, visualize_cam_with_losses
-from kvis_cli.visualization.pattern import generate_pattern
-from kvis_cli.visualization.pictures import get_num_filters, overlay
-from kvis_cli.visualization.saliency import visualize_saliency, visualize_saliency_with_losses
+from kvis_cli.keras_vis.visualization.cam import visualize_cam, visualize_cam_with_losses
+from kvis_cli.keras_vis.visualization.pattern import generate_pattern
+from kvis_cli.keras_vis.visualization.pictures import get_num_filters, overlay
+from kvis_cli.keras_vis.visualization.saliency import (
+    visualize_saliency,
+    visualize_saliency_with_losses,
+)
 
 __all__ = [
     "generate_pattern",

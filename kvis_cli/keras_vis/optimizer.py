@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kvis_cli.callbacks import OptimizerCallback, Step
-from kvis_cli.losses import input_of
+from kvis_cli.keras_vis.callbacks import OptimizerCallback, Step
+from kvis_cli.keras_vis.losses import input_of
 
 if TYPE_CHECKING:
     from kvis_cli.engines.gradient_modifiers import Modify
-    from kvis_cli.input_modifiers import InputModifier
-    from kvis_cli.visualization.composed import WeightedLosses
+    from kvis_cli.keras_vis.input_modifiers import InputModifier
+    from kvis_cli.keras_vis.visualization.composed import WeightedLosses
 
 
 class Optimizer:
@@ -71,7 +71,7 @@ class Optimizer:
         """
         from kvis_cli.engines.activation_maximization.presets import PRESETS
         from kvis_cli.engines.gradient_modifiers import find_modifier
-        from kvis_cli.visualization.activation_maximization import minimised
+        from kvis_cli.keras_vis.visualization.activation_maximization import minimised
 
         last = _Last()
         recipe = replace(

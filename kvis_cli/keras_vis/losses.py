@@ -82,7 +82,7 @@ class ActivationMaximization(Loss):
     def build_loss(self) -> Any:
         import keras
 
-        from kvis_cli.engines.symbolic import before_activation
+        from kvis_cli.keras_vis.symbolic import before_activation
 
         tensor = self.layer.output
         if self.score == "logit":

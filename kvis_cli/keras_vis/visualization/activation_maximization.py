@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from kvis_cli.callbacks import OptimizerCallback, Print
 from kvis_cli.engines.activation_maximization import regularizers
 from kvis_cli.engines.activation_maximization.engine import UNCHANGED, ActivationMaximizer
 from kvis_cli.engines.activation_maximization.input_space import InputSpace
@@ -35,18 +34,19 @@ from kvis_cli.engines.activation_maximization.seeds import generator, seed_image
 from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
 from kvis_cli.engines.scores import ScoreKind
 from kvis_cli.errors import UnknownNameError, UsageError
-from kvis_cli.input_modifiers import InputModifier, get
-from kvis_cli.losses import Loss, input_of
-from kvis_cli.models.live.session import Address, LiveModel, live_model
-from kvis_cli.regularizers import LPNorm, TotalVariation
-from kvis_cli.visualization.composed import WeightedLosses, checked, loss_model, name_of
-from kvis_cli.visualization.subject import (
+from kvis_cli.keras_vis.callbacks import OptimizerCallback, Print
+from kvis_cli.keras_vis.input_modifiers import InputModifier, get
+from kvis_cli.keras_vis.losses import Loss, input_of
+from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
+from kvis_cli.keras_vis.visualization.composed import WeightedLosses, checked, loss_model, name_of
+from kvis_cli.keras_vis.visualization.subject import (
     Indices,
     Subject,
     as_batch,
     input_channels_first,
     subject_of,
 )
+from kvis_cli.models.live.session import Address, LiveModel, live_model
 
 Range = tuple[float, float]
 
@@ -417,7 +417,7 @@ def _modifier(given: str | Modify | None) -> tuple[Modify | None, float]:
     To negate the gradient of the whole loss would raise the regularizers' share, too, and leave no
     step that lowers the loss.
     """
-    from kvis_cli import grad_modifiers
+    from kvis_cli.keras_vis import grad_modifiers
 
     if given is None:
         return None, 1.0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kvis_cli.errors import UsageError
-from kvis_cli.losses import Loss, input_of
+from kvis_cli.keras_vis.losses import Loss, input_of
 
 
 class _OfInput(Loss):
@@ -29,7 +29,7 @@ class _OfInput(Loss):
         import keras
 
         from kvis_cli.engines.activation_maximization.losses import View
-        from kvis_cli.engines.symbolic import Traced
+        from kvis_cli.keras_vis.symbolic import Traced
 
         loss = self.as_coded()
         per_sample = Traced(lambda x: loss(View(x, x, [], {}), {}))(self.img_input)

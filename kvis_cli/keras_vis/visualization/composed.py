@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kvis_cli.errors import UsageError
-from kvis_cli.losses import AnyLoss, Loss, input_of
+from kvis_cli.keras_vis.losses import AnyLoss, Loss, input_of
 from kvis_cli.models.live.session import LiveModel, live_model
 from kvis_cli.shown import said
 
@@ -73,8 +73,8 @@ def loss_model(input_tensor: Any, losses: Sequence[AnyLoss]) -> LiveModel:
 
 
 def _key(loss: AnyLoss) -> Any:
-    from kvis_cli.losses import ActivationMaximization
-    from kvis_cli.regularizers import LPNorm, TotalVariation
+    from kvis_cli.keras_vis.losses import ActivationMaximization
+    from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
 
     if isinstance(loss, ActivationMaximization):
         given = loss.filter_indices

@@ -10,17 +10,17 @@ from kvis_cli.engines.gradient_modifiers import Modify
 from kvis_cli.engines.saliency.engine import SaliencyEngine
 from kvis_cli.engines.saliency.settings import SaliencySettings
 from kvis_cli.engines.scores import ScoreKind
-from kvis_cli.models.live.reader import Tap
-from kvis_cli.models.live.session import Address, LiveModel, live_model
-from kvis_cli.visualization.composed import WeightedLosses, checked, loss_model
-from kvis_cli.visualization.maps import shown
-from kvis_cli.visualization.subject import (
+from kvis_cli.keras_vis.visualization.composed import WeightedLosses, checked, loss_model
+from kvis_cli.keras_vis.visualization.maps import shown
+from kvis_cli.keras_vis.visualization.subject import (
     Indices,
     Subject,
     as_batch,
     input_channels_first,
     subject_of,
 )
+from kvis_cli.models.live.reader import Tap
+from kvis_cli.models.live.session import Address, LiveModel, live_model
 
 
 def visualize_saliency(

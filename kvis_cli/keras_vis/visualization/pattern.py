@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kvis_cli.keras_vis.visualization.activation_maximization import visualize_activation
 from kvis_cli.models.live.session import Address
-from kvis_cli.visualization.activation_maximization import visualize_activation
 
 
 def generate_pattern(
@@ -49,8 +49,8 @@ def generate_pattern(
         model = _VGG16.setdefault("vgg16", None) or build(reference, top=False)
         _VGG16["vgg16"] = model
     from kvis_cli.engines.activation_maximization.seeds import generator, seed_image
+    from kvis_cli.keras_vis.visualization.subject import input_channels_first
     from kvis_cli.models.live.session import live_model
-    from kvis_cli.visualization.subject import input_channels_first
 
     live = live_model(model)
     shape = live.input_shape

@@ -17,21 +17,21 @@ from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
 from kvis_cli.engines.scores import ScoreKind
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import MapGrid
-from kvis_cli.models.graph import autolayer
-from kvis_cli.models.graph.architecture import LayerCall
-from kvis_cli.models.graph.geometry import map_grid
-from kvis_cli.models.live.open import live_architecture
-from kvis_cli.models.live.reader import Tap
-from kvis_cli.models.live.session import Address, LiveModel, live_model
-from kvis_cli.visualization.composed import WeightedLosses, checked, loss_model
-from kvis_cli.visualization.maps import resized, shown
-from kvis_cli.visualization.subject import (
+from kvis_cli.keras_vis.visualization.composed import WeightedLosses, checked, loss_model
+from kvis_cli.keras_vis.visualization.maps import resized, shown
+from kvis_cli.keras_vis.visualization.subject import (
     Indices,
     Subject,
     as_batch,
     input_channels_first,
     subject_of,
 )
+from kvis_cli.models.graph import autolayer
+from kvis_cli.models.graph.architecture import LayerCall
+from kvis_cli.models.graph.geometry import map_grid
+from kvis_cli.models.live.open import live_architecture
+from kvis_cli.models.live.reader import Tap
+from kvis_cli.models.live.session import Address, LiveModel, live_model
 
 
 def visualize_cam(

@@ -1,0 +1,1 @@
+"""The functions of keras-vis under their own names: ``import kvis_cli.keras_vis as vis``."""
