@@ -5,8 +5,8 @@ use.
 
 ==============================  ====================================================
 ``kvis_cli.explain``            explain live models: arrays in, `Explanation` out
-``kvis_cli.visualization``      keras-vis' functions, under their own names
-``kvis_cli.keras_vis.callbacks``          maps while a model trains; progress of an optimisation
+``kvis_cli.training``           maps while a model trains
+``kvis_cli.keras_vis``          keras-vis' functions, under their own names
 ``kvis_cli.engines``            the computations themselves
 ==============================  ====================================================
 """
@@ -18,36 +18,8 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = (
-    "backprop_modifiers",
-    "callbacks",
-    "explain",
-    "grad_modifiers",
-    "input_modifiers",
-    "losses",
-    "optimizer",
-    "regularizers",
-    "utils",
-    "visualization",
-)
-_NAMES = {
-    "Explanation": "kvis_cli.explanation",
-    "KvisError": "kvis_cli.errors",
-    **dict.fromkeys(
-        (
-            "generate_pattern",
-            "get_num_filters",
-            "overlay",
-            "visualize_activation",
-            "visualize_activation_with_losses",
-            "visualize_cam",
-            "visualize_cam_with_losses",
-            "visualize_saliency",
-            "visualize_saliency_with_losses",
-        ),
-        "kvis_cli.visualization",
-    ),
-}
+_MODULES = ("explain", "keras_vis", "training")
+_NAMES = {"Explanation": "kvis_cli.explanation", "KvisError": "kvis_cli.errors"}
 __all__ = ["__version__", *_MODULES, *_NAMES]
 
 

@@ -81,7 +81,7 @@ class LazyGroup(TyperGroup):
         """Import and return the command called `name`."""
         if name not in self.commands:
             with importing():
-                module = import_module(f"kvis_cli.cli.{self.table[name][0]}")
+                module = import_module(f"kvis_cli.cli.commands.{self.table[name][0]}")
             single = typer.Typer(
                 pretty_exceptions_enable=False,
                 add_completion=False,

@@ -1,19 +1,16 @@
-"""What is told of an optimisation while it runs, and of a model while it trains."""
+"""Callbacks of an optimization."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kvis_cli.errors import UsageError
 
-if TYPE_CHECKING:
-    from kvis_cli.training import KvisCallback
-
-__all__ = ["GifGenerator", "KvisCallback", "OptimizerCallback", "Print", "Step"]
+__all__ = ["GifGenerator", "OptimizerCallback", "Print", "Step"]
 
 _SMALLEST_FRAME = 224
 NamedLosses = list[tuple[str, float]]
@@ -141,12 +138,3 @@ class GifGenerator(OptimizerCallback):
 
         write_animation(self.path, self._frames)
         self._frames = []
-
-
-def __getattr__(name: str) -> Any:
-    if name == "KvisCallback":
-        # It is a Keras callback, and importing Keras takes seconds.
-        from kvis_cli.training import KvisCallback
-
-        return KvisCallback
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,7 +23,7 @@ class Optimizer:
     Parameters
     ----------
     input_tensor, losses, input_range, wrt_tensor
-        See `kvis_cli.visualization.visualize_activation_with_losses`.
+        See `kvis_cli.keras_vis.visualization.visualize_activation_with_losses`.
     norm_grads
         Divide the gradient by its length before `grad_modifier` gets it.
 
@@ -61,7 +61,7 @@ class Optimizer:
         Parameters
         ----------
         seed_input, max_iter, input_modifiers, grad_modifier, callbacks, verbose, seed
-            See `kvis_cli.visualization.visualize_activation_with_losses`.
+            See `kvis_cli.keras_vis.visualization.visualize_activation_with_losses`.
 
         Returns
         -------

@@ -34,8 +34,8 @@ def write_animations(folder: Path) -> list[Path]:
 
     All frames are of one class, that of the last model, and share one scale; both are said below
     the picture. Where a run has not explained that class with every model, nor kept its raw maps
-    (`kvis_cli.jobs.running.animating` does both), the frames are its pictures of that class, and it is said
-    that each has a scale of its own.
+    (`kvis_cli.jobs.running.animating` does both), the frames are its pictures of that class, and it
+    is said that each has a scale of its own.
 
     Returns
     -------

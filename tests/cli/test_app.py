@@ -14,7 +14,7 @@ def test_the_listed_help_is_the_commands_own(kvis, name):
     from importlib import import_module
 
     module, short = COMMANDS[name]
-    command = getattr(import_module(f"kvis_cli.cli.{module}"), name.replace("-", "_"))
+    command = getattr(import_module(f"kvis_cli.cli.commands.{module}"), name.replace("-", "_"))
     paragraph = " ".join(inspect.getdoc(command).split("\n\n")[0].split())
     assert short == paragraph
     shown = kvis(name, "--help")

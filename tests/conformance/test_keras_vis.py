@@ -73,7 +73,7 @@ def theirs(model, tmp_path_factory):
 @pytest.mark.parametrize("modifier", [None, "guided", "relu"])
 def test_saliency_is_theirs_but_for_the_scale(model, theirs, modifier, unit):
     """Theirs runs from 0 at the smallest gradient; ours from 0 at none."""
-    from kvis_cli.visualization import visualize_saliency
+    from kvis_cli.keras_vis.visualization import visualize_saliency
 
     if f"saliency {modifier} {unit}" not in theirs:
         pytest.skip(
@@ -87,7 +87,7 @@ def test_saliency_is_theirs_but_for_the_scale(model, theirs, modifier, unit):
 
 
 def test_activation_maximization_is_their_loop(model, theirs):
-    from kvis_cli.visualization import visualize_activation
+    from kvis_cli.keras_vis.visualization import visualize_activation
 
     told: list[tuple[list[float], np.ndarray]] = []
 

@@ -25,6 +25,24 @@ HERE = Path(__file__).parent
 SECONDS_EACH = 5
 MEMORY_MB = 1024
 MAX_BYTES = 16384
+INSTRUMENTED = [
+    "kvis_cli.images.arrays",
+    "kvis_cli.images.photo",
+    "kvis_cli.jobs.planning.digests",
+    "kvis_cli.jobs.planning.sources",
+    "kvis_cli.jobs.results.merge",
+    "kvis_cli.jobs.results.regions",
+    "kvis_cli.models.description.info",
+    "kvis_cli.models.description.labels",
+    "kvis_cli.models.description.sidecar",
+    "kvis_cli.models.description.trust",
+    "kvis_cli.models.files.read",
+    "kvis_cli.models.graph.autolayer",
+    "kvis_cli.models.legacy.bytecode",
+    "kvis_cli.render.png",
+    "kvis_cli.report.write",
+    "kvis_cli.spec.file",
+]
 
 VALUES = [
     None, -1, 0, 1, 2**63, "x", "", [], {}, [1, 2], 10**15, 1e308, float("nan"), float("inf"),
@@ -125,12 +143,8 @@ def main() -> None:
         import harnesses
 
         # What harnesses import inside of functions is instrumented now or never.
-        for module in ("files", "card", "autolayer", "trust", "bytecode", "labels", "sidecar"):
-            __import__(f"kvis_cli.models.{module}")
-        for module in ("jobs.photos", "jobs.sources", "jobs.attention", "jobs.merge", "spec.file"):
-            __import__(f"kvis_cli.{module}")
-        for module in ("jobs.digests", "report.write", "render.png", "models.arrays"):
-            __import__(f"kvis_cli.{module}")
+        for module in INSTRUMENTED:
+            __import__(module)
     reader = harnesses.READERS[name]
     shared = "/dev/shm" if Path("/dev/shm").is_dir() else None
     root = Path(tempfile.mkdtemp(prefix="kvis-fuzz-", dir=shared))

@@ -1,1 +1,1 @@
-"""Utils."""
+"""keras-vis' helpers: ``from kvis_cli.keras_vis.utils import utils``."""

@@ -90,7 +90,8 @@ def open_model(card: ModelCard, *, top: bool = True, seed: int = 0) -> OpenModel
     Parameters
     ----------
     card
-        From `kvis_cli.models.description.info.read_card`. For an application, its architecture is filled in.
+        From `kvis_cli.models.description.info.read_card`. For an application, its
+        architecture is filled in.
     top
         Whether an application's classifier is wanted.
     seed

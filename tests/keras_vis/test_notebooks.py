@@ -33,7 +33,7 @@ def attention(model, layer_idx, birds, size, penultimate=None):
     """The attention notebooks: saliency and Grad-CAM, plain, guided and deconv, over the photo."""
     from kvis_cli.keras_vis.utils import utils
     from kvis_cli.render.colormaps import colorize
-    from kvis_cli.visualization import overlay, visualize_cam, visualize_saliency
+    from kvis_cli.keras_vis.visualization import overlay, visualize_cam, visualize_saliency
 
     found = {}
     for name in ("ouzel1.jpg", "ouzel2.jpg"):
@@ -63,7 +63,7 @@ def test_vgg_attention_and_activation(tf, birds, tmp_path):
     from kvis_cli.keras_vis.losses import ActivationMaximization
     from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
     from kvis_cli.keras_vis.utils import utils
-    from kvis_cli.visualization import (
+    from kvis_cli.keras_vis.visualization import (
         get_num_filters,
         visualize_activation,
         visualize_activation_with_losses,
@@ -120,7 +120,7 @@ def test_mnist_activation_and_attention(tf, capsys):
     import keras
 
     from kvis_cli.keras_vis.utils import utils
-    from kvis_cli.visualization import (
+    from kvis_cli.keras_vis.visualization import (
         overlay,
         visualize_activation,
         visualize_cam,
@@ -249,7 +249,7 @@ def test_resnet_attention_takes_the_added_and_rectified_maps(tf, birds):
 def test_self_driving_regression(tf):
     import keras
 
-    from kvis_cli.visualization import visualize_cam, visualize_saliency
+    from kvis_cli.keras_vis.visualization import visualize_cam, visualize_saliency
 
     keras.utils.set_random_seed(2)
     layers = keras.layers

@@ -45,7 +45,7 @@ def rows(folder):
 
 
 def test_pictures_of_epochs_are_those_of_the_saved_models(tf, model, picture, tmp_path, kvis):
-    from kvis_cli.keras_vis.callbacks import KvisCallback
+    from kvis_cli.training import KvisCallback
 
     out, board = tmp_path / "attention", tmp_path / "board"
     job = {
@@ -89,7 +89,7 @@ def test_pictures_of_epochs_are_those_of_the_saved_models(tf, model, picture, tm
 
 
 def test_a_job_that_fails_does_not_end_the_training(model, tmp_path):
-    from kvis_cli.keras_vis.callbacks import KvisCallback
+    from kvis_cli.training import KvisCallback
 
     job = {
         "images": [str(tmp_path / "missing.png")],

@@ -117,7 +117,7 @@ def signatures():
 
 @pytest.mark.parametrize(("module", "name", "parameters"), signatures())
 def test_signature(tf, module, name, parameters):
-    found = import_module(f"kvis_cli.{module}")
+    found = import_module(f"kvis_cli.keras_vis.{module}")
     for part in name.split("."):
         found = getattr(found, part)
     namespace: dict = {}
@@ -169,7 +169,7 @@ def model(tf):
 def test_optimizer_hands_out_the_gradient_of_the_loss(tf, model):
     from kvis_cli.keras_vis.losses import ActivationMaximization
     from kvis_cli.keras_vis.optimizer import Optimizer
-    from kvis_cli.visualization import visualize_activation_with_losses
+    from kvis_cli.keras_vis.visualization import visualize_activation_with_losses
 
     image = np.random.default_rng(1).uniform(60, 200, (8, 8, 3)).astype(np.float32)
     losses = [(ActivationMaximization(model.layers[-1], 2), 3)]
@@ -202,7 +202,7 @@ def test_optimizer_hands_out_the_gradient_of_the_loss(tf, model):
 
 def test_input_modifiers_are_functions_or_subclasses(tf, model):
     from kvis_cli.keras_vis.input_modifiers import InputModifier, Jitter
-    from kvis_cli.visualization import visualize_activation
+    from kvis_cli.keras_vis.visualization import visualize_activation
 
     class Mirror(InputModifier):
         def apply(self, images):

@@ -17,9 +17,9 @@ def keras(tf):
 
 @pytest.fixture(scope="module")
 def vis(tf):
-    import kvis_cli.visualization
+    import kvis_cli.keras_vis.visualization
 
-    return kvis_cli.visualization
+    return kvis_cli.keras_vis.visualization
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def test_cam(kvis, tf, tiny_model, small, tmp_path, index):
     import keras
 
     from kvis_cli.render.colormaps import DEFAULT_SEQUENTIAL, colorize
-    from kvis_cli.visualization import visualize_cam
+    from kvis_cli.keras_vis.visualization import visualize_cam
 
     out = tmp_path / "out"
     written(kvis, "cam", tiny_model, small, "--class", index, "-o", out)
@@ -53,7 +53,7 @@ def test_cam(kvis, tf, tiny_model, small, tmp_path, index):
 def test_saliency(kvis, tf, tiny_model, small, tmp_path, backprop):
     import keras
 
-    from kvis_cli.visualization import visualize_saliency
+    from kvis_cli.keras_vis.visualization import visualize_saliency
 
     out = tmp_path / "out"
     more = ["--backprop", backprop] if backprop else []
@@ -88,7 +88,7 @@ def test_explain_gives_the_raw_maps_of_the_commands(kvis, tf, tiny_model, small,
 def test_maximize(kvis, tf, tiny_model, tmp_path, preset):
     import keras
 
-    from kvis_cli.visualization import visualize_activation
+    from kvis_cli.keras_vis.visualization import visualize_activation
 
     out = tmp_path / "out"
     ran = kvis(

@@ -95,7 +95,7 @@ def test_small_helpers():
 def test_overlay_and_layers(tf):
     import keras
 
-    from kvis_cli.visualization import get_num_filters, overlay
+    from kvis_cli.keras_vis.visualization import get_num_filters, overlay
 
     first = np.full((2, 2, 3), 200, np.uint8)
     second = np.full((2, 2, 3), 100, np.uint8)

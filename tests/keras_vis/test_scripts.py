@@ -31,7 +31,7 @@ def value(model, picture, unit=2):
 @pytest.mark.parametrize("preset", [None, "keras-vis", "quality"])
 def test_negate_lowers_the_activation(model, preset):
     from kvis_cli.keras_vis import grad_modifiers
-    from kvis_cli.visualization import visualize_activation
+    from kvis_cli.keras_vis.visualization import visualize_activation
 
     start = np.random.default_rng(1).uniform(0.3, 0.7, (12, 12, 3)).astype(np.float32)
     settings = {"input_range": (0.0, 1.0), "max_iter": 30, "preset": preset}
@@ -47,7 +47,7 @@ def test_negate_lowers_the_activation(model, preset):
 
 def test_negate_leaves_the_regularizers_as_they_are(model):
     """With weights so large that they decide: the picture becomes smooth, not rough."""
-    from kvis_cli.visualization import visualize_activation
+    from kvis_cli.keras_vis.visualization import visualize_activation
 
     start = np.random.default_rng(1).uniform(0.2, 0.8, (12, 12, 3)).astype(np.float32)
     found = visualize_activation(
@@ -58,7 +58,7 @@ def test_negate_leaves_the_regularizers_as_they_are(model):
 
 
 def test_a_picture_that_is_its_start_is_a_warning(model, kvis, tmp_path):
-    from kvis_cli.visualization import visualize_activation
+    from kvis_cli.keras_vis.visualization import visualize_activation
 
     start = np.full((12, 12, 3), 0.5, np.float32)
     with pytest.warns(UserWarning, match="is the one it started from"):
@@ -97,7 +97,7 @@ def test_negate_on_the_command_line(model, kvis, tmp_path):
 def test_the_model_itself_is_an_input_tensor(model):
     from kvis_cli.keras_vis.losses import ActivationMaximization
     from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
-    from kvis_cli.visualization import (
+    from kvis_cli.keras_vis.visualization import (
         visualize_activation_with_losses,
         visualize_cam_with_losses,
         visualize_saliency_with_losses,
@@ -120,7 +120,7 @@ def test_the_model_itself_is_an_input_tensor(model):
 
 def test_losses_that_are_all_regularizers_are_minimised(model):
     from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
-    from kvis_cli.visualization import visualize_activation_with_losses
+    from kvis_cli.keras_vis.visualization import visualize_activation_with_losses
 
     start = np.random.default_rng(2).uniform(0, 255, (12, 12, 3)).astype(np.float32)
     found = visualize_activation_with_losses(
@@ -179,7 +179,7 @@ def test_the_optimizer_gives_the_gradient_that_its_losses_state(tf, model, p):
 
 def test_the_largest_magnitude_as_a_norm(model):
     from kvis_cli.keras_vis.regularizers import LPNorm
-    from kvis_cli.visualization import (
+    from kvis_cli.keras_vis.visualization import (
         visualize_activation_with_losses,
         visualize_saliency_with_losses,
     )
@@ -198,7 +198,7 @@ def test_errors_are_value_errors(model):
     from kvis_cli.keras_vis.input_modifiers import Jitter
     from kvis_cli.keras_vis.regularizers import LPNorm
     from kvis_cli.keras_vis.utils.utils import find_layer_idx
-    from kvis_cli.visualization import visualize_saliency
+    from kvis_cli.keras_vis.visualization import visualize_saliency
 
     image = np.zeros((12, 12, 3))
     for wrong in (
@@ -241,7 +241,7 @@ def test_a_font_that_is_not_there_is_a_warning():
 
 
 def test_modules_under_their_old_names(model):
-    from kvis_cli.backend import modify_model_backprop
+    from kvis_cli.keras_vis.backend import modify_model_backprop
     from kvis_cli.keras_vis.visualization.activation_maximization import visualize_activation
     from kvis_cli.keras_vis.visualization.saliency import visualize_saliency
 

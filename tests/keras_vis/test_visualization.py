@@ -42,9 +42,9 @@ def digit():
 
 @pytest.fixture(scope="module")
 def vis(tf):
-    import kvis_cli.visualization
+    import kvis_cli.keras_vis.visualization
 
-    return kvis_cli.visualization
+    return kvis_cli.keras_vis.visualization
 
 
 def logits_of(model):

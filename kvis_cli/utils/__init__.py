@@ -1,1 +1,0 @@
-"""keras-vis' helpers: ``from kvis_cli.utils import utils``."""
