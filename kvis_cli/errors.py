@@ -129,3 +129,8 @@ def close_matches(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     if not found:
         found = [entry for entry in by_lower if name and name in entry][:n]
     return [by_lower[entry] for entry in found]
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

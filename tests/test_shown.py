@@ -13,7 +13,7 @@ from rich.table import Table
 
 from kvis_cli.cli.console import ConsoleListener, ShownConsole, print_error
 from kvis_cli.errors import JobFileError, KvisError
-from kvis_cli.jobs.results.store import safe_name
+from kvis_cli.paths import safe_name
 from kvis_cli.render.png import encode_png, provenance, read_metadata
 from kvis_cli.shown import (
     UNSAFE,

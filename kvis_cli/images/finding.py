@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from kvis_cli.errors import UsageError, close_matches
-from kvis_cli.paths import user_path
+from kvis_cli.paths import natural_key, user_path
 
 SUFFIXES = frozenset(
     {".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
@@ -55,12 +54,6 @@ def expand_glob(pattern: str) -> list[Path]:
     # pathlib's glob is relative to a folder and refuses absolute patterns.
     found = glob.glob(str(user_path(pattern)), recursive=True)  # noqa: PTH207
     return sorted((Path(f) for f in found), key=natural_key)
-
-
-def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key that puts ``epoch-9`` before ``epoch-10``."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p.lower()) for p in parts]
 
 
 def _missing(path: Path, reference: str) -> UsageError:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
+from kvis_cli.errors import SpecError
 from kvis_cli.options.fields import MODEL, Spec, Texts, option
+from kvis_cli.options.mistakes import describe, sentence
 
 
 def _as_assignments(value: Any) -> Any:
@@ -131,3 +133,17 @@ def parse_size(text: str) -> tuple[int, int]:
         raise ValueError(f"'{text}' is not a size such as 224 or 320x240")
     width, height = int(parts[0]), int(parts[-1])
     return height, width
+
+
+def build_model_spec(values: Mapping[str, Any]) -> ModelSpec:
+    """Validate the options of one model, given as flags.
+
+    Raises
+    ------
+    SpecError
+        With every mistake in one message.
+    """
+    try:
+        return ModelSpec.model_validate(dict(values))
+    except ValidationError as error:
+        raise SpecError(sentence([describe(e, True) for e in error.errors()])) from None

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from kvis_cli.errors import UsageError
+from kvis_cli.paths import write_bytes_atomic
 from kvis_cli.render.display import to_rgb
-from kvis_cli.render.png import write_bytes_atomic
 
 SUFFIXES = (".gif", ".png", ".webp")
 _PALETTE_PIXELS = 200_000

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import secrets
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -14,8 +11,9 @@ from typing import Any
 
 from PIL import Image
 
-from kvis_cli.errors import InputError, OutputError
+from kvis_cli.errors import InputError, first_line
 from kvis_cli.lazy import np
+from kvis_cli.paths import write_bytes_atomic
 from kvis_cli.shown import json_text
 
 PROVENANCE_KEY = "kvis"
@@ -135,7 +133,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
             return {str(key): str(value) for key, value in getattr(image, "text", {}).items()}
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(
-            f"Cannot read '{path}' as a PNG file.", _first_line(error), "Check the path."
+            f"Cannot read '{path}' as a PNG file.", first_line(error), "Check the path."
         ) from error
 
 
@@ -144,48 +142,3 @@ def write_png(
 ) -> Path:
     """Encode `array` and write it to `path` whole or not at all. See `encode_png`."""
     return write_bytes_atomic(path, encode_png(array, metadata))
-
-
-def write_bytes_atomic(path: str | Path, data: bytes) -> Path:
-    """Write a file under a temporary name beside `path`, then rename it.
-
-    A reader sees the old file or the new one, never a part; a failure leaves nothing behind. The
-    folder is made where it is missing.
-
-    Raises
-    ------
-    OutputError
-        Read-only folder, full disk, a folder of that name, a name that is too long ...
-    """
-    path = Path(path)
-    temporary = path.parent / f".kvis-{os.getpid()}-{secrets.token_hex(6)}.tmp"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(f"Cannot write '{path}'.", *_advice(error, path)) from error
-    return path
-
-
-def _advice(error: OSError, path: Path) -> tuple[str, str]:
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            return "The disk is full.", "Free some space or choose another folder."
-        case errno.EACCES | errno.EPERM | errno.EROFS:
-            return f"The folder '{path.parent}' is not writable.", "Choose another folder."
-        case errno.EISDIR:
-            return "A folder of that name exists.", "Remove it or choose another name."
-        case errno.ENAMETOOLONG:
-            return "The name is too long for the file system.", "Choose a shorter name."
-        case errno.ENOTDIR | errno.EEXIST:
-            return f"A part of '{path.parent}' is a file, not a folder.", "Choose another folder."
-    return f"{error.strerror or _first_line(error)}.", "Choose another folder."
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

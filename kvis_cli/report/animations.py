@@ -13,7 +13,8 @@ from kvis_cli.explanation import MapGrid
 from kvis_cli.images.fitting import Placement
 from kvis_cli.images.photo import MAX_PIXELS, read_photo
 from kvis_cli.jobs.results.sheets import caption, drawn_label
-from kvis_cli.jobs.results.store import FRAMES, MANIFEST, Row, safe_name
+from kvis_cli.jobs.results.store import FRAMES, MANIFEST, Row
+from kvis_cli.paths import safe_name
 from kvis_cli.render.animation import write_animation
 from kvis_cli.render.caption import render_text
 from kvis_cli.render.overlay import Style, in_view, render_view

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import InputError, UsageError
-from kvis_cli.images.finding import natural_key
 from kvis_cli.jobs.results.resume import read_finished
 from kvis_cli.jobs.results.sound import parse, sound_run
 from kvis_cli.jobs.results.store import MANIFEST, RUN, Row, read_rows
+from kvis_cli.paths import natural_key
 
 Group = tuple[str, str, str, str, str, int]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from kvis_cli.render.png import write_bytes_atomic
+from kvis_cli.paths import write_bytes_atomic
 from kvis_cli.report.data import Run, load_run
 from kvis_cli.report.html import to_html
 from kvis_cli.report.junit import to_junit

@@ -13,10 +13,11 @@ from kvis_cli.errors import JobFileError, SpecError
 from kvis_cli.models.description.applications import parse_reference
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.options.fields import Spec, flag_of
+from kvis_cli.options.mistakes import describe
 from kvis_cli.options.yaml import Document, Place, load_document
 from kvis_cli.paths import user_path
 from kvis_cli.shown import shown
-from kvis_cli.spec.build import describe
+from kvis_cli.spec.build import suggester
 from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
 from kvis_cli.spec.job import TASK_KINDS, JobSpec
 
@@ -53,8 +54,10 @@ def read_job(path: Path, overrides: Mapping[str, Any] | None = None) -> JobSpec:
     try:
         job = None if problems else JobSpec.model_validate(document.value)
     except ValidationError as error:
+        suggest = suggester(document.value)
         problems = [
-            (_place(document, e["loc"]), describe(e, False, document.value)) for e in error.errors()
+            (_place(document, e["loc"]), describe(e, False, suggester(document.value)))
+            for e in error.errors()
         ]
     if problems or job is None:
         problems = sorted(set(problems))

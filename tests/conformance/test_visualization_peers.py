@@ -53,9 +53,9 @@ def test_grad_cam(model, images):
     from tf_keras_vis.utils.scores import CategoricalScore
 
     from kvis_cli.images.fitting import placed_map
+    from kvis_cli.keras_vis.visualization import visualize_cam
     from kvis_cli.models.graph.geometry import map_grid
     from kvis_cli.models.live.session import live_model
-    from kvis_cli.keras_vis.visualization import visualize_cam
 
     # The peer stretches its maps over the input; here the raw ones are placed where the layer saw.
     architecture = live_model(model).architecture

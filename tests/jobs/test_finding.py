@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from kvis_cli.errors import UsageError
-from kvis_cli.images.finding import find_images, natural_key
+from kvis_cli.images.finding import find_images
+from kvis_cli.paths import natural_key
 
 
 def test_files_folders_and_globs(tmp_path):

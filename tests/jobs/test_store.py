@@ -8,7 +8,8 @@ import pytest
 
 from kvis_cli.errors import OutputError
 from kvis_cli.jobs.results.resume import read_finished
-from kvis_cli.jobs.results.store import Journal, ResultStore, read_rows, unique_names
+from kvis_cli.jobs.results.store import Journal, ResultStore, read_rows
+from kvis_cli.paths import unique_names
 
 
 def finished(folder: Path, task: str, *files: str) -> list[dict]:

@@ -34,8 +34,8 @@ def pictures(folder):
 def test_cam(kvis, tf, tiny_model, small, tmp_path, index):
     import keras
 
-    from kvis_cli.render.colormaps import DEFAULT_SEQUENTIAL, colorize
     from kvis_cli.keras_vis.visualization import visualize_cam
+    from kvis_cli.render.colormaps import DEFAULT_SEQUENTIAL, colorize
 
     out = tmp_path / "out"
     written(kvis, "cam", tiny_model, small, "--class", index, "-o", out)

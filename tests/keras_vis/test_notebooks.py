@@ -32,8 +32,8 @@ def linear(model):
 def attention(model, layer_idx, birds, size, penultimate=None):
     """The attention notebooks: saliency and Grad-CAM, plain, guided and deconv, over the photo."""
     from kvis_cli.keras_vis.utils import utils
-    from kvis_cli.render.colormaps import colorize
     from kvis_cli.keras_vis.visualization import overlay, visualize_cam, visualize_saliency
+    from kvis_cli.render.colormaps import colorize
 
     found = {}
     for name in ("ouzel1.jpg", "ouzel2.jpg"):

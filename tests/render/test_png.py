@@ -11,14 +11,9 @@ import pytest
 from PIL import Image
 
 from kvis_cli.errors import InputError, OutputError
+from kvis_cli.paths import write_bytes_atomic
 from kvis_cli.render import png
-from kvis_cli.render.png import (
-    encode_png,
-    provenance,
-    read_metadata,
-    write_bytes_atomic,
-    write_png,
-)
+from kvis_cli.render.png import encode_png, provenance, read_metadata, write_png
 
 RNG = np.random.default_rng(0)
 

@@ -38,7 +38,7 @@ def convert(
     with exit_codes(traceback):
         from kvis_cli.models.description.info import read_card
         from kvis_cli.models.description.trust import check_file
-        from kvis_cli.spec.build import build_model_spec
+        from kvis_cli.models.request import build_model_spec
 
         listener = ConsoleListener(quiet=quiet, as_json=json)
         card = read_card(build_model_spec({"path": model, **given[ModelSpec]}))

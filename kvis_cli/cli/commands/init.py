@@ -32,7 +32,7 @@ def init(
     with exit_codes(traceback):
         from kvis_cli.cli.console import make_console, told
         from kvis_cli.errors import UsageError
-        from kvis_cli.render.png import write_bytes_atomic
+        from kvis_cli.paths import write_bytes_atomic
         from kvis_cli.spec.starter import starter
 
         if not folder.is_dir():

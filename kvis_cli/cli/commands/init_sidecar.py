@@ -37,7 +37,7 @@ def init_sidecar(
     with exit_codes(traceback):
         from kvis_cli.models.description.info import read_card
         from kvis_cli.models.description.sidecar_writing import write_sidecar
-        from kvis_cli.spec.build import build_model_spec
+        from kvis_cli.models.request import build_model_spec
 
         card = read_card(build_model_spec({"path": model, **given[ModelSpec]}))
         ConsoleListener(quiet=quiet).wrote(write_sidecar(card, force=force))

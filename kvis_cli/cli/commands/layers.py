@@ -68,7 +68,7 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
     from kvis_cli.models.description.trust import check_code
     from kvis_cli.models.graph.autolayer import cam_candidates
     from kvis_cli.models.graph.geometry import map_grid
-    from kvis_cli.spec.build import build_model_spec
+    from kvis_cli.models.request import build_model_spec
 
     card = _card_with_layers(build_model_spec({"path": model, **given}))
     architecture = card.architecture

@@ -12,12 +12,11 @@ from kvis_cli.engines.scores import Region
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import Target
 from kvis_cli.images.photo import read_photo
-from kvis_cli.jobs.results.store import safe_name
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import LayerCall
 from kvis_cli.models.live.open import OpenModel
 from kvis_cli.models.live.reader import Tap
-from kvis_cli.paths import user_path
+from kvis_cli.paths import safe_name, user_path
 from kvis_cli.render.resize import resize_map
 from kvis_cli.spec.cam import CamSpec
 

@@ -47,8 +47,8 @@ from kvis_cli.models.graph.architecture import LayerCall
 from kvis_cli.models.graph.bounds import constant_channels
 from kvis_cli.models.live.open import OpenModel
 from kvis_cli.models.live.reader import Tap
+from kvis_cli.paths import write_bytes_atomic
 from kvis_cli.render.grid import atlas, silent_cell
-from kvis_cli.render.png import write_bytes_atomic
 from kvis_cli.runtime.interruption import held
 from kvis_cli.spec.filters import FiltersSpec, parse_grid
 from kvis_cli.spec.job import JobSpec

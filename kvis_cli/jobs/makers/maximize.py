@@ -38,16 +38,16 @@ from kvis_cli.jobs.makers.optimizing import (
     recipe_of,
 )
 from kvis_cli.jobs.makers.showing import as_picture, is_plain
-from kvis_cli.jobs.results.store import ResultStore, safe_name
+from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.models.description.targets import parse_classes
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.live.open import OpenModel
 from kvis_cli.models.live.reader import Tap
 from kvis_cli.models.request import parse_size
-from kvis_cli.paths import user_path
+from kvis_cli.paths import safe_name, user_path, write_bytes_atomic
 from kvis_cli.render.animation import SUFFIXES, write_animation
 from kvis_cli.render.grid import Sheet, render_sheet
-from kvis_cli.render.png import encode_png, write_bytes_atomic
+from kvis_cli.render.png import encode_png
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.maximize import MaximizeSpec, parse_stages
 

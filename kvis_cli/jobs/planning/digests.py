@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kvis_cli.errors import OutputError
-from kvis_cli.render.png import write_bytes_atomic
+from kvis_cli.paths import write_bytes_atomic
 
 # Beside the results. It may be removed at any time.
 NAME = ".hashes.json"

@@ -14,9 +14,9 @@ from kvis_cli.images.finding import expand_glob, find_images
 from kvis_cli.jobs.planning.digests import Digests
 from kvis_cli.jobs.planning.identity import hash_of, model_digest, model_settings
 from kvis_cli.jobs.planning.sources import Source, find_sources
-from kvis_cli.jobs.results.store import safe_name, unique_names
 from kvis_cli.models.description.applications import parse_reference
 from kvis_cli.models.request import ModelSpec
+from kvis_cli.paths import safe_name, unique_names
 from kvis_cli.spec.job import JobSpec, TaskSpec
 
 # Fields that say which pictures a task has, or how they are collected, but not what one shows.

@@ -11,13 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from kvis_cli.errors import InputError, NotEvaluatedError, UsageError
-from kvis_cli.images.finding import natural_key
 from kvis_cli.jobs.planning.plan import make_plan
 from kvis_cli.jobs.results.resume import read_finished
 from kvis_cli.jobs.results.sheets import write_sheets
 from kvis_cli.jobs.results.sound import parse, whole_run
 from kvis_cli.jobs.results.store import MANIFEST, RUN, ResultStore, Row, read_rows
-from kvis_cli.render.png import write_bytes_atomic
+from kvis_cli.paths import natural_key, write_bytes_atomic
 from kvis_cli.shown import said
 from kvis_cli.spec.job import JobSpec
 

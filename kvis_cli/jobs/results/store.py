@@ -6,8 +6,7 @@ import errno
 import io
 import json
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from kvis_cli.errors import OutputError
 from kvis_cli.explanation import Explanation
 from kvis_cli.jobs.results.sound import parse, sound_row
 from kvis_cli.lazy import np
-from kvis_cli.render.png import encode_png, provenance, with_metadata, write_bytes_atomic
+from kvis_cli.paths import safe_name, write_bytes_atomic
+from kvis_cli.render.png import encode_png, provenance, with_metadata
 from kvis_cli.shown import json_text
 
 MANIFEST = "manifest.jsonl"
@@ -25,35 +25,6 @@ RUN = "run.json"
 FRAMES = "animations/frames"
 
 Row = dict[str, Any]
-
-
-def safe_name(text: str) -> str:
-    """`text` as part of a file name: letters, digits and ``._+-`` only, not empty, not hidden."""
-    name = re.sub(r"[^\w.+-]+", "-", text).strip("-.")
-    return name[:80] or "unnamed"
-
-
-def unique_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A short file name for each path: its stem, with parent folders where stems repeat."""
-    names: dict[Path, str] = {}
-    pending, depth = list(paths), 1
-    while pending:
-        by_name: dict[str, list[Path]] = {}
-        for path in pending:
-            parts = [*path.resolve().parts[:-1][-(depth - 1) :], path.stem] if depth > 1 else []
-            by_name.setdefault(safe_name("-".join(parts) or path.stem), []).append(path)
-        pending = []
-        for name, same in by_name.items():
-            taken = name in names.values()
-            if len(same) == 1 and not taken:
-                names[same[0]] = name
-            elif depth > 4:
-                for number, path in enumerate(same, 1):
-                    names[path] = f"{name}-{number}{path.suffix.replace('.', '-')}"
-            else:
-                pending.extend(same)
-        depth += 1
-    return names
 
 
 class ResultStore:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kvis_cli.errors import KvisError, UsageError
-from kvis_cli.images.finding import natural_key
 from kvis_cli.models.description.info import read_card
 from kvis_cli.models.files.read import check_safe
 from kvis_cli.models.request import ModelSpec
+from kvis_cli.paths import natural_key
 from kvis_cli.spec.job import JobSpec
 
 SUFFIXES = (".keras", ".h5", ".hdf5")

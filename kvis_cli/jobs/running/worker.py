@@ -19,13 +19,14 @@ import numpy as np
 
 from kvis_cli.errors import KvisError, OutputError, ResultError, UsageError
 from kvis_cli.events import Listener
+from kvis_cli.images.arrays import is_array
 from kvis_cli.images.fitting import Placement, fit_photo
 from kvis_cli.images.photo import Photo, read_photo
-from kvis_cli.jobs.arrays import array_input, is_array
 from kvis_cli.jobs.planning.plan import Chunk, ChunkImage, Task
 from kvis_cli.jobs.results.pictures import Cell, Item, PictureWriter, without_channels
 from kvis_cli.jobs.results.regions import entropy, region_numbers, region_of
 from kvis_cli.jobs.results.store import ResultStore, Row
+from kvis_cli.jobs.running.decoding import array_input
 from kvis_cli.jobs.running.faults import inject
 from kvis_cli.models.description.info import ModelCard, read_card
 from kvis_cli.render.caption import can_render

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from kvis_cli.errors import InputError, UnknownNameError, UsageError
 from kvis_cli.images.arrays import load_array
@@ -15,8 +14,6 @@ from kvis_cli.paths import user_path
 
 # `--input NAME=image` says that NAME takes the pictures.
 PICTURES = ("image", "images", "picture", "pictures")
-
-Arrange = Callable[[Any], Any]
 
 
 def parse_inputs(texts: list[str], endpoints: tuple[Endpoint, ...]) -> dict[str, str]:
@@ -129,40 +126,3 @@ def _fitted(array: np.ndarray, endpoint: Endpoint, text: str) -> np.ndarray:
         f"'{text}' does not fit the input '{label(endpoint)}'.",
         f"It has the shape {array.shape}; the input takes {wanted}.",
     )
-
-
-def arranger(structure: Any, names: Any, explained: str, constants: dict[str, Any]) -> Arrange:
-    """Puts the explained tensor in its place among the constants.
-
-    Parameters
-    ----------
-    structure
-        The model's structure of inputs (tensors or specs).
-    names
-        The same structure with the name of each input.
-    explained
-        The name of the input that takes what is explained.
-    constants
-        The other inputs: name → one example ``(1, …)``.
-
-    Returns
-    -------
-    callable
-        From the explained tensor ``(B, …)`` to the structure that the model takes.
-    """
-    import keras
-    import tensorflow as tf
-
-    order = keras.tree.flatten(names)
-    dtypes = [tensor.dtype for tensor in keras.tree.flatten(structure)]
-
-    def arrange(x: Any) -> Any:
-        values = []
-        for name, dtype in zip(order, dtypes, strict=True):
-            value = x if name == explained else tf.constant(constants[name])
-            if name != explained:
-                value = tf.repeat(value, tf.shape(x)[0], axis=0)
-            values.append(tf.cast(value, dtype))
-        return keras.tree.pack_sequence_as(structure, values)
-
-    return arrange

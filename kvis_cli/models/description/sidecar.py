@@ -70,11 +70,14 @@ def _read(path: Path) -> Sidecar:
     try:
         return Sidecar.model_validate(data)
     except ValidationError as error:
-        # The whole job spec comes with it, which a valid sidecar need not wait for.
-        from kvis_cli.spec.build import describe
+        # What words the mistakes need, a valid sidecar need not wait for.
+        from kvis_cli.options.mistakes import describe, keys_of, near_key
+
+        def suggest(location: tuple[Any, ...]) -> str:
+            return near_key(str(location[-1]), keys_of(Sidecar))
 
         raise SpecError(
             f"The sidecar {path} is not valid:",
-            "; ".join(describe(e, False) for e in error.errors()) + ".",
+            "; ".join(describe(e, False, suggest) for e in error.errors()) + ".",
             f"It has the keys {', '.join(Sidecar.model_fields)}.",
         ) from None

@@ -18,6 +18,7 @@ from kvis_cli.models.description.info import ImageInput, ModelCard
 from kvis_cli.models.description.preprocessing import Preprocessing
 from kvis_cli.models.description.targets import Head
 from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.live import feeding
 from kvis_cli.models.live.build import build_model
 from kvis_cli.models.live.reader import ModelReader
 from kvis_cli.models.live.structure import input_structure
@@ -144,7 +145,7 @@ def _opened(card: ModelCard, model: keras.Model) -> OpenModel:
     return OpenModel(card, model, ModelReader(model, arrange), notes)
 
 
-def _arranged(card: ModelCard, specs: Any, names: Any) -> tuple[list[str], inputs.Arrange | None]:
+def _arranged(card: ModelCard, specs: Any, names: Any) -> tuple[list[str], feeding.Arrange | None]:
     """How the explained input joins the others, and what people must know of these."""
     endpoints = card.architecture.inputs
     given = card.given_inputs()
@@ -164,7 +165,7 @@ def _arranged(card: ModelCard, specs: Any, names: Any) -> tuple[list[str], input
         )
     if constants:
         notes.insert(0, f"input {inputs.label(explained)} takes what is explained")
-    return notes, inputs.arranger(specs, names, explained.name, constants)
+    return notes, feeding.arranger(specs, names, explained.name, constants)
 
 
 def check_weights(reference: str, model: keras.Model) -> None:

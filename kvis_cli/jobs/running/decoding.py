@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kvis_cli.errors import InputError
-from kvis_cli.explanation import MapGrid
-from kvis_cli.images.arrays import as_input, load_array
-from kvis_cli.images.fitting import Placement
-from kvis_cli.render.arrays import map_over
+from kvis_cli.images.arrays import ArrayPlacement, as_input, is_array, load_array
 
 if TYPE_CHECKING:
     from kvis_cli.models.live.open import OpenModel
-
-
-@dataclass(frozen=True)
-class ArrayPlacement(Placement):
-    """Where an array lies in its own picture: everywhere.
-
-    Attributes
-    ----------
-    shape
-        Of the array, without the batch.
-    """
-
-    shape: tuple[int, ...] = ()
-
-    def to_photo(
-        self, raw: np.ndarray, height: int, width: int, grid: MapGrid | None = None
-    ) -> np.ndarray:
-        """A map over the array at the size of its picture."""
-        del grid
-        return map_over(raw, self.shape, height, width)
-
-
-def is_array(path: Path) -> bool:
-    """Whether a file is an array rather than a picture."""
-    return path.suffix.lower() == ".npy"
 
 
 def array_input(
