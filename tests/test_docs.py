@@ -38,12 +38,12 @@ def text_of(node):
 
 
 def test_every_public_name_of_keras_vis_is_in_the_moving_page():
-    import kvis_cli
+    import kvis_cli.keras_vis
     from kvis_cli.keras_vis.utils import utils
 
     page = (ROOT / "docs" / "keras-vis.md").read_text("utf-8")
     for name in ("losses", "regularizers", "callbacks", "grad_modifiers", "input_modifiers"):
-        assert name in kvis_cli.__all__
+        assert name in kvis_cli.keras_vis.__all__
         assert name in page
     for name in ("apply_modifications", "find_layer_idx", "load_img", "normalize", "overlay"):
         assert name in page

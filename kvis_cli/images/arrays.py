@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from kvis_cli.errors import InputError
-from kvis_cli.explanation import MapGrid
-from kvis_cli.images.fitting import Placement
 from kvis_cli.lazy import np
-from kvis_cli.render.arrays import map_over
 from kvis_cli.shown import said
 
 
@@ -58,26 +54,6 @@ def as_input(array: np.ndarray, shape: tuple[int | None, ...], path: Path) -> np
         f"'{path}' does not fit the model.",
         f"It has the shape {'×'.join(map(str, array.shape))}; the model takes {wanted}.",
     )
-
-
-@dataclass(frozen=True)
-class ArrayPlacement(Placement):
-    """Where an array lies in its own picture: everywhere.
-
-    Attributes
-    ----------
-    shape
-        Of the array, without the batch.
-    """
-
-    shape: tuple[int, ...] = ()
-
-    def to_photo(
-        self, raw: np.ndarray, height: int, width: int, grid: MapGrid | None = None
-    ) -> np.ndarray:
-        """A map over the array at the size of its picture."""
-        del grid
-        return map_over(raw, self.shape, height, width)
 
 
 def is_array(path: Path) -> bool:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from kvis_cli.errors import InputError
 from kvis_cli.explanation import MapGrid
+from kvis_cli.render.arrays import map_over
 from kvis_cli.render.resize import resize_map
 
 Fit = Literal["resize", "crop", "pad"]
@@ -162,3 +163,23 @@ def _placement(photo_h: int, photo_w: int, height: int, width: int, fit: Fit) ->
     box_w, box_h = max(1, round(width * scale)), max(1, round(height * scale))
     left, top = (photo_w - box_w) // 2, (photo_h - box_h) // 2
     return Placement(left, top, left + box_w, top + box_h)
+
+
+@dataclass(frozen=True)
+class ArrayPlacement(Placement):
+    """Where an array lies in its own picture: everywhere.
+
+    Attributes
+    ----------
+    shape
+        Of the array, without the batch.
+    """
+
+    shape: tuple[int, ...] = ()
+
+    def to_photo(
+        self, raw: np.ndarray, height: int, width: int, grid: MapGrid | None = None
+    ) -> np.ndarray:
+        """A map over the array at the size of its picture."""
+        del grid
+        return map_over(raw, self.shape, height, width)

@@ -56,8 +56,7 @@ def read_job(path: Path, overrides: Mapping[str, Any] | None = None) -> JobSpec:
     except ValidationError as error:
         suggest = suggester(document.value)
         problems = [
-            (_place(document, e["loc"]), describe(e, False, suggester(document.value)))
-            for e in error.errors()
+            (_place(document, e["loc"]), describe(e, False, suggest)) for e in error.errors()
         ]
     if problems or job is None:
         problems = sorted(set(problems))

@@ -22,7 +22,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 half = tf.config.LogicalDeviceConfiguration()
 tf.config.set_logical_device_configuration(cpu, [half, half, half])
 
-from kvis_cli.jobs import runner
+from kvis_cli.jobs.running import runner
 from kvis_cli.models.live.reader import ModelReader
 from kvis_cli.spec.build import build_job
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import ExitCode, ModelError
-from kvis_cli.models.files.read import check_safe, read, read_model_file, stored_weights
+from kvis_cli.models.files import read
+from kvis_cli.models.files.read import check_safe, read_model_file, stored_weights
 
 CONFIG = {
     "class_name": "Sequential",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kvis_cli.models.files.read import probe
+from kvis_cli.models.files import probe
 
 
 def reads(path: Path) -> bytes:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvis_cli.errors import InputError
-from kvis_cli.images.arrays import ArrayPlacement, as_input, is_array, load_array
+from kvis_cli.images.arrays import as_input, is_array, load_array
+from kvis_cli.images.fitting import ArrayPlacement
 
 if TYPE_CHECKING:
     from kvis_cli.models.live.open import OpenModel
