@@ -22,11 +22,11 @@ def quality(scenes: int) -> Report:
     """Measures against the known masks of scenes that the model was never trained on."""
     from kvis_cli import metrics
     from kvis_cli.engines.cam.methods import CAM_METHODS
-    from kvis_cli.jobs.explainers.cam import CamExplainer
     from kvis_cli.models.description.info import read_card
     from kvis_cli.models.live.open import open_model
     from kvis_cli.render.resize import resize_map
     from kvis_cli.spec.build import build_job
+    from kvis_cli.tasks.cam import CamExplainer
     from sample_models.scenes import CLASSES, draw_scene
 
     rng = np.random.default_rng(QUALITY_SEED)

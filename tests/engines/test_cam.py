@@ -202,7 +202,7 @@ def test_several_layers_in_one_pass_equal_each_alone(lib, net, batch):
 
 
 def test_all_negative_gradients_give_a_map_of_zeros_and_a_warning(tf, lib):
-    from kvis_cli.jobs.explainers.base import map_warnings
+    from kvis_cli.tasks.base import map_warnings
 
     features = np.random.default_rng(0).random((1, 1, 7, 7, 2)).astype(np.float32)
     gradient = np.broadcast_to(np.float32([-0.1, -1.0]), features.shape)

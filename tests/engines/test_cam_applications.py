@@ -23,10 +23,10 @@ CASES = {
 def test_the_automatic_layer_gives_the_literal_map(tf, name):
     import keras
 
-    from kvis_cli.jobs.explainers.cam import CamExplainer
     from kvis_cli.models.description.info import read_card
     from kvis_cli.models.live.open import open_model
     from kvis_cli.spec.build import build_job
+    from kvis_cli.tasks.cam import CamExplainer
 
     keras.backend.clear_session()
     job = build_job(

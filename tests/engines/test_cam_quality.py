@@ -21,11 +21,11 @@ LEAST_OF = {"gradcam++": 2.2}
 @pytest.fixture(scope="module")
 def explain(tf, samples):
     """Maps of a sample model, as `kvis cam` makes them, at the size of the pictures."""
-    from kvis_cli.jobs.explainers.cam import CamExplainer
     from kvis_cli.models.description.info import read_card
     from kvis_cli.models.live.open import open_model
     from kvis_cli.render.resize import resize_map
     from kvis_cli.spec.build import build_job
+    from kvis_cli.tasks.cam import CamExplainer
 
     def run(name, images, classes, methods=("gradcam",)):
         job = build_job(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kvis_cli.jobs.explainers.base import Explainer
-from kvis_cli.jobs.explainers.cam import CamExplainer
-from kvis_cli.jobs.explainers.saliency import SaliencyExplainer
 from kvis_cli.models.live.open import OpenModel
 from kvis_cli.spec.job import JobSpec
+from kvis_cli.tasks.base import Explainer
+from kvis_cli.tasks.cam import CamExplainer
+from kvis_cli.tasks.saliency import SaliencyExplainer
 
 EXPLAINERS: dict[str, Callable[[OpenModel, Any, JobSpec], Explainer]] = {
     "cam": CamExplainer,

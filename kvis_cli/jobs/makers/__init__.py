@@ -9,13 +9,13 @@ from kvis_cli.jobs.makers.base import Maker
 
 
 def _filters(opened: Any, task: Any, job: Any) -> Maker:
-    from kvis_cli.jobs.makers.filters import FiltersMaker
+    from kvis_cli.tasks.filters import FiltersMaker
 
     return FiltersMaker(opened, task, job)
 
 
 def _maximize(opened: Any, task: Any, job: Any) -> Maker:
-    from kvis_cli.jobs.makers.maximize import MaximizeMaker
+    from kvis_cli.tasks.maximize import MaximizeMaker
 
     return MaximizeMaker(opened, task, job)
 

@@ -176,7 +176,7 @@ class Worker:
 
     def _explainer(self, chunk: Chunk, opened: OpenModel) -> Explainer:
         from kvis_cli.jobs.explainers import EXPLAINERS
-        from kvis_cli.jobs.explainers.base import retarget
+        from kvis_cli.tasks.base import retarget
 
         # The classes of a table are many, and none of them is compiled in.
         key = chunk.entry, chunk.spec.model_dump_json(exclude={"class_"})

@@ -14,14 +14,6 @@ from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod
 from kvis_cli.engines.cam.settings import CamBatch, CamEngineLike, CamLayer, CamSettings, Key
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import Explanation, MapGrid, Target
-from kvis_cli.jobs.explainers.base import (
-    ITS_OWN_CONTRAST,
-    Explained,
-    map_warnings,
-    probability,
-    resolved_units,
-)
-from kvis_cli.jobs.explainers.cam_objective import cam_objective, filter_targets
 from kvis_cli.models.description.cam_layers import cam_layers, check_linear_head
 from kvis_cli.models.description.targets import Request, encode, parse_classes
 from kvis_cli.models.graph.architecture import LayerCall
@@ -31,6 +23,14 @@ from kvis_cli.models.live.reader import Tap
 from kvis_cli.render.scale import MapKind
 from kvis_cli.spec.cam import CamSpec
 from kvis_cli.spec.job import JobSpec
+from kvis_cli.tasks.base import (
+    ITS_OWN_CONTRAST,
+    Explained,
+    map_warnings,
+    probability,
+    resolved_units,
+)
+from kvis_cli.tasks.cam_targets import cam_objective, filter_targets
 
 MAINTAIN = (
     "--direction maintain shows where the score hardly reacts, which is no evidence of what keeps "

@@ -12,14 +12,6 @@ from kvis_cli.engines.saliency.engine import SaliencyBatch, SaliencyEngine, Sali
 from kvis_cli.engines.saliency.settings import SaliencySettings
 from kvis_cli.engines.saliency.smoothing import smooth
 from kvis_cli.explanation import Explanation, Target
-from kvis_cli.jobs.explainers.base import (
-    ITS_OWN_CONTRAST,
-    Explained,
-    map_warnings,
-    probability,
-    resolved_units,
-)
-from kvis_cli.jobs.explainers.cam_objective import filter_targets
 from kvis_cli.models.description.fingerprint import guess_preprocessing
 from kvis_cli.models.description.targets import Request, encode, parse_classes
 from kvis_cli.models.graph import autolayer
@@ -28,6 +20,14 @@ from kvis_cli.models.live.open import OpenModel
 from kvis_cli.models.live.reader import Tap
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.saliency import SaliencySpec
+from kvis_cli.tasks.base import (
+    ITS_OWN_CONTRAST,
+    Explained,
+    map_warnings,
+    probability,
+    resolved_units,
+)
+from kvis_cli.tasks.cam_targets import filter_targets
 
 # A probability this close to 0 or 1 has next to no gradient.
 SATURATED = 1e-3

@@ -30,16 +30,6 @@ from kvis_cli.images.finding import find_images
 from kvis_cli.images.fitting import fit_photo
 from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.makers.base import Made
-from kvis_cli.jobs.makers.kernels import kernel_pictures
-from kvis_cli.jobs.makers.optimizing import (
-    Canvas,
-    about_recipe,
-    check_modifiers,
-    layer_shape,
-    lowers,
-    parse_units,
-    recipe_of,
-)
 from kvis_cli.jobs.makers.showing import atlas_cells
 from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.models.graph import autolayer
@@ -52,6 +42,16 @@ from kvis_cli.render.grid import atlas, silent_cell
 from kvis_cli.runtime.interruption import held
 from kvis_cli.spec.filters import FiltersSpec, parse_grid
 from kvis_cli.spec.job import JobSpec
+from kvis_cli.tasks.canvas import (
+    Canvas,
+    about_recipe,
+    check_modifiers,
+    layer_shape,
+    lowers,
+    parse_units,
+    recipe_of,
+)
+from kvis_cli.tasks.kernels import kernel_pictures
 
 # Start pictures of noise for a filter that does not move; then it is shown pictures of all kinds.
 _TRIES = 3

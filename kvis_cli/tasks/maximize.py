@@ -28,15 +28,6 @@ from kvis_cli.explanation import Explanation, Target
 from kvis_cli.images.fitting import fit_photo
 from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.makers.base import Made
-from kvis_cli.jobs.makers.optimizing import (
-    Canvas,
-    about_recipe,
-    check_modifiers,
-    layer_shape,
-    lowers,
-    parse_units,
-    recipe_of,
-)
 from kvis_cli.jobs.makers.showing import as_picture, is_plain
 from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.models.description.targets import parse_classes
@@ -50,6 +41,15 @@ from kvis_cli.render.grid import Sheet, render_sheet
 from kvis_cli.render.png import encode_png
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.maximize import MaximizeSpec, parse_stages
+from kvis_cli.tasks.canvas import (
+    Canvas,
+    about_recipe,
+    check_modifiers,
+    layer_shape,
+    lowers,
+    parse_units,
+    recipe_of,
+)
 
 # The saved picture has 8 bits and the picture itself has not; more than this is a mistake.
 _KEPT = 0.9

@@ -1,0 +1,1 @@
+"""One question about one model, answered with `Explanation` objects."""
