@@ -22,11 +22,12 @@ def quality(scenes: int) -> Report:
     """Measures against the known masks of scenes that the model was never trained on."""
     from kvis_cli import metrics
     from kvis_cli.engines.cam.methods import CAM_METHODS
+    from kvis_cli.events import Listener
     from kvis_cli.models.description.info import read_card
     from kvis_cli.models.live.open import open_model
     from kvis_cli.render.resize import resize_map
     from kvis_cli.spec.build import build_job
-    from kvis_cli.tasks.cam import CamExplainer
+    from kvis_cli.tasks.cam import CamTask
     from sample_models.scenes import CLASSES, draw_scene
 
     rng = np.random.default_rng(QUALITY_SEED)
@@ -44,9 +45,9 @@ def quality(scenes: int) -> Report:
         of_class = scene.class_index
         if of_class not in per_class:
             task = job.tasks[0].model_copy(update={"class_": [str(of_class)]})
-            per_class[of_class] = CamExplainer(opened, task, job)
-        explained = per_class[of_class](opened.to_inputs(images[i : i + 1]))
-        for explanation in explained.explanations[0]:
+            per_class[of_class] = CamTask(opened, task, job)
+        [answer] = per_class[of_class].explain(opened.to_inputs(images[i : i + 1]), Listener())
+        for explanation in answer.explanations:
             raw = np.maximum(resize_map(explanation.map, images.shape[1:3]), 0)
             maps[explanation.method].append(raw)
     size = images.shape[1:3]

@@ -135,8 +135,9 @@ def main() -> int:
 
 
 def _explainer(opened):
-    from kvis_cli.jobs.explainers import EXPLAINERS
+    from kvis_cli.events import Listener
     from kvis_cli.spec.build import build_job
+    from kvis_cli.tasks.registry import TASKS
 
     job = build_job(
         {
@@ -144,7 +145,8 @@ def _explainer(opened):
             "tasks": [{"cam": {"class": "7", "layer": LAYER}}],
         }
     )
-    return EXPLAINERS["cam"](opened, job.tasks[0], job)
+    task = TASKS["cam"](opened, job.tasks[0], job)
+    return lambda inputs: list(task.explain(inputs, Listener()))
 
 
 def _peers(report: Report, path: Path, inputs: np.ndarray, ours: float) -> None:

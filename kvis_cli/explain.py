@@ -25,11 +25,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kvis_cli.errors import InputError, UsageError
+from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation, Target
+from kvis_cli.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from kvis_cli.models.live.open import OpenModel
     from kvis_cli.spec.job import JobSpec
+    from kvis_cli.tasks.base import ModelTask
 
 Images = str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
 """A picture, or several: files, or arrays ``(H, W)`` or ``(H, W, C)`` in 0..255 of any size."""
@@ -120,11 +123,11 @@ def maximize(model: Any, **options: Any) -> list[Explanation]:
         As for `cam`.
     """
     losses = options.pop("losses", ())
-    maker = _maker("maximize", model, options)
+    task = _task("maximize", model, options)
     from kvis_cli.engines.activation_maximization.plugin_losses import terms
 
-    maker.losses += terms(losses)
-    return maker.explanations()
+    task.losses += terms(losses)
+    return _pictures(task)
 
 
 def filters(model: Any = "vgg16", **options: Any) -> list[Explanation]:
@@ -151,28 +154,28 @@ def filters(model: Any = "vgg16", **options: Any) -> list[Explanation]:
     ResultError
         When every filter is dead.
     """
-    return _maker("filters", model, options).explanations()
+    return _pictures(_task("filters", model, options))
 
 
 def _explained(kind: str, model: Any, images: Images, options: dict[str, Any]) -> list[Explanation]:
     job, opened = _prepared(kind, model, options)
-    from kvis_cli.jobs.explainers import EXPLAINERS
-
-    explainer = EXPLAINERS[kind](opened, job.tasks[0], job)
+    task = TASKS[kind](opened, job.tasks[0], job)
     inputs = np.stack([_as_input(opened, job, image) for image in _several(images)])
     found: list[Explanation] = []
     for start in range(0, len(inputs), job.batch_size):
         part = opened.to_inputs(inputs[start : start + job.batch_size])
-        for explanations in explainer(part).explanations:
-            found.extend(explanations)
+        for answer in task.explain(part, Listener()):
+            found.extend(answer.explanations)
     return found
 
 
-def _maker(kind: str, model: Any, options: dict[str, Any]) -> Any:
+def _task(kind: str, model: Any, options: dict[str, Any]) -> Any:
     job, opened = _prepared(kind, model, options)
-    from kvis_cli.jobs.makers import MAKERS
+    return TASKS[kind](opened, job.tasks[0], job)
 
-    return MAKERS[kind](opened, job.tasks[0], job)
+
+def _pictures(task: ModelTask) -> list[Explanation]:
+    return [e for answer in task.explain(None, Listener()) for e in answer.explanations]
 
 
 def _prepared(kind: str, model: Any, options: dict[str, Any]) -> tuple[JobSpec, OpenModel]:

@@ -110,6 +110,66 @@ class MapGrid:
         return cls(tuple(axes), bool(said["exact"]), bool(said["applied"]))
 
 
+UNRESPONSIVE = {
+    "silent": "nothing in the pictures that were tried changes the activation: the filter is "
+    "silent",
+    "dead": "no input changes the activation: the filter is dead",
+}
+"""What is to be said of a filter that nothing changed, and of one proven to be constant."""
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """How an optimized picture came about, and what it is to the model.
+
+    Attributes
+    ----------
+    place
+        Its position among the pictures asked for.
+    pixels
+        uint8 ``(…, C)``: the picture as it is saved.
+    inputs
+        float32 ``(…, C)``: the picture as a model input, channels last.
+    score_saved
+        The score of `pixels`, which are rounded to 8 bits.
+    recipe
+        The settings of the last phase, those that are set.
+    units
+        The unit indices and their weights in what was maximized.
+    run
+        Which of several runs for the same target it is, from 0.
+    steps
+        How many steps each phase took.
+    history
+        Term -> its values ``(steps,)`` in the last phase, its last steps without effect where the
+        picture had stopped before; ``total`` is their sum.
+    probabilities
+        The model's own outputs of the target's units for `pixels`, where they are probabilities.
+    state
+        A key of `UNRESPONSIVE`; empty for a picture that was changed.
+    film
+        uint8 pictures taken while it was optimized, where an animation is wanted.
+    """
+
+    place: int
+    pixels: np.ndarray
+    inputs: np.ndarray
+    score_saved: float
+    recipe: Mapping[str, Any]
+    units: tuple[tuple[int, float], ...] = ()
+    run: int = 0
+    steps: tuple[int, ...] = ()
+    history: Mapping[str, np.ndarray] = field(default_factory=dict)
+    probabilities: tuple[float, ...] = ()
+    state: Literal["", "silent", "dead"] = ""
+    film: tuple[np.ndarray, ...] = ()
+
+    @property
+    def loss(self) -> dict[str, np.ndarray]:
+        """`history` for the steps that the picture took."""
+        return {name: values[: max(1, self.steps[-1])] for name, values in self.history.items()}
+
+
 @dataclass(frozen=True)
 class Explanation:
     """A raw result, before any scaling for display.
@@ -134,6 +194,16 @@ class Explanation:
         Address of the layer that was read, empty when none was.
     extras
         Numbers that belong to the result: the completeness gap, the loss history.
+    caution
+        What holds for every map of the method and direction.
+    modifier
+        The gradient modifier, of a saliency map.
+    channels
+        How the channels of a saliency map were joined; ``keep``: the map still has them, last.
+    percentile
+        Where the palette ends; None: at the largest value.
+    optimized
+        For pictures of activation maximization.
     warnings
         What a person must know before believing the picture. Never empty for a blank map.
     grid
@@ -153,3 +223,8 @@ class Explanation:
     warnings: tuple[str, ...] = ()
     variant: str = ""
     grid: MapGrid | None = None
+    caution: str = ""
+    modifier: str = ""
+    channels: str = ""
+    percentile: float | None = None
+    optimized: Optimized | None = None

@@ -1,65 +1,106 @@
-"""What the runner asks of a task that explains inputs, and what such tasks share."""
+"""The protocol of tasks, and what tasks on inputs share."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from kvis_cli.explanation import Explanation
-from kvis_cli.models.description.targets import parse_classes
+from kvis_cli.events import Listener
+from kvis_cli.explanation import Explanation, Target
+from kvis_cli.models.description.targets import Request, parse_classes
 from kvis_cli.models.live.open import OpenModel
 from kvis_cli.render.scale import MapKind, blank_reason
+from kvis_cli.tasks.cam_targets import Filters
 
 
 @dataclass(frozen=True)
-class Explained:
-    """A batch, explained.
+class Answer:
+    """The results for one input; of a task without inputs, for one layer or all pictures.
 
     Attributes
     ----------
-    outputs
-        float32 ``(B, units)``: the model's own output.
     explanations
-        One list per input, in the order in which they are shown.
+        In the order in which they are shown.
+    output
+        float32 ``(units,)``: the model's own output for the input; None without an input.
     """
 
-    outputs: np.ndarray
-    explanations: list[list[Explanation]]
+    explanations: list[Explanation]
+    output: np.ndarray | None = None
 
 
-class Explainer(Protocol):
-    """Explains batches of one model.
+class ModelTask(Protocol):
+    """One task of a job on one model, compiled once.
 
     Attributes
     ----------
     notes
-        What was chosen on the user's behalf, for people.
+        Choices made on the user's behalf. Some are known only after the first answer.
     """
 
     notes: list[str]
 
-    def __call__(self, inputs: np.ndarray) -> Explained:
-        """Explain model inputs ``(B, …)``."""
+    def explain(self, inputs: np.ndarray | None, listener: Listener) -> Iterator[Answer]:
+        """Answer for each of the model inputs ``(B, …)``, or for the model alone.
+
+        Parameters
+        ----------
+        inputs
+            None for a task that needs no images.
+        listener
+            Hears of the progress.
+        """
         ...
 
 
-def retarget(explainer: Explainer, task: Any) -> None:
-    """Let a compiled explainer explain the classes of `task`, which may differ from its own.
+class InputTask:
+    """Targets of a task on inputs: classes of the head, or filters of a layer.
 
-    Raises
-    ------
-    UsageError
-        For a class that the model has not.
+    Attributes
+    ----------
+    units
+        How many units there are to choose from.
+    requests
+        What is explained of each input.
     """
-    # Filters are explained whatever the class.
-    if getattr(explainer, "requests", None) and not getattr(explainer, "filters", None):
-        explainer.requests = parse_classes(  # type: ignore[attr-defined]
-            task.class_,
-            explainer.head,  # type: ignore[attr-defined]
-            task.contrast,
-        )
+
+    opened: OpenModel
+    filters: Filters | None
+    units: int
+    requests: list[Request]
+
+    def __init__(self, opened: OpenModel, task: Any, filters: Filters | None) -> None:
+        self.opened = opened
+        self.head = opened.head
+        self.notes: list[str] = []
+        self.filters = filters
+        if filters:
+            self.units = filters.channels
+            self.requests = [Request(((index, 1.0),)) for index in filters.indices]
+        else:
+            self.units = self.head.units
+            self.retarget(task)
+
+    def retarget(self, task: Any) -> None:
+        """Explain the classes of `task` from now on; nothing is compiled anew.
+
+        Raises
+        ------
+        UsageError
+            For a class that the model does not have.
+        """
+        # Filters are explained whatever the class.
+        if not self.filters:
+            self.requests = parse_classes(task.class_, self.head, task.contrast)
+
+    def target(self, units: tuple[tuple[int, float], ...], request: Request) -> Target:
+        """Return the `Target` of a request whose ranks are resolved to `units`."""
+        if self.filters:
+            return self.filters.target(units)
+        return self.head.target(units, request.units)
 
 
 def resolved_units(weights: np.ndarray) -> tuple[tuple[int, float], ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from kvis_cli.engines.cam.fusion import fuse
 from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod
 from kvis_cli.engines.cam.settings import CamBatch, CamEngineLike, CamLayer, CamSettings, Key
 from kvis_cli.errors import UsageError
-from kvis_cli.explanation import Explanation, MapGrid, Target
+from kvis_cli.events import Listener
+from kvis_cli.explanation import Explanation, MapGrid
 from kvis_cli.models.description.cam_layers import cam_layers, check_linear_head
-from kvis_cli.models.description.targets import Request, encode, parse_classes
+from kvis_cli.models.description.targets import encode
 from kvis_cli.models.graph.architecture import LayerCall
 from kvis_cli.models.graph.geometry import map_grid
 from kvis_cli.models.live.open import OpenModel
@@ -25,7 +26,8 @@ from kvis_cli.spec.cam import CamSpec
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.tasks.base import (
     ITS_OWN_CONTRAST,
-    Explained,
+    Answer,
+    InputTask,
     map_warnings,
     probability,
     resolved_units,
@@ -54,22 +56,13 @@ class _Shown:
     layer: str
 
 
-class CamExplainer:
+class CamTask(InputTask):
     """`kvis cam`: every layer × class × method of one task."""
 
     def __init__(self, opened: OpenModel, task: CamSpec, job: JobSpec) -> None:
-        self.opened = opened
+        super().__init__(opened, task, filter_targets(opened, task.filter))
         self.task = task
-        self.head = opened.head
-        self.notes: list[str] = []
         self.grids: dict[str, MapGrid | None] = {}
-        self.filters = filter_targets(opened, task.filter)
-        if self.filters:
-            self.units = self.filters.channels
-            self.requests = [Request(((index, 1.0),)) for index in self.filters.indices]
-        else:
-            self.units = self.head.units
-            self.requests = parse_classes(task.class_, self.head, task.contrast)
         layers, self.shown = self._layers()
         settings = CamSettings(
             cam_objective(opened, task, self.filters),
@@ -188,7 +181,10 @@ class CamExplainer:
                     "Leave it out, or choose another --method; `kvis methods` describes them.",
                 )
 
-    def __call__(self, inputs: np.ndarray) -> Explained:
+    def explain(self, inputs: np.ndarray | None, listener: Listener) -> Iterator[Answer]:
+        """Yield the maps of each input of a batch."""
+        del listener
+        assert inputs is not None
         count = len(inputs)
         weights, ranks = encode(self.requests, count, self.units)
         batches = [engine(inputs, weights, ranks) for engine in self.engines]
@@ -197,16 +193,14 @@ class CamExplainer:
         maps = {key: value for batch in batches for key, value in batch.maps.items()}
         extras = {key: value for batch in batches for key, value in batch.extras.items()}
         first = batches[0]
-        found = [
-            [
+        for i in range(count):
+            found = [
                 self._explanation(first, maps, extras, column, i, t)
                 for columns in self.shown
                 for t in range(len(self.requests))
                 for column in columns
             ]
-            for i in range(count)
-        ]
-        return Explained(first.outputs, found)
+            yield Answer(found, first.outputs[i])
 
     def _explanation(
         self,
@@ -222,15 +216,11 @@ class CamExplainer:
         parts = [maps[key][i, t] for key in column.keys]
         raw = parts[0] if len(parts) == 1 else fuse(parts, self.task.fuse)
         kind: MapKind = "signed" if CAM_METHODS[column.method].signed else "heatmap"
-        numbers: dict[str, Any] = {
+        numbers = {
             name: float(values[i, t])
             for key in column.keys
             for name, values in extras.get(key, {}).items()
         }
-        if CAM_METHODS[column.method].percentile:
-            numbers["percentile"] = CAM_METHODS[column.method].percentile
-        if self.task.direction == "maintain":
-            numbers["caution"] = MAINTAIN
         warnings = map_warnings(raw, kind) if units else (ITS_OWN_CONTRAST,)
         hint = BLANK.get(self.task.direction, "")
         if hint and units and not raw.any() and hint not in self.notes:
@@ -239,7 +229,7 @@ class CamExplainer:
             raw,
             kind,
             column.method,
-            self._target(units, request),
+            self.target(units, request),
             float(batch.scores[i, t]),
             None if self.filters else probability(self.opened, batch.outputs[i], units),
             column.layer,
@@ -247,6 +237,8 @@ class CamExplainer:
             warnings=warnings,
             variant="" if self.task.direction == "increase" else self.task.direction,
             grid=self._grid_of(column, raw),
+            caution=MAINTAIN if self.task.direction == "maintain" else "",
+            percentile=CAM_METHODS[column.method].percentile,
         )
 
     def _grid_of(self, column: _Shown, raw: np.ndarray) -> MapGrid | None:
@@ -256,11 +248,6 @@ class CamExplainer:
         found = {self.grids.get(layer) for layer, _ in column.keys}
         grid = found.pop() if len(found) == 1 else None
         return grid if grid and raw.shape == tuple(a.cells for a in grid.axes) else None
-
-    def _target(self, units: tuple[tuple[int, float], ...], request: Request) -> Target:
-        if self.filters:
-            return self.filters.target(units)
-        return self.head.target(units, request.units)
 
 
 def _grid(shape: tuple[int | None, ...] | None) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gc
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,23 +24,19 @@ from kvis_cli.engines.activation_maximization.restarts import (
 from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.errors import ResultError, UsageError
 from kvis_cli.events import Listener
-from kvis_cli.explanation import Explanation, Target
+from kvis_cli.explanation import UNRESPONSIVE, Explanation, Optimized, Target
 from kvis_cli.images.finding import find_images
 from kvis_cli.images.fitting import fit_photo
 from kvis_cli.images.photo import read_photo
-from kvis_cli.jobs.makers.base import Made
-from kvis_cli.jobs.makers.showing import atlas_cells
-from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import LayerCall
 from kvis_cli.models.graph.bounds import constant_channels
 from kvis_cli.models.live.open import OpenModel
 from kvis_cli.models.live.reader import Tap
-from kvis_cli.paths import write_bytes_atomic
-from kvis_cli.render.grid import atlas, silent_cell
 from kvis_cli.runtime.interruption import held
 from kvis_cli.spec.filters import FiltersSpec, parse_grid
 from kvis_cli.spec.job import JobSpec
+from kvis_cli.tasks.base import Answer
 from kvis_cli.tasks.canvas import (
     Canvas,
     about_recipe,
@@ -55,8 +50,6 @@ from kvis_cli.tasks.kernels import kernel_pictures
 
 # Start pictures of noise for a filter that does not move; then it is shown pictures of all kinds.
 _TRIES = 3
-SILENT = "nothing in the pictures that were tried changes the activation: the filter is silent"
-DEAD = "no input changes the activation: the filter is dead"
 
 
 @dataclass(frozen=True)
@@ -70,7 +63,7 @@ class _Layer:
     objective: ActivationMaximization
 
 
-class FiltersMaker:
+class FiltersTask:
     """`kvis filters`: every layer of one task, one after the other."""
 
     def __init__(self, opened: OpenModel, task: FiltersSpec, job: JobSpec) -> None:
@@ -126,54 +119,59 @@ class FiltersMaker:
             )
         return filters
 
-    def __call__(self, store: ResultStore, listener: Listener, folder: str) -> Iterator[Made]:
+    def explain(self, inputs: np.ndarray | None, listener: Listener) -> Iterator[Answer]:
+        """Yield the pictures of each layer, or with `weights` its kernels."""
+        del inputs
         if self.task.weights:
-            for layer in self.layers:
-                yield self._kernels(store, layer, folder)
+            yield from (Answer(self._kernels(layer)) for layer in self.layers)
             return
         for layer, found in self._found(listener):
-            if not found.silent.all():
-                score, saved = (np.mean(s[~found.silent]) for s in (found.scores, found.saved))
-                listener.note(f"{layer.path}: mean score {score:.4g}, saved {saved:.4g}")
-            yield self._write(store, layer, found, folder)
+            yield Answer(self._explanations(layer, found))
 
-    def explanations(self) -> list[Explanation]:
-        """The pictures themselves, one per layer and filter, nothing written."""
+    def _kernels(self, layer: _Layer) -> list[Explanation]:
+        pictures = kernel_pictures(self.opened, layer.tap.path)
+        return [
+            Explanation(
+                pictures[f].astype(np.float32),
+                "image",
+                "kernels",
+                _target(layer, f),
+                float("nan"),
+                layer=layer.path,
+            )
+            for f in layer.filters
+        ]
+
+    def _explanations(self, layer: _Layer, found: _Found) -> list[Explanation]:
+        shown = self.canvas.to_display(found.images, self.recipe)
+        recipe = about_recipe(self.recipe)
         made = []
-        if self.task.weights:
-            for layer in self.layers:
-                pictures = kernel_pictures(self.opened, layer.tap.path)
-                for f in layer.filters:
-                    made.append(
-                        Explanation(
-                            pictures[f].astype(np.float32),
-                            "image",
-                            "kernels",
-                            _target(layer, f),
-                            float("nan"),
-                            layer=layer.path,
-                        )
-                    )
-            return made
-        for layer, found in self._found(Listener()):
-            shown = self.canvas.to_display(found.images, self.recipe)
-            for i in self._order(found.saved, found.silent):
-                told = (DEAD if found.dead[i] else SILENT,)
-                made.append(
-                    Explanation(
-                        shown[i],
-                        "image",
-                        "activation_maximization",
-                        _target(layer, layer.filters[i]),
-                        float(found.scores[i]),
-                        layer=layer.path,
-                        extras={
-                            "inputs": self.canvas.to_inputs(found.images[i], self.recipe),
-                            "score_saved": float(found.saved[i]),
-                        },
-                        warnings=(*found.warnings[i], *(told if found.silent[i] else ())),
-                    )
+        for i in self._order(found.saved, found.silent):
+            state: Literal["", "silent", "dead"] = "silent" if found.silent[i] else ""
+            if found.dead[i]:
+                state = "dead"
+            optimized = Optimized(
+                i,
+                found.pixels[i],
+                self.canvas.to_inputs(found.images[i], self.recipe),
+                float(found.saved[i]),
+                recipe,
+                ((layer.filters[i], 1.0),),
+                state=state,
+            )
+            made.append(
+                Explanation(
+                    shown[i],
+                    "image",
+                    "activation_maximization",
+                    _target(layer, layer.filters[i]),
+                    float(found.scores[i]),
+                    layer=layer.path,
+                    extras={"inputs": optimized.inputs, "score_saved": optimized.score_saved},
+                    warnings=(*found.warnings[i], *([UNRESPONSIVE[state]] if state else ())),
+                    optimized=optimized,
                 )
+            )
         return made
 
     def _found(self, listener: Listener) -> Iterator[tuple[_Layer, _Found]]:
@@ -342,82 +340,6 @@ class FiltersMaker:
             return list(range(len(scores)))
         return [int(i) for i in np.lexsort((-scores, dead))]
 
-    def _write(self, store: ResultStore, layer: _Layer, found: _Found, folder: str) -> Made:
-        order = self._order(found.saved, found.silent)
-        filters = [layer.filters[i] for i in order]
-        cells, side = atlas_cells(found.pixels, self.task.size)
-        sheet = atlas(
-            [
-                None if found.dead[i] else silent_cell(side) if found.silent[i] else cells[i]
-                for i in order
-            ],
-            (self.rows, self.columns),
-            side,
-            self.task.margin,
-            captions=[str(f) for f in filters] if self.task.captions else (),
-        )
-        dead = [f for f, i in zip(filters, order, strict=True) if found.dead[i]]
-        silent = [
-            f for f, i in zip(filters, order, strict=True) if found.silent[i] and not found.dead[i]
-        ]
-        about: dict[str, Any] = {
-            "layer": layer.path,
-            "target": f"{layer.path}: {len(filters)} filters",
-            "filters": filters,
-            "scores": [_number(found.scores[i]) for i in order],
-            "scores_saved": [_number(found.saved[i]) for i in order],
-            "dead": dead,
-            "silent": silent,
-            "preset": self.task.preset,
-            "recipe": about_recipe(self.recipe),
-        }
-        path = store.path("filters", layer.path, folder=folder)
-        if self.task.raw:
-            about["raw"] = self._write_raw(path, layer, found, order)
-        store.write_picture(path, sheet, about)
-        warnings = list(dict.fromkeys(w for told in found.warnings for w in told))
-        if dead:
-            warnings.append(
-                f"{len(dead)} of {len(filters)} filters are dead, by their weights: {_listed(dead)}"
-            )
-        if silent:
-            warnings.append(
-                f"{len(silent)} of {len(filters)} filters are silent from these starts, which "
-                f"does not prove them dead (--images PHOTOS starts from yours): {_listed(silent)}"
-            )
-        return Made(path, about, tuple(warnings))
-
-    def _write_raw(self, path: Any, layer: _Layer, found: _Found, order: list[int]) -> str:
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            inputs=self.canvas.to_inputs(found.images[order], self.recipe),
-            filters=np.array([layer.filters[i] for i in order], np.int32),
-            scores=found.scores[order],
-            layer=np.str_(layer.path),
-        )
-        raw = path.with_suffix(".npz")
-        write_bytes_atomic(raw, buffer.getvalue())
-        return str(raw.name)
-
-    def _kernels(self, store: ResultStore, layer: _Layer, folder: str) -> Made:
-        pictures = kernel_pictures(self.opened, layer.tap.path)
-        sheet = atlas(
-            [_enlarged(pictures[f], self.task.size) for f in layer.filters],
-            (self.rows, self.columns),
-            self.task.size,
-            self.task.margin,
-            captions=[str(f) for f in layer.filters] if self.task.captions else (),
-        )
-        about: dict[str, Any] = {
-            "layer": layer.path,
-            "target": f"{layer.path}: kernels",
-            "filters": layer.filters,
-        }
-        path = store.path("filters", layer.path, "weights", folder=folder)
-        store.write_picture(path, sheet, about)
-        return Made(path, about)
-
 
 @dataclass(frozen=True)
 class _Attempt:
@@ -438,10 +360,6 @@ class _Attempt:
     stuck: np.ndarray
 
 
-def _listed(filters: list[int]) -> str:
-    return ", ".join(map(str, filters[:12])) + (" …" if len(filters) > 12 else "")
-
-
 @dataclass(frozen=True)
 class _Found:
     """The pictures of a layer, in the order in which filters were asked for.
@@ -460,19 +378,3 @@ class _Found:
 
 def _target(layer: _Layer, index: int) -> Target:
     return Target(f"{layer.path} · filter {index}", str(index), ((index, 1.0),))
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _enlarged(picture: np.ndarray, size: int) -> np.ndarray:
-    """Square pixels, as large as fit `size`, on mid grey."""
-    factor = max(1, size // max(picture.shape[:2]))
-    large = picture.repeat(factor, 0).repeat(factor, 1)
-    if max(large.shape[:2]) > size:
-        return large
-    canvas = np.full((size, size, 3), 128, np.uint8)
-    top, left = (size - large.shape[0]) // 2, (size - large.shape[1]) // 2
-    canvas[top : top + large.shape[0], left : left + large.shape[1]] = large
-    return canvas

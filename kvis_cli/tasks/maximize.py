@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from kvis_cli.engines.activation_maximization.engine import (
     UNCHANGED,
@@ -24,23 +22,20 @@ from kvis_cli.engines.activation_maximization.presets import Recipe, make_maximi
 from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.errors import InputError, ResultError, UsageError
 from kvis_cli.events import Listener
-from kvis_cli.explanation import Explanation, Target
+from kvis_cli.explanation import Explanation, Optimized, Target
 from kvis_cli.images.fitting import fit_photo
 from kvis_cli.images.photo import read_photo
-from kvis_cli.jobs.makers.base import Made
-from kvis_cli.jobs.makers.showing import as_picture, is_plain
-from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.models.description.targets import parse_classes
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.live.open import OpenModel
 from kvis_cli.models.live.reader import Tap
 from kvis_cli.models.request import parse_size
-from kvis_cli.paths import safe_name, user_path, write_bytes_atomic
-from kvis_cli.render.animation import SUFFIXES, write_animation
-from kvis_cli.render.grid import Sheet, render_sheet
-from kvis_cli.render.png import encode_png
+from kvis_cli.paths import safe_name, user_path
+from kvis_cli.render.animation import SUFFIXES
+from kvis_cli.render.arrays import as_picture, is_plain
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.maximize import MaximizeSpec, parse_stages
+from kvis_cli.tasks.base import Answer
 from kvis_cli.tasks.canvas import (
     Canvas,
     about_recipe,
@@ -112,7 +107,7 @@ class _Judged:
     warnings: list[tuple[str, ...]]
 
 
-class MaximizeMaker:
+class MaximizeTask:
     """`kvis maximize`: all targets of one task in one batch.
 
     Attributes
@@ -230,19 +225,32 @@ class MaximizeMaker:
             aims.append((sure, recipe.sure))
         return aims
 
-    def __call__(self, store: ResultStore, listener: Listener, folder: str) -> Iterator[Made]:
-        yield from self._write(store, listener, folder, self._optimise(listener))
-
-    def explanations(self) -> list[Explanation]:
-        """The pictures themselves, one per target and run, nothing written."""
-        found = self._optimise(Listener())
+    def explain(self, inputs: np.ndarray | None, listener: Listener) -> Iterator[Answer]:
+        """Yield all pictures at once, one per target and run."""
+        del inputs
+        found = self._optimise(listener)
         recipe = self.recipes[-1]
         images = found.result.images
         shown = self.canvas.to_display(images, recipe)
-        judged = self._judge(self.canvas.to_pixels(images, recipe), found)
+        pixels = self.canvas.to_pixels(images, recipe)
+        judged = self._judge(pixels, found)
+        about = about_recipe(recipe)
         made = []
         for i, wanted in enumerate(self.wanted):
             likely = judged.probabilities[i] if judged.probabilities else []
+            optimized = Optimized(
+                i,
+                pixels[i],
+                self.canvas.to_inputs(images[i], recipe),
+                float(judged.scores[i]),
+                about,
+                wanted.goal.units,
+                wanted.run,
+                tuple(int(r.steps[i]) for r in found.results),
+                {k: v[:, i] for k, v in _terms(found.result).items()},
+                tuple(likely),
+                film=tuple(found.film(i)) if self.task.gif else (),
+            )
             made.append(
                 Explanation(
                     shown[i],
@@ -253,16 +261,17 @@ class MaximizeMaker:
                     likely[0] if len(likely) == 1 else None,
                     self.layer,
                     extras={
-                        "inputs": self.canvas.to_inputs(images[i], recipe),
-                        "score_saved": float(judged.scores[i]),
-                        "loss": _losses(found.result, i),
-                        "steps": [int(r.steps[i]) for r in found.results],
+                        "inputs": optimized.inputs,
+                        "score_saved": optimized.score_saved,
+                        "loss": optimized.loss,
+                        "steps": list(optimized.steps),
                     },
                     warnings=judged.warnings[i],
                     variant=f"run{wanted.run + 1}" if self.task.runs > 1 else "",
+                    optimized=optimized,
                 )
             )
-        return made
+        yield Answer(made)
 
     def _optimise(self, listener: Listener) -> _Found:
         keys = [w.key for w in self.wanted]
@@ -376,67 +385,6 @@ class MaximizeMaker:
             ]
         return _Judged(scores, probabilities, warnings)
 
-    def _write(
-        self, store: ResultStore, listener: Listener, folder: str, found: _Found
-    ) -> Iterator[Made]:
-        result, recipe = found.result, self.recipes[-1]
-        pixels = self.canvas.to_pixels(result.images, recipe)
-        # Scores are those of the encoded files, which then get them into their provenance.
-        encoded = [encode_png(as_picture(picture)) for picture in pixels]
-        judged = self._judge(self._read_back(encoded, pixels), found)
-        captions = []
-        for i, wanted in enumerate(self.wanted):
-            path, saved = self._path(store, folder, wanted), judged.scores[i]
-            about: dict[str, Any] = {
-                "layer": self.layer,
-                "target": wanted.target.label,
-                "units": [list(unit) for unit in wanted.goal.units],
-                "run": wanted.run,
-                "score": _number(result.scores[i]),
-                "score_saved": _number(saved),
-                "loss": {k: _number(v[-1]) for k, v in _losses(result, i).items()},
-                "steps": [int(r.steps[i]) for r in found.results],
-                "preset": self.task.preset,
-                "recipe": about_recipe(recipe),
-            }
-            text = f"{wanted.target.label}: score {result.scores[i]:.4g}, saved {saved:.4g}"
-            short = f"{wanted.target.label} {saved:.3g}"
-            if judged.probabilities is not None:
-                about["probabilities_saved"] = judged.probabilities[i]
-                shown = " + ".join(f"{p:.3f}" for p in judged.probabilities[i])
-                text += f", probability {shown}"
-                short = f"{wanted.target.label} {shown}"
-            listener.note(text)
-            captions.append(short)
-            if self.task.raw:
-                about["raw"] = self._write_raw(path, result, i, recipe)
-            store.write_encoded(path, encoded[i], about)
-            yield Made(path, about, judged.warnings[i])
-            if self.task.gif:
-                stem = safe_name(Path(self.task.gif).stem)
-                stem = stem if len(self.wanted) == 1 else f"{stem}_{path.stem}"
-                path = path.with_name(stem + Path(self.task.gif).suffix.lower())
-                film = found.film(i)
-                write_animation(path, film)
-                yield Made(path, {"target": wanted.target.label, "frames": len(film)})
-        if self.task.grid:
-            yield self._sheet(store, folder, pixels, captions)
-
-    def _path(self, store: ResultStore, folder: str, wanted: _Wanted) -> Path:
-        run = f"run{wanted.run + 1}" if self.task.runs > 1 else ""
-        at = f"at-{self.task.at.replace(',', '-')}" if self.task.at else ""
-        return store.path("maximize", self.layer, wanted.target.name, at, run, folder=folder)
-
-    def _read_back(self, encoded: list[bytes], pixels: np.ndarray) -> np.ndarray:
-        """What is in the files; curves and slices are their own values, not how they are drawn."""
-        if not is_plain(self.shape):
-            return pixels
-        read = []
-        for png in encoded:
-            with Image.open(io.BytesIO(png)) as image:
-                read.append(np.asarray(image).reshape(self.shape))
-        return np.stack(read)
-
     def _probabilities(self, pixels: np.ndarray) -> np.ndarray | None:
         """The model's own outputs for the saved pictures, where they are probabilities."""
         card = self.opened.card
@@ -457,31 +405,6 @@ class MaximizeMaker:
             sign = np.array([w.target.units[0][1] for w in self.wanted])[:, np.newaxis]
             outputs = np.where(sign > 0, outputs, 1 - outputs)
         return outputs.reshape(len(outputs), -1, outputs.shape[-1]).mean(axis=1)
-
-    def _write_raw(self, path: Path, result: Maximized, row: int, recipe: Recipe) -> str:
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {
-            "inputs": self.canvas.to_inputs(result.images[row], recipe),
-            "score": np.float32(result.scores[row]),
-        }
-        arrays |= {f"loss {k}": v[:, row] for k, v in _terms(result).items()}
-        np.savez_compressed(buffer, **arrays)
-        raw = path.with_suffix(".npz")
-        write_bytes_atomic(raw, buffer.getvalue())
-        return raw.name
-
-    def _sheet(
-        self, store: ResultStore, folder: str, pixels: np.ndarray, captions: list[str]
-    ) -> Made:
-        pictures = [as_picture(p) for p in pixels]
-        columns = self.task.runs if self.task.runs > 1 else int(np.ceil(np.sqrt(len(pictures))))
-        rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
-        notes = [captions[i : i + columns] for i in range(0, len(captions), columns)]
-        sheet = render_sheet(Sheet(rows, notes, title=self.opened.card.name))
-        path = store.path("maximize", self.layer, "grid", folder=folder)
-        about = {"target": f"{len(pictures)} pictures", "layer": self.layer}
-        store.write_picture(path, sheet, about)
-        return Made(path, about)
 
     def _seed_image(self) -> np.ndarray:
         """The start picture as channels-last model inputs."""
@@ -524,11 +447,6 @@ def _terms(result: Maximized) -> dict[str, np.ndarray]:
     return {k: v for k, v in result.history.items() if k != "unmoved"}
 
 
-def _losses(result: Maximized, row: int) -> dict[str, np.ndarray]:
-    """`_terms` of one picture, for the steps that it took."""
-    return {k: v[: max(1, int(result.steps[row])), row] for k, v in _terms(result).items()}
-
-
 def _typed(stage: dict[str, str]) -> dict[str, Any]:
     """The texts of a stage as values of the spec's own types."""
     checked = MaximizeSpec.model_validate(stage)
@@ -542,7 +460,3 @@ def _position(text: str) -> tuple[int, ...]:
         raise UsageError(
             f"'{text}' is not a position.", "", "Write row,column: --at 3,4."
         ) from None
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -11,9 +12,10 @@ from kvis_cli.engines.gradient_modifiers import GRADIENT_MODIFIERS
 from kvis_cli.engines.saliency.engine import SaliencyBatch, SaliencyEngine, SaliencyMap
 from kvis_cli.engines.saliency.settings import SaliencySettings
 from kvis_cli.engines.saliency.smoothing import smooth
+from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation, Target
 from kvis_cli.models.description.fingerprint import guess_preprocessing
-from kvis_cli.models.description.targets import Request, encode, parse_classes
+from kvis_cli.models.description.targets import Request, encode
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import LayerCall
 from kvis_cli.models.live.open import OpenModel
@@ -22,7 +24,8 @@ from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.saliency import SaliencySpec
 from kvis_cli.tasks.base import (
     ITS_OWN_CONTRAST,
-    Explained,
+    Answer,
+    InputTask,
     map_warnings,
     probability,
     resolved_units,
@@ -37,27 +40,18 @@ RANGE_MARGIN = 0.1
 COMPLETENESS = 0.05
 
 
-class SaliencyExplainer:
+class SaliencyTask(InputTask):
     """`kvis saliency`: every class × method × modifier of one task."""
 
     def __init__(self, opened: OpenModel, task: SaliencySpec, job: JobSpec) -> None:
-        self.opened = opened
+        filters = [f"{task.explained_layer}:{unit}" for unit in task.unit]
+        super().__init__(opened, task, filter_targets(opened, filters))
         self.task = task
-        self.head = opened.head
-        self.notes: list[str] = []
-        self.filters = filter_targets(
-            opened, [f"{task.explained_layer}:{unit}" for unit in task.unit]
-        )
         layer, first = None, False
         if self.filters:
-            self.units = self.filters.channels
-            self.requests = [Request(((index, 1.0),)) for index in self.filters.indices]
             call = self.filters.layer
             layer, first = Tap(call.layer_path, call.call), call.channels_first
             self.notes.append(f"explaining units of layer {call.path}: their mean over its map")
-        else:
-            self.units = self.head.units
-            self.requests = parse_classes(task.class_, self.head, task.contrast)
         wrt = self._wrt()
         self.channel_axis = _channel_axis(opened, wrt)
         self.engine = SaliencyEngine(
@@ -90,7 +84,10 @@ class SaliencyExplainer:
             self._say_what_is_explained()
         self._told = False
 
-    def __call__(self, inputs: np.ndarray) -> Explained:
+    def explain(self, inputs: np.ndarray | None, listener: Listener) -> Iterator[Answer]:
+        """Yield the maps of each input of a batch."""
+        del listener
+        assert inputs is not None
         count = len(inputs)
         weights, ranks = encode(self.requests, count, self.units)
         batch = self.engine(inputs, weights, ranks)
@@ -98,15 +95,13 @@ class SaliencyExplainer:
             self.notes.extend(counts.describe() for counts in self.engine.rectifiers)
             self._told = True
         about_input = [self._input_warnings(inputs[i]) for i in range(count)]
-        found = [
-            [
+        for i in range(count):
+            found = [
                 self._explanation(batch, shown, i, t, about_input[i])
                 for t in range(len(self.requests))
                 for shown in batch.maps
             ]
-            for i in range(count)
-        ]
-        return Explained(batch.outputs, found)
+            yield Answer(found, batch.outputs[i])
 
     def _explanation(
         self, batch: SaliencyBatch, shown: SaliencyMap, i: int, t: int, about_input: list[str]
@@ -119,12 +114,7 @@ class SaliencyExplainer:
         if self.task.smooth:
             raw = smooth(raw, self.task.smooth, tuple(range(raw.ndim - self._kept(shown))))
         kind: Literal["signed", "heatmap"] = "signed" if shown.signed else "heatmap"
-        extras: dict[str, Any] = {name: float(v[i, t]) for name, v in shown.extras.items()}
-        extras["modifier"] = shown.modifier
-        extras["channels"] = "keep" if self._kept(shown) else self.task.channels
-        caution = "; ".join(self._cautions(shown))
-        if caution:
-            extras["caution"] = caution
+        extras = {name: float(v[i, t]) for name, v in shown.extras.items()}
         about_map = [ITS_OWN_CONTRAST]
         if units:
             about_map = [
@@ -138,13 +128,16 @@ class SaliencyExplainer:
             raw,
             kind,
             shown.method.name,
-            self._target(units, request),
+            self.target(units, request),
             float(batch.scores[i, t]),
             None if self.filters else probability(self.opened, batch.outputs[i], units),
             self.filters.layer.path if self.filters else "",
-            extras={name: v for name, v in extras.items() if isinstance(v, str) or np.isfinite(v)},
+            extras={name: v for name, v in extras.items() if np.isfinite(v)},
             warnings=tuple(warnings),
             variant=self._variant(shown),
+            caution="; ".join(self._cautions(shown)),
+            modifier=shown.modifier,
+            channels="keep" if self._kept(shown) else self.task.channels,
         )
 
     def _kept(self, shown: SaliencyMap) -> bool:
@@ -152,12 +145,12 @@ class SaliencyExplainer:
         keep = self.task.channels == "keep" and self.channel_axis is not None
         return keep and shown.method.gradient
 
-    def _target(self, units: tuple[tuple[int, float], ...], request: Request) -> Target:
-        if self.filters:
-            return self.filters.target(units)
-        if self.head.units == 1 and not self.head.binary and not self.head.labels.names:
+    def target(self, units: tuple[tuple[int, float], ...], request: Request) -> Target:
+        """Return the `Target` of a request; the one number of a regression is the output."""
+        head = self.head
+        if not self.filters and head.units == 1 and not head.binary and not head.labels.names:
             return Target("output", "output", units)
-        return self.head.target(units, request.units)
+        return super().target(units, request)
 
     def _variant(self, shown: SaliencyMap) -> str:
         """What tells this map from the method's plain one, for the file's name."""

@@ -23,21 +23,22 @@ CASES = {
 def test_the_automatic_layer_gives_the_literal_map(tf, name):
     import keras
 
+    from kvis_cli.events import Listener
     from kvis_cli.models.description.info import read_card
     from kvis_cli.models.live.open import open_model
     from kvis_cli.spec.build import build_job
-    from kvis_cli.tasks.cam import CamExplainer
+    from kvis_cli.tasks.cam import CamTask
 
     keras.backend.clear_session()
     job = build_job(
         {"models": [{"path": f"{name}:random"}], "tasks": [{"cam": {"class": "3,900"}}]}
     )
     opened = open_model(read_card(job.models[0]))
-    explainer = CamExplainer(opened, job.tasks[0], job)
+    explainer = CamTask(opened, job.tasks[0], job)
     size = opened.image_input
     pixels = np.random.default_rng(1).integers(0, 256, (2, size.height, size.width, 3), np.uint8)
     inputs = opened.to_inputs(pixels)
-    explained = explainer(inputs)
+    answers = list(explainer.explain(inputs, Listener()))
     layer, grid = CASES[name]
     head = opened.model.layers[-1]
     both = keras.Model(opened.model.inputs, [opened.model.get_layer(layer).output, head.input])
@@ -51,7 +52,7 @@ def test_the_automatic_layer_gives_the_literal_map(tf, name):
     for t, target in enumerate((3, 900)):
         features, gradient = (v.numpy().astype(np.float64) for v in read(inputs, target))
         for i in range(2):
-            found = explained.explanations[i][t]
+            found = answers[i].explanations[t]
             assert found.layer == layer
             assert found.map.shape == grid
             wanted = gradcam(features[i], gradient[i])

@@ -21,11 +21,12 @@ LEAST_OF = {"gradcam++": 2.2}
 @pytest.fixture(scope="module")
 def explain(tf, samples):
     """Maps of a sample model, as `kvis cam` makes them, at the size of the pictures."""
+    from kvis_cli.events import Listener
     from kvis_cli.models.description.info import read_card
     from kvis_cli.models.live.open import open_model
     from kvis_cli.render.resize import resize_map
     from kvis_cli.spec.build import build_job
-    from kvis_cli.tasks.cam import CamExplainer
+    from kvis_cli.tasks.cam import CamTask
 
     def run(name, images, classes, methods=("gradcam",)):
         job = build_job(
@@ -35,12 +36,12 @@ def explain(tf, samples):
             }
         )
         opened = open_model(read_card(job.models[0]))
-        explainer = CamExplainer(opened, job.tasks[0], job)
+        explainer = CamTask(opened, job.tasks[0], job)
         found = {method: [] for method in methods}
         for start in range(0, len(images), 36):
-            explained = explainer(opened.to_inputs(images[start : start + 36]))
-            for i, explanations in enumerate(explained.explanations):
-                for e in explanations:
+            inputs = opened.to_inputs(images[start : start + 36])
+            for i, answer in enumerate(explainer.explain(inputs, Listener())):
+                for e in answer.explanations:
                     if e.target.units[0][0] == classes[start + i]:
                         found[e.method].append(resize_map(e.map, images.shape[1:3]))
         return found

@@ -178,7 +178,7 @@ class PictureWriter:
         return style_of(self.spec, kind, limit, self._percentile(explanation))
 
     def _percentile(self, explanation: Explanation) -> float | None:
-        own: float | None = explanation.extras.get("percentile")
+        own: float | None = explanation.percentile
         return getattr(self.spec, "percentile", own)
 
 
@@ -200,7 +200,7 @@ def style_of(
 def without_channels(explanation: Explanation) -> np.ndarray:
     """The map to draw: of a map that kept its channels, the strongest of each pixel."""
     raw = explanation.map
-    if explanation.extras.get("channels") != "keep" or raw.ndim < 3:
+    if explanation.channels != "keep" or raw.ndim < 3:
         return raw
     strongest = np.abs(raw).argmax(-1)[..., None]
     return np.take_along_axis(raw, strongest, -1)[..., 0]

@@ -81,15 +81,19 @@ class ResultStore:
 
     def write_raw(self, path: Path, explanation: Explanation) -> Path:
         """Write a raw map: ``np.load(path)["map"]`` is float32, unscaled."""
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
+        return self.write_arrays(
+            path,
             map=explanation.map.astype(np.float32),
             score=np.float32(explanation.score),
             method=np.str_(explanation.method),
             layer=np.str_(explanation.layer),
             target=np.str_(explanation.target.label),
         )
+
+    def write_arrays(self, path: Path, **arrays: Any) -> Path:
+        """Write an ``.npz`` file of named arrays."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
         return write_bytes_atomic(path, buffer.getvalue())
 
     def write_json(self, name: str, value: Any) -> Path:

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -23,9 +23,11 @@ from kvis_cli.images.arrays import is_array
 from kvis_cli.images.fitting import Placement, fit_photo
 from kvis_cli.images.photo import Photo, read_photo
 from kvis_cli.jobs.planning.plan import Chunk, ChunkImage, Task
+from kvis_cli.jobs.results.made import Place
 from kvis_cli.jobs.results.pictures import Cell, Item, PictureWriter, without_channels
 from kvis_cli.jobs.results.regions import entropy, region_numbers, region_of
 from kvis_cli.jobs.results.store import ResultStore, Row
+from kvis_cli.jobs.results.writers import WRITERS
 from kvis_cli.jobs.running.decoding import array_input
 from kvis_cli.jobs.running.faults import inject
 from kvis_cli.models.description.info import ModelCard, read_card
@@ -36,17 +38,18 @@ from kvis_cli.runtime.interruption import held
 from kvis_cli.runtime.tensorflow import Device
 from kvis_cli.shown import said
 from kvis_cli.spec.job import JobSpec
+from kvis_cli.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from kvis_cli.explanation import Explanation
-    from kvis_cli.jobs.explainers import Explainer
     from kvis_cli.models.live.open import OpenModel
+    from kvis_cli.tasks.base import Answer, InputTask, ModelTask
 
 TOP = 5
 # Less of a map than this on the padding is no reason to mistrust what is on the photo.
 PADDING_SHARE = 0.02
-# Compiled explainers kept for an open model: one per entry of the tasks and set of methods.
-MAX_EXPLAINERS = 8
+# Compiled tasks kept for an open model: one per entry of the job and set of methods.
+MAX_TASKS = 8
 
 
 class Sink(Protocol):
@@ -118,7 +121,7 @@ class Worker:
         self.cards = cards or {}
         self._open: tuple[str, OpenModel] | None = None
         self._broken: dict[str, KvisError] = {}
-        self._explainers: OrderedDict[tuple[int, str], Explainer] = OrderedDict()
+        self._tasks: OrderedDict[tuple[int, str], ModelTask] = OrderedDict()
         self.shown: set[tuple[str, str]] = set()
         self.memory_limit = 1 << 30
 
@@ -131,7 +134,7 @@ class Worker:
             with tf.device(self.device.name):
                 opened = self._model(chunk)
                 if chunk.images:
-                    ChunkRun(self, chunk, opened, self._explainer(chunk, opened)).run()
+                    ChunkRun(self, chunk, opened, self._task(chunk, opened)).run()
                 else:
                     self._make(chunk, opened)
         except KvisError as error:
@@ -169,40 +172,40 @@ class Worker:
             import keras
 
             self._open = None
-            self._explainers.clear()
+            self._tasks.clear()
             with held():
                 keras.backend.clear_session()
                 gc.collect()
 
-    def _explainer(self, chunk: Chunk, opened: OpenModel) -> Explainer:
-        from kvis_cli.jobs.explainers import EXPLAINERS
-        from kvis_cli.tasks.base import retarget
-
+    def _task(self, chunk: Chunk, opened: OpenModel) -> ModelTask:
         # The classes of a table are many, and none of them is compiled in.
         key = chunk.entry, chunk.spec.model_dump_json(exclude={"class_"})
-        if key in self._explainers:
-            retarget(self._explainers[key], chunk.spec)
+        if key in self._tasks:
+            cast("InputTask", self._tasks[key]).retarget(chunk.spec)
         else:
-            explainer = EXPLAINERS[chunk.spec.kind](opened, chunk.spec, self.job)
-            for note in explainer.notes:
+            task = TASKS[chunk.spec.kind](opened, chunk.spec, self.job)
+            for note in task.notes:
                 self.listener.note(note)
-            self._explainers[key] = explainer
-            while len(self._explainers) > MAX_EXPLAINERS:
-                self._explainers.popitem(last=False)
-        self._explainers.move_to_end(key)
-        return self._explainers[key]
+            self._tasks[key] = task
+            while len(self._tasks) > MAX_TASKS:
+                self._tasks.popitem(last=False)
+        self._tasks.move_to_end(key)
+        return self._tasks[key]
 
     def _make(self, chunk: Chunk, opened: OpenModel) -> None:
-        from kvis_cli.jobs.makers import MAKERS
-
         (task,) = chunk.tasks
-        maker = MAKERS[chunk.spec.kind](opened, chunk.spec, self.job)
-        for note in maker.notes:
+        made_for = TASKS[chunk.spec.kind](opened, chunk.spec, self.job)
+        for note in made_for.notes:
             self.listener.note(note)
+        place = Place(self.store, chunk.folder, opened.card.name, self.listener)
         self.sink.began(chunk.tasks)
         inject([chunk.model.name], 1)
         rows: list[Row] = []
-        for made in maker(self.store, self.listener, chunk.folder):
+        for made in (
+            made
+            for answer in made_for.explain(None, self.listener)
+            for made in WRITERS[chunk.spec.kind](answer.explanations, chunk.spec, place)
+        ):
             rows.append(
                 {
                     "task": task.id,
@@ -245,19 +248,17 @@ class Worker:
 class ChunkRun:
     """One pass over the images of a chunk."""
 
-    def __init__(
-        self, worker: Worker, chunk: Chunk, opened: OpenModel, explainer: Explainer
-    ) -> None:
+    def __init__(self, worker: Worker, chunk: Chunk, opened: OpenModel, task: ModelTask) -> None:
         self.worker = worker
         self.chunk = chunk
         self.opened = opened
-        self.explainer = explainer
+        self.task = task
         self.listener = worker.listener
         self.sink = worker.sink
         self.rows: dict[str, list[Row]] = {}
         self.waiting: dict[str, int] = {}
         self.tasks = {task.id: task for task in chunk.tasks}
-        self.told = len(explainer.notes)
+        self.told = len(task.notes)
         self.cautioned: set[tuple[str, str]] = set()
 
     def run(self) -> None:
@@ -292,20 +293,23 @@ class ChunkRun:
 
     def _explain(self, batch: list[Prepared], writer: PictureWriter) -> None:
         names = [p.photo.path.name for p in batch]
-        for part, explained in self._computed(batch, names):
+        for part, answers in self._computed(batch, names):
             # Some things are known only once the model has run.
-            for note in self.explainer.notes[self.told :]:
+            for note in self.task.notes[self.told :]:
                 self.listener.note(note)
-            self.told = len(self.explainer.notes)
-            for i, prepared in enumerate(part):
-                top = self._top(explained.outputs[i])
+            self.told = len(self.task.notes)
+            for prepared, answer in zip(part, answers, strict=False):
+                assert answer.output is not None
+                top = self._top(answer.output)
                 shown = (self.chunk.model.name, str(prepared.photo.path))
                 if shown not in self.worker.shown:
                     self.worker.shown.add(shown)
                     self.listener.predicted(prepared.photo.path.name, top, self.opened.head)
-                self._take(prepared, explained.explanations[i], top, writer)
+                self._take(prepared, answer.explanations, top, writer)
 
-    def _computed(self, batch: list[Prepared], names: list[str]) -> Iterator[tuple[Any, Any]]:
+    def _computed(
+        self, batch: list[Prepared], names: list[str]
+    ) -> Iterator[tuple[list[Prepared], list[Answer]]]:
         """The batch, explained; in halves as long as memory does not suffice."""
         import tensorflow as tf
 
@@ -319,7 +323,8 @@ class ChunkRun:
             try:
                 inject(names, size)
                 full = size if len(runs) == 1 else len(part)
-                yield part, self.explainer(_padded(inputs, full))
+                answers = list(self.task.explain(_padded(inputs, full), self.listener))
+                yield part, answers
             except (tf.errors.ResourceExhaustedError, MemoryError) as error:
                 if size == 1:
                     raise ResultError(
@@ -364,7 +369,7 @@ class ChunkRun:
                     f"{prepared.photo.path.name}: {method} of {explanation.target.label}: {warning}"
                 )
             self._check_fonts(explanation)
-            caution = explanation.extras.get("caution", "")
+            caution = explanation.caution
             if caution and (explanation.method, caution) not in self.cautioned:
                 # It holds for every picture of the method: said once, stored with each.
                 self.cautioned.add((explanation.method, caution))
@@ -519,6 +524,11 @@ class ChunkRun:
             ],
             **({"grid": explanation.grid.to_json()} if explanation.grid else {}),
             **explanation.extras,
+            **{
+                name: value
+                for name in ("caution", "channels", "modifier", "percentile")
+                if (value := getattr(explanation, name))
+            },
         }
 
 
