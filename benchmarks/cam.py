@@ -21,7 +21,7 @@ QUALITY_SEED = 77_000
 def quality(scenes: int) -> Report:
     """Measures against the known masks of scenes that the model was never trained on."""
     from kvis_cli import metrics
-    from kvis_cli.engines.cam.methods import CAM_METHODS
+    from kvis_cli.engines.cam.registry import CAM_METHODS
     from kvis_cli.events import Listener
     from kvis_cli.models.description.info import read_card
     from kvis_cli.models.live.open import open_model
@@ -99,8 +99,9 @@ def speed(batch: int, repeats: int, peers: bool) -> Report:
     import tensorflow as tf
 
     from kvis_cli.engines.cam.engine import CamEngine
+    from kvis_cli.engines.cam.layers import CamLayer
     from kvis_cli.engines.cam.scorecam import ScoreCam
-    from kvis_cli.engines.cam.settings import CamLayer, CamSettings
+    from kvis_cli.engines.cam.settings import CamSettings
     from kvis_cli.models.live.reader import ModelReader, Tap
 
     keras.utils.set_random_seed(0)

@@ -63,7 +63,7 @@ def _cell(text: str | None) -> str:
 
 def methods() -> dict[str, str]:
     """A page per method: path -> Markdown."""
-    from kvis_cli.engines.cam.methods import CAM_METHODS
+    from kvis_cli.engines.cam.registry import CAM_METHODS
     from kvis_cli.engines.saliency import SALIENCY_METHODS
 
     notes: dict[str, dict[str, str]] = yaml.safe_load((DOCS / "methods.yaml").read_text("utf-8"))
@@ -111,7 +111,7 @@ def _method_page(kind: str, method: Any, notes: dict[str, str]) -> str:
 def on_config(config: Any) -> Any:
     """Add the generated pages to the navigation."""
     from kvis_cli.cli.app import COMMANDS
-    from kvis_cli.engines.cam.methods import CAM_METHODS
+    from kvis_cli.engines.cam.registry import CAM_METHODS
     from kvis_cli.engines.saliency import SALIENCY_METHODS
 
     more = [{title: page} for title, page in MORE_PAGES.items() if (DOCS / page).is_file()]

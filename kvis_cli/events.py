@@ -37,11 +37,11 @@ class Listener:
     def wrote(self, path: Path) -> None:
         """A file is on disk."""
 
-    def task(self, row: dict[str, Any], ok: bool) -> None:
-        """A task is done or has failed; `row` says which, see `Plan.describe`."""
+    def task(self, about: Mapping[str, Any], ok: bool) -> None:
+        """A task is done or has failed; `about` says which, see `Plan.describe`."""
 
     def failed(self, what: str, error: KvisError) -> None:
         """A model or an image could not be done; the rest goes on."""
 
-    def row(self, row: dict[str, Any]) -> None:
-        """A row of the manifest."""
+    def row(self, row: Any) -> None:
+        """A `kvis_cli.jobs.results.row.ResultRow` that is on disk."""

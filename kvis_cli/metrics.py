@@ -103,3 +103,17 @@ def _curve(start: np.ndarray, end: np.ndarray, raw: np.ndarray, score: Score, st
     counts = np.rint(np.linspace(0, order.size, steps + 1)).astype(int)
     frames = [np.where((place < count)[..., np.newaxis], end, start) for count in counts]
     return Curve(counts / order.size, np.asarray(score(np.stack(frames)), np.float64))
+
+
+def entropy(raw: np.ndarray) -> float | None:
+    """Spread of a map: 0 when all of it is in one cell, 1 when it is everywhere the same.
+
+    Shannon entropy of ``|raw| / Σ|raw|`` over the logarithm of the number of cells; None for a
+    blank map or one of a single cell.
+    """
+    values = np.abs(raw.astype(np.float64)).ravel()
+    total = values.sum()
+    if values.size < 2 or not np.isfinite(total) or total <= 0:
+        return None
+    share = values[values > 0] / total
+    return float(-(share * np.log(share)).sum() / np.log(values.size))

@@ -131,8 +131,8 @@ class KvisCallback(keras.callbacks.Callback):
         writer = tf.summary.create_file_writer(str(self.tensorboard))
         with writer.as_default():
             for row in outcome.rows:
-                path = outcome.folder / str(row["file"])
-                if path.suffix != ".png" or model.stem not in str(row.get("model")):
+                path = outcome.folder / str(row.file)
+                if path.suffix != ".png" or model.stem not in row.model:
                     continue
                 with Image.open(path) as image:
                     size = [str(n).encode() for n in image.size]

@@ -14,7 +14,7 @@ import pytest
 PACKAGE = {
     "power/__init__.py": "",
     "power/cam.py": '''
-from kvis_cli.engines.cam.methods import weighting
+from kvis_cli.engines.cam.registry import weighting
 from kvis_cli.lazy import tf
 
 

@@ -11,7 +11,8 @@ import xml.etree.ElementTree as ET
 import pytest
 from rich.table import Table
 
-from kvis_cli.cli.console import ConsoleListener, ShownConsole, print_error
+from kvis_cli.cli.console import ConsoleListener
+from kvis_cli.cli.terminal import ShownConsole, print_error
 from kvis_cli.errors import JobFileError, KvisError
 from kvis_cli.paths import safe_name
 from kvis_cli.render.png import encode_png, provenance, read_metadata

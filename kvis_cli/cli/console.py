@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
-
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from kvis_cli.cli.output import print_path
-from kvis_cli.errors import JobFileError, KvisError
+from kvis_cli.cli.terminal import make_console, print_error, told
+from kvis_cli.errors import KvisError
 from kvis_cli.events import Listener
-from kvis_cli.shown import shown, shown_lines, true_stream
+from kvis_cli.shown import shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -23,60 +19,6 @@ if TYPE_CHECKING:
 
 # Lines per image are useful for a few and a flood for thousands.
 MAX_PREDICTIONS = 50
-
-
-class ShownConsole(Console):
-    """Rich's console, of which only Rich's own control codes reach the terminal.
-
-    Texts should be `shown` before they come here, so that they are measured as they are drawn;
-    what was forgotten is replaced here.
-    """
-
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterable[Segment]:
-        for segment in super().render(renderable, options):
-            if segment.control or segment.text.isprintable():
-                yield segment
-            else:
-                yield Segment(shown_lines(segment.text), segment.style)
-
-    @property
-    def file(self) -> IO[str]:
-        return true_stream(super().file)
-
-    @file.setter
-    def file(self, new_file: IO[str]) -> None:
-        self._file = new_file
-
-
-def told(*parts: str | tuple[str, str]) -> Text:
-    """A line for a person: texts, or texts and their styles, none of them markup."""
-    pairs = ((part, "") if isinstance(part, str) else part for part in parts)
-    return Text.assemble(*((shown(text), style) for text, style in pairs))
-
-
-def make_console(*, stderr: bool) -> Console:
-    """A console that breaks no lines where nobody reads them: in pipes and CI logs."""
-    stream = sys.stderr if stderr else sys.stdout
-    interactive = stream.isatty()
-    return ShownConsole(
-        stderr=stderr, highlight=False, soft_wrap=not interactive, emoji=False, markup=False
-    )
-
-
-def print_error(error: KvisError, what: str = "") -> None:
-    """The three parts of an error on stderr."""
-    console = make_console(stderr=True)
-    text = told(("error: ", "bold red"), f"{what}: " if what and what not in error.what else "")
-    # Only there the line breaks are kvis' own.
-    show = shown_lines if isinstance(error, JobFileError) else shown
-    text.append(show(error.what))
-    if error.why:
-        text.append(f" {shown(error.why)}")
-    console.print(text)
-    if error.hint:
-        console.print(told(("  hint: ", "bold cyan"), error.hint))
 
 
 class ConsoleListener(Listener):
@@ -175,9 +117,9 @@ class ConsoleListener(Listener):
         self._end_status()
         print_error(error, what)
 
-    def row(self, row: dict[str, Any]) -> None:
+    def row(self, row: Any) -> None:
         if self.as_json:
-            self.rows.append(row)
+            self.rows.append(row.to_json())
 
     def close(self) -> None:
         """End whatever moves on the terminal."""

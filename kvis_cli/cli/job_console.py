@@ -14,8 +14,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kvis_cli.cli.console import ConsoleListener, told
+from kvis_cli.cli.console import ConsoleListener
 from kvis_cli.cli.output import print_path
+from kvis_cli.cli.terminal import told
 from kvis_cli.errors import KvisError
 from kvis_cli.shown import json_text, shown
 
@@ -91,11 +92,11 @@ class JobConsole(ConsoleListener):
         if not self.as_json and not sys.stdout.isatty():
             print_path(path)
 
-    def task(self, row: dict[str, Any], ok: bool) -> None:
+    def task(self, about: Mapping[str, Any], ok: bool) -> None:
         if not self.ok and not self.bad:
             self._first = time.monotonic()
-        (self.ok if ok else self.bad)[row["model"]] += 1
-        self._event("task", ok=ok, **row)
+        (self.ok if ok else self.bad)[about["model"]] += 1
+        self._event("task", ok=ok, **about)
         if self._live is None and not self.quiet:
             self._line()
 
@@ -103,7 +104,7 @@ class JobConsole(ConsoleListener):
         self._event("failed", what=what, error=str(error), kind=type(error).__name__)
         super().failed(what, error)
 
-    def row(self, row: dict[str, Any]) -> None:
+    def row(self, row: Any) -> None:
         """Rows are in the manifest; events say which files there are."""
 
     def ended(self, outcome: Outcome) -> None:

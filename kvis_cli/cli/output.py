@@ -98,7 +98,7 @@ def _is_plain() -> bool:
 
 
 def _console() -> Console:
-    from kvis_cli.cli.console import make_console
+    from kvis_cli.cli.terminal import make_console
 
     return make_console(stderr=False)
 

@@ -28,6 +28,6 @@ def import_rich_help() -> None:
         for module in stand_ins:
             del sys.modules[module]
     # Typer draws what was typed wrong as it was typed.
-    from kvis_cli.cli.console import ShownConsole
+    from kvis_cli.cli.terminal import ShownConsole
 
     drawing.Console = ShownConsole

@@ -81,7 +81,7 @@ def _print_traceback() -> None:
 
 
 def _print_error(error: KvisError) -> None:
-    from kvis_cli.cli.console import print_error
+    from kvis_cli.cli.terminal import print_error
 
     print_error(error)
 

@@ -12,8 +12,8 @@ from kvis_cli.errors import InputError, KvisError
 from kvis_cli.explanation import MapGrid
 from kvis_cli.images.fitting import Placement
 from kvis_cli.images.photo import MAX_PIXELS, read_photo
-from kvis_cli.jobs.results.sheets import caption, drawn_label
-from kvis_cli.jobs.results.store import FRAMES, MANIFEST, Row
+from kvis_cli.jobs.results.row import ResultRow
+from kvis_cli.jobs.results.store import FRAMES, MANIFEST
 from kvis_cli.paths import safe_name
 from kvis_cli.render.animation import write_animation
 from kvis_cli.render.caption import render_text
@@ -26,6 +26,7 @@ FOLDER = "animations"
 LONGEST_SIDE = 640
 FRAME_MS = 800
 _LINE = 21
+Frame = tuple[ResultRow, np.ndarray]
 # What comes of a manifest that kvis did not write: its pictures are still there.
 _NOT_OURS = (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError)
 
@@ -48,7 +49,7 @@ def write_animations(folder: Path) -> list[Path]:
     written = []
     for (image, _, method, variant, _, place), by_model in run.groups.items():
         rows = [by_model[name] for name in run.models if name in by_model]
-        rows = [row for row in rows if row.get("units") == rows[-1].get("units")]
+        rows = [row for row in rows if row.units == rows[-1].units]
         if len(rows) < 2:
             continue
         parts = (image, method, variant, str(place + 1) if _asked(run, image, method) > 1 else "")
@@ -65,13 +66,13 @@ def _asked(run: Run, image: str, method: str) -> int:
     return len({key[-1] for key in run.groups if (key[0], key[2]) == (image, method)})
 
 
-def _top(asked: Run, row: Row) -> str:
+def _top(asked: Run, row: ResultRow) -> str:
     """Why this class: where it was asked for by rank, it is that of the last model."""
     ranks = [c for task in _tasks(asked) for c in task.get("class", ["top1"]) if "top" in str(c)]
     return f"{ranks[0]} of {model_of(row)}" if ranks else ""
 
 
-def _frames(run: Run, rows: list[Row], why: str) -> list[np.ndarray]:
+def _frames(run: Run, rows: list[ResultRow], why: str) -> list[np.ndarray]:
     redrawn = _drawn(run, rows)
     if redrawn is None:
         drawn, scale = _pictures(run, rows), "each frame has a scale of its own"
@@ -85,22 +86,24 @@ def _frames(run: Run, rows: list[Row], why: str) -> list[np.ndarray]:
             shape = (pixels.shape[0], pixels.shape[1])
             size = min(fit_size(shape, (LONGEST_SIDE, LONGEST_SIDE)), shape)
         picture = resize_photo(pixels, size) if pixels.shape[:2] != size else pixels
-        label = f"class {drawn_label(row)}" + (f" ({why})" if why else "")
-        frames.append(_captioned(picture, [f"{model_of(row)}: {caption(row)}", label, scale]))
+        label = f"class {row.label}" + (f" ({why})" if why else "")
+        frames.append(_captioned(picture, [f"{model_of(row)}: {row.caption}", label, scale]))
     return frames
 
 
-def _pictures(run: Run, rows: list[Row]) -> list[tuple[Row, np.ndarray]]:
+def _pictures(run: Run, rows: list[ResultRow]) -> list[Frame]:
     found = []
     for row in rows:
         try:
-            found.append((row, read_photo(run.folder / str(row["file"])).pixels))
+            found.append((row, read_photo(run.folder / str(row.file)).pixels))
         except InputError:
             continue
     return found
 
 
-def _drawn(run: Run, rows: list[Row]) -> tuple[list[tuple[Row, np.ndarray]], float] | None:
+def _drawn(
+    run: Run, rows: list[ResultRow]
+) -> tuple[list[tuple[ResultRow, np.ndarray]], float] | None:
     """The raw maps of `rows` over their photo at one scale, and its end; None without them."""
     try:
         return _over_the_photo(run, rows)
@@ -108,15 +111,19 @@ def _drawn(run: Run, rows: list[Row]) -> tuple[list[tuple[Row, np.ndarray]], flo
         return None
 
 
-def _over_the_photo(run: Run, rows: list[Row]) -> tuple[list[tuple[Row, np.ndarray]], float]:
-    photo = read_photo(Path(str(rows[0]["image"]))).pixels
-    maps = [np.load(run.folder / str(row["raw"]))["map"] for row in rows]
-    places = [Placement(*(int(edge) for edge in row["placed"])) for row in rows]
+def _over_the_photo(
+    run: Run, rows: list[ResultRow]
+) -> tuple[list[tuple[ResultRow, np.ndarray]], float]:
+    photo = read_photo(Path(rows[0].image)).pixels
+    maps = [np.load(run.folder / str(row.raw))["map"] for row in rows]
+    places = [Placement(*(int(edge) for edge in row.placed or ())) for row in rows]
     if any((p.right - p.left) * (p.bottom - p.top) > MAX_PIXELS for p in places):
         raise ValueError("no picture is that large")
     height, width = photo.shape[:2]
-    kind: Any = "signed" if rows[-1].get("map") == "signed" else "heatmap"
-    limit = max(limit_of(m, kind, r.get("percentile")) for m, r in zip(maps, rows, strict=True))
+    kind: Any = "signed" if rows[-1].map == "signed" else "heatmap"
+    limit = max(
+        limit_of(m, kind, r.more.get("percentile")) for m, r in zip(maps, rows, strict=True)
+    )
     task = _task(run, rows[-1])
     view = str(task.get("view", "glow" if task.get("kind") == "saliency" else "overlay"))
     style = in_view(
@@ -131,15 +138,15 @@ def _over_the_photo(run: Run, rows: list[Row]) -> tuple[list[tuple[Row, np.ndarr
     )
     found = []
     for row, raw, place in zip(rows, maps, places, strict=True):
-        grid = MapGrid.from_json(row["grid"], raw.shape) if row.get("grid") else None
+        grid = MapGrid.from_json(row.grid, raw.shape) if row.grid else None
         placed = place.to_photo(raw, height, width, grid)
         found.append((row, render_view(view, photo, placed, style)))
     return found, limit
 
 
-def _task(run: Run, row: Row) -> Mapping[str, Any]:
+def _task(run: Run, row: ResultRow) -> Mapping[str, Any]:
     """The settings of the task that made a row; of several of a kind the first."""
-    kind = row.get("kind", "cam")
+    kind = row.kind or "cam"
     return next((task for task in _tasks(run) if task.get("kind", "cam") == kind), {})
 
 

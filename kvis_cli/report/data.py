@@ -9,8 +9,9 @@ from typing import Any
 
 from kvis_cli.errors import InputError, UsageError
 from kvis_cli.jobs.results.resume import read_finished
+from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.sound import parse, sound_run
-from kvis_cli.jobs.results.store import MANIFEST, RUN, Row, read_rows
+from kvis_cli.jobs.results.store import MANIFEST, RUN, read_rows
 from kvis_cli.paths import natural_key
 
 Group = tuple[str, str, str, str, str, int]
@@ -34,8 +35,8 @@ class Run:
 
     folder: Path
     about: dict[str, Any]
-    rows: list[Row]
-    failures: list[Row]
+    rows: list[ResultRow]
+    failures: list[ResultRow]
 
     @cached_property
     def models(self) -> list[str]:
@@ -48,39 +49,39 @@ class Run:
     @cached_property
     def images(self) -> dict[str, str]:
         """Image name -> path, in the job's order, then the others."""
-        rows = [row for row in (*self.rows, *self.failures) if row.get("image_name")]
-        seen = {str(row["image_name"]): str(row.get("image") or "") for row in rows}
+        rows = [row for row in (*self.rows, *self.failures) if row.image_name]
+        seen = {row.image_name: row.image for row in rows}
         named = [str(i.get("name")) for i in self.about.get("images") or []]
         order = [n for n in named if n in seen] + sorted(set(seen) - set(named))
         return {name: seen[name] for name in order}
 
     @cached_property
-    def groups(self) -> dict[Group, dict[str, Row]]:
+    def groups(self) -> dict[Group, dict[str, ResultRow]]:
         """The same question asked of every model: group -> model name -> row."""
-        found: dict[Group, dict[str, Row]] = {}
+        found: dict[Group, dict[str, ResultRow]] = {}
         for row in self.rows:
-            for place in row.get("places") or [0]:
+            for place in row.places or [0]:
                 key = (
-                    str(row.get("image_name", "")),
-                    str(row.get("kind", "")),
-                    str(row.get("method", "")),
-                    str(row.get("variant", "")),
+                    row.image_name,
+                    row.kind,
+                    row.method,
+                    row.variant,
                     # Models of one job may call their layers differently.
-                    str(row.get("entry", "")),
+                    row.entry,
                     int(place),
                 )
                 found.setdefault(key, {})[model_of(row)] = row
         return found
 
     @property
-    def warned(self) -> list[Row]:
+    def warned(self) -> list[ResultRow]:
         """Pictures to be believed only with care."""
-        return [row for row in self.rows if row.get("warnings")]
+        return [row for row in self.rows if row.warnings]
 
 
-def model_of(row: Row) -> str:
+def model_of(row: ResultRow) -> str:
     """The model's name within its run."""
-    return str(row.get("model_name") or Path(str(row.get("model", ""))).stem)
+    return row.model_name or Path(row.model).stem
 
 
 def load_run(folder: Path) -> Run:
@@ -108,18 +109,18 @@ def load_run(folder: Path) -> Run:
     except (OSError, ValueError):
         about = {}
     rows = [row for rows in finished.rows.values() for row in rows]
-    failed = [r for r in manifest if r.get("status") == "failed"]
-    failed = [r for r in failed if r.get("task") not in finished.rows]
+    failed = [r for r in manifest if r.status == "failed"]
+    failed = [r for r in failed if r.task not in finished.rows]
     run = Run(folder, about if sound_run(about) else {}, rows, failed)
     models = {name: i for i, name in enumerate(run.models)}
     images = {name: i for i, name in enumerate(run.images)}
 
-    def place(row: Row) -> tuple[int, int, str, list[int]]:
+    def place(row: ResultRow) -> tuple[int, int, str, list[int]]:
         return (
-            images.get(str(row.get("image_name", "")), -1),
+            images.get(row.image_name, -1),
             models[model_of(row)],
-            str(row.get("method", "")),
-            row.get("places") or [0],
+            row.method,
+            list(row.places or [0]),
         )
 
     return Run(folder, run.about, sorted(rows, key=place), sorted(failed, key=place))

@@ -15,7 +15,7 @@ from PIL import Image
 
 from kvis_cli.errors import KvisError
 from kvis_cli.images.photo import read_photo
-from kvis_cli.jobs.results.store import Row
+from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.report.charts import curve, short_names
 from kvis_cli.report.data import Group, Run, model_of
 from kvis_cli.report.summary import mean, reasons, summarise
@@ -31,7 +31,7 @@ def to_html(run: Run) -> str:
     """The page of a run."""
     size = next(size for count, size in SIZES if len(run.rows) <= count)
     with ThreadPoolExecutor(2) as pool:
-        sources = list(pool.map(lambda row: _embed(run.folder / str(row["file"]), size), run.rows))
+        sources = list(pool.map(lambda row: _embed(run.folder / str(row.file), size), run.rows))
         photos = list(pool.map(lambda path: _embed(Path(path), size), run.images.values()))
     summary = summarise(run)
     return Template(_text("report.html")).substitute(
@@ -83,29 +83,29 @@ def _embed(path: Path, size: int) -> str | None:
 def _data(run: Run, sources: Sequence[str | None], photos: Sequence[str | None]) -> dict[str, Any]:
     models = {name: i for i, name in enumerate(run.models)}
     images = {name: i for i, name in enumerate(run.images)}
-    layers = {(row.get("method"), model_of(row)): set[str]() for row in run.rows}
+    layers = {(row.method, model_of(row)): set[str]() for row in run.rows}
     for row in run.rows:
-        layers[row.get("method"), model_of(row)].add(str(row.get("layer", "")))
+        layers[row.method, model_of(row)].add(row.layer or "")
     pictures = []
     for row, source in zip(run.rows, sources, strict=True):
-        several = len(layers[row.get("method"), model_of(row)]) > 1
-        name = str(row.get("image_name", ""))
+        several = len(layers[row.method, model_of(row)]) > 1
+        name = row.image_name
         pictures.append(
             {
                 "model": models[model_of(row)],
                 "image": images.get(name, -1),
                 "imageName": name,
-                "method": str(row.get("method", "")),
-                "variant": str(row.get("variant", "")),
-                "layer": str(row.get("layer", "")),
-                "layerShown": str(row.get("layer", "")) if several else "",
-                "target": str(row.get("target", "")),
-                "top": row.get("top") or [],
-                "warnings": row.get("warnings") or [],
-                "caution": row.get("caution"),
-                "file": row["file"],
+                "method": row.method,
+                "variant": row.variant,
+                "layer": row.layer or "",
+                "layerShown": (row.layer or "") if several else "",
+                "target": row.target or "",
+                "top": row.top or [],
+                "warnings": list(row.warnings),
+                "caution": row.caution or None,
+                "file": row.file,
                 "src": source or "",
-                **{key: _number(row.get(key)) for key in NUMBERS},
+                **{key: getattr(row, key) for key in NUMBERS},
             }
         )
     index = {id(row): i for i, row in enumerate(run.rows)}
@@ -137,14 +137,10 @@ def _data(run: Run, sources: Sequence[str | None], photos: Sequence[str | None])
 NUMBERS = ("score", "probability", "entropy", "in_region", "enrichment")
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _question(key: Group, by_model: dict[str, Row]) -> str:
+def _question(key: Group, by_model: dict[str, ResultRow]) -> str:
     """What was asked of all models; a class that differs between them has only its number."""
     _, kind, method, variant, entry, place = key
-    targets = {str(row.get("target", "")) for row in by_model.values()}
+    targets = {row.target or "" for row in by_model.values()}
     target = targets.pop() if len(targets) == 1 else f"class #{place + 1}"
     parts = [method or kind, variant, entry if entry != kind else "", target]
     return " · ".join(part for part in parts if part)
@@ -178,7 +174,7 @@ def _problems(run: Run) -> str:
         for text, rows in reasons(run.failures):
             names = list(dict.fromkeys(_names(row) for row in rows))
             more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-            hint = rows[0].get("hint") or ""
+            hint = rows[0].hint or ""
             parts.append(
                 f'<div class="problem"><b>{shown_html(text)}</b>{shown_html(hint)} '
                 f'<span class="soft">{len(rows)} tasks: {shown_html(", ".join(names[:MAX_NAMES]))}'
@@ -189,7 +185,7 @@ def _problems(run: Run) -> str:
     parts.append(f'<section id="warnings"{hidden}><h2>Warnings</h2>')
     by_text: dict[str, int] = {}
     for row in run.warned:
-        for warning in row["warnings"]:
+        for warning in row.warnings:
             by_text[warning] = by_text.get(warning, 0) + 1
     for text, count in sorted(by_text.items(), key=lambda item: -item[1]):
         times = f"{count} pictures" if count > 1 else "1 picture"
@@ -200,9 +196,9 @@ def _problems(run: Run) -> str:
     return "".join(parts)
 
 
-def _names(row: Row) -> str:
-    parts = (model_of(row), row.get("image_name"), row.get("method"))
-    return " · ".join(str(part) for part in parts if part)
+def _names(row: ResultRow) -> str:
+    parts = (model_of(row), row.image_name, row.method)
+    return " · ".join(part for part in parts if part)
 
 
 def _charts(run: Run) -> str:
@@ -212,7 +208,7 @@ def _charts(run: Run) -> str:
     scores: dict[str, list[float | None]] = {}
     for (image, *_, place), by_model in run.groups.items():
         rows = [by_model.get(name) for name in run.models]
-        targets = {row["target"] for row in rows if row and row.get("target")}
+        targets = {row.target for row in rows if row and row.target}
         name = f"{image}: {targets.pop()}" if len(targets) == 1 else f"{image}: class #{place + 1}"
         scores.setdefault(name, [_score(row) for row in rows])
     probability = all(v is None or 0 <= v <= 1 for line in scores.values() for v in line)
@@ -246,20 +242,19 @@ def _charts(run: Run) -> str:
     return f'<section id="curves"><h2>Curves</h2><div class="charts">{shown}</div></section>'
 
 
-def _score(row: Row | None) -> float | None:
+def _score(row: ResultRow | None) -> float | None:
     if row is None:
         return None
-    value = row.get("probability")
-    return _number(row.get("score") if value is None else value)
+    return row.score if row.probability is None else row.probability
 
 
 def _means(run: Run, key: str) -> dict[str, list[float | None]]:
     """Method -> the mean of a number over all pictures of each model."""
     found: dict[str, dict[str, list[Any]]] = {}
     for row in run.rows:
-        if row.get(key) is not None:
-            name = " · ".join(str(row[k]) for k in ("method", "variant") if row.get(k))
-            found.setdefault(name, {}).setdefault(model_of(row), []).append(row[key])
+        if getattr(row, key) is not None:
+            name = " · ".join(filter(None, (row.method, row.variant)))
+            found.setdefault(name, {}).setdefault(model_of(row), []).append(getattr(row, key))
     return {
         name: [mean(by_model.get(model, [])) for model in run.models]
         for name, by_model in sorted(found.items())

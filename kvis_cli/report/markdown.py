@@ -28,7 +28,7 @@ def to_markdown(run: Run) -> str:
         lines += ["", "**Failed**", ""]
         grouped = reasons(run.failures)
         for text, rows in grouped[:MAX_REASONS]:
-            names = sorted({str(row.get("image_name") or model_of(row)) for row in rows})
+            names = sorted({row.image_name or model_of(row) for row in rows})
             shown = ", ".join(f"`{_code(name)}`" for name in names[:3])
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             lines.append(f"- {shown}{more}: {_text(text)} ({len(rows)} tasks)")
@@ -37,7 +37,7 @@ def to_markdown(run: Run) -> str:
     if run.warned:
         lines += ["", "<details><summary>Warnings</summary>", ""]
         for row in run.warned[:MAX_REASONS]:
-            lines.append(f"- `{_code(row['file'])}`: {_text('; '.join(row['warnings']))}")
+            lines.append(f"- `{_code(str(row.file))}`: {_text('; '.join(row.warnings))}")
         if len(run.warned) > MAX_REASONS:
             lines.append(f"- … and {len(run.warned) - MAX_REASONS} more")
         lines += ["", "</details>"]

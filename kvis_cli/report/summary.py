@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from kvis_cli.jobs.results.store import Row
+from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.report.data import Run, model_of
 
 
 def summarise(run: Run) -> dict[str, Any]:
     """Counts and means over everything, and over each model's pictures."""
     return {
-        "tasks": len({row["task"] for row in (*run.rows, *run.failures)}),
-        "done": len({row["task"] for row in run.rows}),
-        "failed": len({row["task"] for row in run.failures}),
+        "tasks": len({row.task for row in (*run.rows, *run.failures)}),
+        "done": len({row.task for row in run.rows}),
+        "failed": len({row.task for row in run.failures}),
         "pictures": len(run.rows),
         "warnings": len(run.warned),
         "seconds": run.about.get("seconds"),
@@ -28,10 +28,10 @@ def _model(run: Run, name: str) -> dict[str, Any]:
     failures = [row for row in run.failures if model_of(row) == name]
     return {
         "name": name,
-        "done": len({row["task"] for row in rows}),
-        "failed": len({row["task"] for row in failures}),
-        "warnings": sum(bool(row.get("warnings")) for row in rows),
-        **{key: mean(row.get(key) for row in rows) for key in MEANS},
+        "done": len({row.task for row in rows}),
+        "failed": len({row.task for row in failures}),
+        "warnings": sum(bool(row.warnings) for row in rows),
+        **{key: mean(getattr(row, key) for row in rows) for key in MEANS},
     }
 
 
@@ -44,17 +44,17 @@ def mean(values: Iterable[Any]) -> float | None:
     return round(sum(numbers) / len(numbers), 6) if numbers else None
 
 
-def reasons(failures: Iterable[Row]) -> list[tuple[str, list[Row]]]:
+def reasons(failures: Iterable[ResultRow]) -> list[tuple[str, list[ResultRow]]]:
     """Failures by what was said about them, the most frequent first."""
-    by_text: dict[str, list[Row]] = {}
+    by_text: dict[str, list[ResultRow]] = {}
     for row in failures:
         by_text.setdefault(reason(row), []).append(row)
     count = Counter({text: len(rows) for text, rows in by_text.items()})
     return [(text, by_text[text]) for text, _ in count.most_common()]
 
 
-def reason(row: Row) -> str:
+def reason(row: ResultRow) -> str:
     """Why a task failed, in one line."""
-    error = row.get("error") or {}
-    parts = (error.get("what"), error.get("why")) if isinstance(error, dict) else (error,)
+    error = row.error or {}
+    parts = (error.get("what"), error.get("why"))
     return " ".join(str(part) for part in parts if part) or "unknown"

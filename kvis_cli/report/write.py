@@ -27,8 +27,8 @@ def to_json(run: Run) -> str:
     document = {
         "summary": summarise(run),
         "run": run.about,
-        "results": run.rows,
-        "failures": run.failures,
+        "results": [row.to_json() for row in run.rows],
+        "failures": [row.to_json() for row in run.failures],
     }
     return json_text(document, indent=2, sort_keys=True) + "\n"
 

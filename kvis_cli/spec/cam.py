@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from kvis_cli.engines.cam.methods import CAM_METHODS
+from kvis_cli.engines.cam.registry import CAM_METHODS
 from kvis_cli.options.fields import METHOD, PICTURE, TARGET, Texts, known, option
 from kvis_cli.spec.pictures import ExplainSpec
 

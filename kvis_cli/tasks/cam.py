@@ -10,8 +10,9 @@ import numpy as np
 from kvis_cli.engines.cam.augmented import AugmentedCam
 from kvis_cli.engines.cam.engine import CamEngine
 from kvis_cli.engines.cam.fusion import fuse
-from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod
-from kvis_cli.engines.cam.settings import CamBatch, CamEngineLike, CamLayer, CamSettings, Key
+from kvis_cli.engines.cam.layers import CamLayer
+from kvis_cli.engines.cam.registry import CAM_METHODS, CamMethod
+from kvis_cli.engines.cam.settings import CamBatch, CamEngineLike, CamSettings, Key
 from kvis_cli.errors import UsageError
 from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation, MapGrid

@@ -10,8 +10,8 @@ import numpy as np
 from kvis_cli.engines.backprop_modifiers import Rectifiers
 from kvis_cli.engines.gradient_modifiers import GRADIENT_MODIFIERS
 from kvis_cli.engines.saliency.engine import SaliencyBatch, SaliencyEngine, SaliencyMap
+from kvis_cli.engines.saliency.gaussian import smooth
 from kvis_cli.engines.saliency.settings import SaliencySettings
-from kvis_cli.engines.saliency.smoothing import smooth
 from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation, Target
 from kvis_cli.models.description.fingerprint import guess_preprocessing

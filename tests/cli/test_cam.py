@@ -118,7 +118,7 @@ def test_augmented_maps_are_the_mean_of_six(cam, tf, tiny_model, picture):
     import keras
 
     from kvis_cli.engines.cam.engine import CamEngine
-    from kvis_cli.engines.cam.settings import CamLayer
+    from kvis_cli.engines.cam.layers import CamLayer
     from kvis_cli.models.live.reader import ModelReader, Tap
 
     (row,) = cam("--class", "1", "--aug-smooth", "--preprocess", "none")
@@ -291,7 +291,7 @@ def test_a_blank_map_is_said(cam, tmp_path, tf, kvis, picture):
 
 
 def test_what_was_cropped_is_marked_and_heat_on_padding_is_said(kvis, tiny_model, tmp_path):
-    from kvis_cli.jobs.results.store import read_rows
+    from tests.helpers.rows import json_rows
 
     photo = tmp_path / "wide.png"
     Image.fromarray(np.full((40, 120, 3), 200, np.uint8)).save(photo)
@@ -303,7 +303,7 @@ def test_what_was_cropped_is_marked_and_heat_on_padding_is_said(kvis, tiny_model
     arguments = (tiny_model, photo, "--fit", "pad", "-m", "eigencam", "-o", tmp_path / "pad")
     ran = kvis("cam", *arguments)
     assert ran.code == 0, ran.err
-    (row,) = read_rows(tmp_path / "pad" / "manifest.jsonl")
+    (row,) = json_rows(tmp_path / "pad" / "manifest.jsonl")
     assert row["max"] > 0
     assert "of the heat lies on padding" in ran.err
     assert any("lies on padding" in warning for warning in row["warnings"])

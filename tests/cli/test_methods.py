@@ -6,7 +6,7 @@ import pytest
 
 
 def test_every_method_of_the_registries_is_listed_with_what_it_costs(kvis):
-    from kvis_cli.engines.cam.methods import CAM_METHODS
+    from kvis_cli.engines.cam.registry import CAM_METHODS
     from kvis_cli.engines.saliency import SALIENCY_METHODS
 
     ran = kvis("methods", "--json")
@@ -39,7 +39,7 @@ def test_an_unknown_command(kvis):
 
 @pytest.mark.parametrize("command", ["cam", "saliency"])
 def test_the_help_names_the_methods(kvis, command):
-    from kvis_cli.engines.cam.methods import CAM_METHODS
+    from kvis_cli.engines.cam.registry import CAM_METHODS
     from kvis_cli.engines.saliency import SALIENCY_METHODS
 
     text = kvis(command, "--help").out.replace("\n", " ")

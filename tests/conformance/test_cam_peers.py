@@ -30,7 +30,7 @@ def batch():
 
 def ours(net, batch, method, target):
     from kvis_cli.engines.cam.engine import CamEngine
-    from kvis_cli.engines.cam.settings import CamLayer
+    from kvis_cli.engines.cam.layers import CamLayer
     from kvis_cli.models.live.reader import ModelReader, Tap
 
     weights = np.zeros((len(batch), 1, 5), np.float32)
@@ -94,8 +94,9 @@ def test_score_cam_is_the_authors_code(tf, net, batch):
     """
     import keras
 
+    from kvis_cli.engines.cam.layers import CamLayer
     from kvis_cli.engines.cam.scorecam import ScoreCam
-    from kvis_cli.engines.cam.settings import CamLayer, CamSettings
+    from kvis_cli.engines.cam.settings import CamSettings
     from kvis_cli.models.live.reader import ModelReader, Tap
 
     target = 2

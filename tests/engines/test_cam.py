@@ -14,9 +14,10 @@ from cam_literals import LITERALS, combine, eigen_of_contributions, relu
 def lib(tf):
     """What the tests need, once TensorFlow is there."""
     from kvis_cli.engines.cam.engine import CamEngine
-    from kvis_cli.engines.cam.methods import Readings
+    from kvis_cli.engines.cam.layers import CamLayer
     from kvis_cli.engines.cam.objective import Objective
-    from kvis_cli.engines.cam.settings import CamLayer, CamSettings
+    from kvis_cli.engines.cam.registry import Readings
+    from kvis_cli.engines.cam.settings import CamSettings
     from kvis_cli.models.live.reader import ModelReader, Tap
 
     class Lib:
@@ -109,8 +110,8 @@ def test_every_method_is_its_formula(tf, lib, net, batch, layer):
 
 @pytest.mark.parametrize("shift", [-3.0, 0.0, 3.0])
 def test_every_formula_holds_for_feature_maps_of_any_sign(tf, shift):
-    from kvis_cli.engines.cam.methods import CAM_METHODS, Readings
     from kvis_cli.engines.cam.reduction import REDUCTIONS
+    from kvis_cli.engines.cam.registry import CAM_METHODS, Readings
 
     rng = np.random.default_rng(21)
     features = (rng.normal(0, 1, (3, 1, 6, 5, 7)) + shift).astype(np.float32)
@@ -206,8 +207,8 @@ def test_all_negative_gradients_give_a_map_of_zeros_and_a_warning(tf, lib):
 
     features = np.random.default_rng(0).random((1, 1, 7, 7, 2)).astype(np.float32)
     gradient = np.broadcast_to(np.float32([-0.1, -1.0]), features.shape)
-    from kvis_cli.engines.cam.methods import CAM_METHODS
     from kvis_cli.engines.cam.reduction import channel_sum
+    from kvis_cli.engines.cam.registry import CAM_METHODS
 
     for name in ("gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "elementwise"):
         weighted = CAM_METHODS[name].weighted(
@@ -328,8 +329,8 @@ def test_maintain_weighs_channels_by_the_inverse_of_their_mean_gradient(tf, lib,
 
 @pytest.mark.parametrize("size", [1e-20, 1e15, 1e30])
 def test_maps_are_finite_for_scores_of_any_size(tf, lib, size):
-    from kvis_cli.engines.cam.methods import CAM_METHODS
     from kvis_cli.engines.cam.reduction import REDUCTIONS
+    from kvis_cli.engines.cam.registry import CAM_METHODS
 
     rng = np.random.default_rng(4)
     features = tf.constant(relu(rng.normal(0, 1, (1, 1, 7, 7, 12))).astype(np.float32))
@@ -387,7 +388,7 @@ def test_xgradcam_conserves_the_score_of_a_head_without_bias(lib, tf, batch):
             keras.layers.Dense(3, use_bias=False),
         ]
     )
-    from kvis_cli.engines.cam.methods import CAM_METHODS
+    from kvis_cli.engines.cam.registry import CAM_METHODS
 
     engine = engine_of(lib, model, ["maps"])
 

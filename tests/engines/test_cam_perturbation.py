@@ -12,9 +12,10 @@ def relu(x):
 def lib(tf):
     import keras
 
-    from kvis_cli.engines.cam.methods import CAM_METHODS
+    from kvis_cli.engines.cam.layers import CamLayer
     from kvis_cli.engines.cam.objective import Objective
-    from kvis_cli.engines.cam.settings import CamLayer, CamSettings
+    from kvis_cli.engines.cam.registry import CAM_METHODS
+    from kvis_cli.engines.cam.settings import CamSettings
     from kvis_cli.models.live.reader import ModelReader, Tap
 
     class Lib:
@@ -110,7 +111,8 @@ def test_score_cam_masks_reach_0_and_1_at_the_input_size(tf, lib, net, first):
 
     maps = np.random.default_rng(6).gamma(1.0, 1.0, (4, 3, 6)).astype(np.float32)
     maps[..., 5] = 2.0
-    from kvis_cli.engines.cam.settings import CamLayer, CamSettings
+    from kvis_cli.engines.cam.layers import CamLayer
+    from kvis_cli.engines.cam.settings import CamSettings
     from kvis_cli.models.live.reader import ModelReader, Tap
 
     settings = CamSettings(channel_axis=1 if first else -1)
@@ -308,7 +310,7 @@ def test_guided_gradcam_is_the_product(tf, lib, net, batch):
 
     lines = np.abs(read(tf.constant(batch)).numpy()).max(-1)
     from kvis_cli.engines.cam.engine import CamEngine
-    from kvis_cli.engines.cam.settings import CamLayer
+    from kvis_cli.engines.cam.layers import CamLayer
     from kvis_cli.models.live.reader import ModelReader, Tap
 
     cam = CamEngine(ModelReader(net), [CamLayer(Tap("maps"))])(batch, *classes([1], 3))

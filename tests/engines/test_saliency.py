@@ -188,7 +188,7 @@ def test_integrated_gradients_equal_a_literal_loop(tf, model, inputs, name):
 
 
 def test_blur_ig_equals_a_literal_loop_and_is_complete(tf, model, inputs):
-    from kvis_cli.engines.saliency.smoothing import smooth
+    from kvis_cli.engines.saliency.gaussian import smooth
 
     steps = 6
     found = raw(model, inputs, "blur_ig", 2, steps=steps)
@@ -606,7 +606,7 @@ def test_a_modifier_of_ones_own(tf, model, inputs):
 
 @pytest.mark.parametrize("sigma", [0.8, 3.0])
 def test_smoothing_keeps_constants_and_spreads_a_point_as_a_gaussian(sigma):
-    from kvis_cli.engines.saliency.smoothing import smooth
+    from kvis_cli.engines.saliency.gaussian import smooth
 
     np.testing.assert_allclose(
         smooth(np.full((9, 7), 3.0, np.float32), sigma, (0, 1)), 3, rtol=1e-5

@@ -57,8 +57,9 @@ def test_groups_are_of_one_size_and_hold_every_target(at_once):
 @pytest.mark.parametrize("name", ["gradcam", "finercam", "guided_gradcam", "fullgrad"])
 def test_cam(model, asked, at_once, name):
     from kvis_cli.engines.cam.engine import CamEngine
-    from kvis_cli.engines.cam.methods import CAM_METHODS
-    from kvis_cli.engines.cam.settings import CamLayer, CamSettings
+    from kvis_cli.engines.cam.layers import CamLayer
+    from kvis_cli.engines.cam.registry import CAM_METHODS
+    from kvis_cli.engines.cam.settings import CamSettings
     from kvis_cli.models.live.reader import ModelReader, Tap
 
     def explain(count):

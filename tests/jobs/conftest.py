@@ -23,6 +23,9 @@ output: out
 """
 
 
+ROOT = Path(__file__).parents[2]
+
+
 @dataclass(frozen=True)
 class Job:
     """A job file in a folder, and how to run it."""
@@ -38,10 +41,14 @@ class Job:
         return [*start, "-o", str(self.folder / out), *options]
 
     def run(self, out: str, *options: str, fault: str = "") -> subprocess.CompletedProcess[str]:
+        command = self.command(out, *options)
+        if fault:
+            command[command.index("kvis_cli")] = "tests.helpers.faults"
         return subprocess.run(
-            self.command(out, *options),
+            command,
             capture_output=True,
             text=True,
+            cwd=ROOT if fault else None,
             env={**os.environ, "KVIS_TEST_FAULT": fault},
             timeout=1800,
         )

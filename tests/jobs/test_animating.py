@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kvis_cli.jobs.results.store import FRAMES, read_rows
+from kvis_cli.jobs.results.store import FRAMES
+from tests.helpers.rows import json_rows
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +47,9 @@ def test_top1_is_that_of_the_last_model_in_every_frame(kvis, checkpoints, pictur
     ran = kvis("run", job)
     assert ran.code == 0, ran.err
     # The job's own pictures are of each model's own class.
-    rows = {row["model_name"]: row for row in read_rows(out / "manifest.jsonl")}
+    rows = {row["model_name"]: row for row in json_rows(out / "manifest.jsonl")}
     assert [rows[f"epoch-{n}"]["units"] for n in (1, 2, 3)] == [[[1, 1]], [[0, 1]], [[2, 1]]]
-    frames = {row["model_name"]: row for row in read_rows(out / FRAMES / "manifest.jsonl")}
+    frames = {row["model_name"]: row for row in json_rows(out / FRAMES / "manifest.jsonl")}
     assert [frames[f"epoch-{n}"]["units"] for n in (1, 2, 3)] == [[[2, 1]]] * 3
     assert frames["epoch-3"]["max"] > frames["epoch-1"]["max"] > 0
 
@@ -90,7 +91,7 @@ def test_a_manifest_that_kvis_did_not_write_costs_no_animation(
     model = checkpoints / "epoch-1.keras"
     ran = kvis("cam", model, picture, "--preprocess", "unit", "--class", "1", "-o", out, "--raw")
     assert ran.code == 0, ran.err
-    (row,) = read_rows(out / "manifest.jsonl")
+    (row,) = json_rows(out / "manifest.jsonl")
     other = {**row, "model_name": "epoch-2", "task": "other", **wrong}
     lines = [json.dumps({**r, "model_name": n}) for r, n in ((row, "epoch-1"), (other, "epoch-2"))]
     (out / "manifest.jsonl").write_text("\n".join(lines))

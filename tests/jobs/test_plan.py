@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from kvis_cli.errors import UsageError
-from kvis_cli.jobs.planning.plan import Shard, make_chunks, make_plan
+from kvis_cli.jobs.planning.chunks import make_chunks
+from kvis_cli.jobs.planning.plan import Shard, make_plan
 from kvis_cli.jobs.running.runner import run_job
 from kvis_cli.spec.build import build_job
 
@@ -97,7 +98,7 @@ def test_the_classes_of_a_table_are_compiled_once_and_give_the_same_pictures(
     out = tmp_path / "out"
     outcome = run_job(plan.job.model_copy(update={"output": str(out)}))
     assert outcome.exit_code == 0
-    assert sorted((row["image_name"], row["units"][0][0]) for row in outcome.rows) == [
+    assert sorted((row.image_name, row.units[0][0]) for row in outcome.rows) == [
         (str(i), c) for i, c in enumerate(classes)
     ]
     alone = tmp_path / "alone"
@@ -105,7 +106,7 @@ def test_the_classes_of_a_table_are_compiled_once_and_give_the_same_pictures(
         assert kvis("cam", tiny_model, photo, "-c", index, "-o", alone).code == 0
     for row in outcome.rows:
         one, other = (
-            np.asarray(Image.open(folder / row["file"])).astype(int) for folder in (out, alone)
+            np.asarray(Image.open(folder / row.file)).astype(int) for folder in (out, alone)
         )
         # Other batch sizes may round differently.
         assert np.abs(one - other).max() <= 2
@@ -113,7 +114,7 @@ def test_the_classes_of_a_table_are_compiled_once_and_give_the_same_pictures(
 
 def test_a_run_that_ends_early_forgets_nothing(tf, tiny_model, photos, tmp_path):
     from kvis_cli.errors import DeviceError
-    from kvis_cli.jobs.results.store import read_rows
+    from tests.helpers.rows import json_rows
 
     out = tmp_path / "out"
     values = {"models": [str(tiny_model)], "images": [str(p) for p in photos], "tasks": ["cam"]}
@@ -122,7 +123,7 @@ def test_a_run_that_ends_early_forgets_nothing(tf, tiny_model, photos, tmp_path)
     with pytest.raises(DeviceError):
         run_job(build_job({**values, "out": str(out), "device": "gpu:9"}))
     assert (out / "manifest.jsonl").read_text() == before
-    assert len(read_rows(out / "manifest.jsonl")) == 7
+    assert len(json_rows(out / "manifest.jsonl")) == 7
     assert not (out / "journal.jsonl").exists()
     # Where there was nothing, nothing is left.
     with pytest.raises(DeviceError):

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kvis_cli.jobs.results.store import read_rows
 from kvis_cli.runtime.cores import share_cores, side_threads
+from tests.helpers.rows import json_rows
 
 TASKS = 3 * 5 * 2
 
@@ -30,7 +30,7 @@ print("HEAVY", sorted({"tensorflow", "keras"} & set(sys.modules)))
 
 
 def rows(job, out: str) -> list[dict]:
-    return read_rows(job.folder / out / "manifest.jsonl")
+    return json_rows(job.folder / out / "manifest.jsonl")
 
 
 def copy(job, name: str) -> Path:

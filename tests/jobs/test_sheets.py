@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from kvis_cli.jobs.results.pictures import Cell
+from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.sheets import color_bars, side_by_side
 from kvis_cli.spec.saliency import SaliencySpec
 
 
 @pytest.mark.parametrize(("photos", "columns"), [(1, 2), (3, 2), (10, 2), (40, 2), (40, 9), (7, 4)])
 def test_every_photo_is_on_the_sheet_once_and_the_sheet_is_no_strip(photos, columns):
-    blank = np.zeros((1, 1, 3), np.uint8)
-    rows = [[Cell(blank, f"{r}.{c}") for c in range(columns)] for r in range(photos)]
+    rows = [[f"{r}.{c}" for c in range(columns)] for r in range(photos)]
     joined, blocks = side_by_side(rows, columns)
-    shown = [cell.caption for row in joined for cell in row]
-    assert sorted(shown) == sorted(cell.caption for row in rows for cell in row)
+    shown = [cell for row in joined for cell in row]
+    assert sorted(shown) == sorted(cell for row in rows for cell in row)
     # Block by block from top to bottom; the pictures of a photo stay beside each other.
     for row in joined:
         for start in range(0, len(row), columns):
-            photo = {cell.caption.split(".")[0] for cell in row[start : start + columns]}
+            photo = {cell.split(".")[0] for cell in row[start : start + columns]}
             assert len(photo) == 1
     assert len(joined) <= 1.5 * columns * blocks + 1
     assert max(len(row) for row in joined) == blocks * columns
@@ -28,7 +26,7 @@ def test_every_photo_is_on_the_sheet_once_and_the_sheet_is_no_strip(photos, colu
 
 def test_signed_maps_and_heat_maps_on_one_sheet_have_a_bar_each():
     rows = [
-        {"map": kind, "method": method, "limit": limit}
+        ResultRow(map=kind, method=method, limit=limit)
         for kind, method, limit in [
             ("heatmap", "gradient", 3.0),
             ("signed", "occlusion", 2.0),

@@ -17,6 +17,7 @@ from kvis_cli.jobs.results.sound import parse, sound_row, sound_run, whole_run
 from kvis_cli.jobs.results.store import read_rows
 from kvis_cli.report.data import load_run
 from kvis_cli.report.write import FILES, write_report
+from tests.helpers.rows import result_rows
 
 ROW = {"task": "t", "of": 1, "file": "a.png", "model": "m.keras", "warnings": [], "score": 1.5}
 RUN = {
@@ -43,7 +44,7 @@ def test_rows_that_kvis_does_not_write_are_left_out(wrong, tmp_path):
     lines = [json.dumps(ROW), json.dumps({**ROW, **wrong}), "NaN", "[" * 100_000]
     lines += [json.dumps({**ROW, "score": float("nan")}), '{"task": "t", "score": 1e999}']
     (tmp_path / "m.jsonl").write_text("\n".join(lines))
-    assert read_rows(tmp_path / "m.jsonl") == [ROW]
+    assert read_rows(tmp_path / "m.jsonl") == result_rows([ROW])
 
 
 def test_what_is_known_of_a_run_fits_or_is_not_known():

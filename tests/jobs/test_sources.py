@@ -11,7 +11,8 @@ from PIL import Image
 from kvis_cli.errors import InputError, SpecError, UnknownNameError
 from kvis_cli.images.fitting import Placement
 from kvis_cli.jobs.planning.sources import Source, find_sources, read_table
-from kvis_cli.jobs.results.regions import entropy, region_numbers, region_of
+from kvis_cli.jobs.results.regions import region_numbers, region_of
+from kvis_cli.metrics import entropy
 from kvis_cli.spec.images import CsvSpec, ImageSpec
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kvis_cli.errors import OutputError
+from kvis_cli.errors import InputError, OutputError
+from kvis_cli.jobs.results.journal import Journal
 from kvis_cli.jobs.results.resume import read_finished
-from kvis_cli.jobs.results.store import Journal, ResultStore, read_rows
+from kvis_cli.jobs.results.row import SCHEMA, ResultRow
+from kvis_cli.jobs.results.store import ResultStore, read_rows
 from kvis_cli.paths import unique_names
 
 
-def finished(folder: Path, task: str, *files: str) -> list[dict]:
+def finished(folder: Path, task: str, *files: str) -> list[ResultRow]:
     for file in files:
         (folder / file).write_text("picture")
-    return [{"task": task, "file": file, "of": len(files), "status": "done"} for file in files]
+    return [ResultRow(task, file=file, of=len(files)) for file in files]
 
 
 def test_a_line_cut_short_is_left_out_and_swallows_nothing(tmp_path):
@@ -38,9 +41,9 @@ def test_a_task_counts_only_with_all_its_pictures(tmp_path):
     (tmp_path / "2.png").unlink()
     assert set(read_finished(tmp_path).rows) == {"b"}
     # A row less is a picture less.
-    store.write_manifest([row for row in rows if row["file"] == "1.png"])
+    store.write_manifest([row for row in rows if row.file == "1.png"])
     assert read_finished(tmp_path).rows == {}
-    store.write_manifest([{**rows[2], "raw": "gone.npz"}])
+    store.write_manifest([replace(rows[2], raw="gone.npz")])
     assert read_finished(tmp_path).rows == {}
 
 
@@ -61,12 +64,12 @@ def test_pictures_that_a_killed_run_may_have_replaced_are_not_trusted(tmp_path):
 
 
 def test_a_failed_task_is_not_finished(tmp_path):
-    ResultStore(tmp_path).write_manifest([{"task": "a", "file": None, "status": "failed"}])
+    ResultStore(tmp_path).write_manifest([ResultRow("a", "failed")])
     assert read_finished(tmp_path).rows == {}
 
 
 def test_the_manifest_does_not_depend_on_the_order_of_work(tmp_path):
-    rows = [{"file": f"{i}.png", "task": str(i)} for i in range(9)]
+    rows = [ResultRow(str(i), file=f"{i}.png") for i in range(9)]
     store = ResultStore(tmp_path)
     store.write_manifest(rows)
     first = (tmp_path / "manifest.jsonl").read_bytes()
@@ -77,8 +80,36 @@ def test_the_manifest_does_not_depend_on_the_order_of_work(tmp_path):
 def test_rubbish_in_a_manifest_is_left_out(tmp_path):
     path = tmp_path / "manifest.jsonl"
     path.write_bytes(b'{"task": "a"}\n[1]\nnot json\n\xff\xfe\n{"task": "b"}')
-    assert [row["task"] for row in read_rows(path)] == ["a", "b"]
+    assert [row.task for row in read_rows(path)] == ["a", "b"]
     assert read_rows(tmp_path / "missing") == []
+
+
+def test_rows_of_a_newer_schema_are_an_error_and_not_work_to_do(tmp_path):
+    ResultStore(tmp_path).write_manifest([ResultRow("a", file="a.png", of=1)])
+    path = tmp_path / "manifest.jsonl"
+    path.write_text(path.read_text().replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}'))
+    with pytest.raises(InputError, match="newer kvis"):
+        read_finished(tmp_path)
+
+
+def test_a_row_survives_its_file():
+    row = ResultRow(
+        "t",
+        kind="cam",
+        file="a.png",
+        of=1,
+        map="heatmap",
+        score=1.5,
+        places=[0, 2],
+        warnings=["blank"],
+        more={"x": 1},
+    )
+    written = row.to_json()
+    assert ResultRow.from_json(written) == row
+    assert written["schema"] == SCHEMA and written["x"] == 1
+    # What a map has is there even where it is not known; what else is not known is not.
+    assert written["probability"] is None and "enrichment" not in written
+    assert not {"schema", "file", "of", "status"} & row.provenance().keys()
 
 
 def test_a_journal_that_cannot_be_written(tmp_path):

@@ -15,13 +15,14 @@ import pytest
 from PIL import Image
 
 from kvis_cli.errors import InputError, UsageError
-from kvis_cli.jobs.results.store import MANIFEST, RUN, ResultStore, read_rows
+from kvis_cli.jobs.results.store import MANIFEST, RUN, ResultStore
 from kvis_cli.report.animations import write_animations
 from kvis_cli.report.charts import curve, short_names
 from kvis_cli.report.data import load_run
 from kvis_cli.report.markdown import LIMIT
 from kvis_cli.report.summary import summarise
 from kvis_cli.report.write import write_report
+from tests.helpers.rows import json_rows, write_rows
 
 MODELS = ["epoch-1", "epoch-2", "epoch-10"]
 IMAGES = ["cat", "a</script><b>'\"&|`x"]
@@ -80,7 +81,7 @@ def results(tmp_path: Path) -> Path:
                         "warnings": ["The map is blank."] if (m, i) == (0, 0) else [],
                     }
                 )
-    store.write_manifest(rows)
+    write_rows(folder, rows)
     about = {
         "models": [{"name": n} for n in MODELS],
         "images": [{"name": n} for n in IMAGES],
@@ -103,7 +104,7 @@ def test_the_numbers(results):
 
 
 def test_failures_come_in_the_order_of_models_images_and_methods(results):
-    rows = read_rows(results / MANIFEST)
+    rows = json_rows(results / MANIFEST)
     order = [("epoch-10", "layercam"), ("epoch-2", "gradcam"), ("epoch-1", "layercam")]
     failed = [
         {**rows[0], "task": f"f{i}", "status": "failed", "file": None, "model_name": model,
@@ -111,8 +112,8 @@ def test_failures_come_in_the_order_of_models_images_and_methods(results):
         for i, (model, method) in enumerate([*order, ("epoch-1", "gradcam")])
     ]  # fmt: skip
     done = [row for row in rows if row["status"] == "done"]
-    ResultStore(results).write_manifest(done + failed)
-    found = [(row["model_name"], row["method"]) for row in load_run(results).failures]
+    write_rows(results, done + failed)
+    found = [(row.model_name, row.method) for row in load_run(results).failures]
     assert found == [("epoch-1", "gradcam"), *order[::-1]]
 
 
@@ -160,7 +161,7 @@ def test_markdown_fits_a_comment_and_holds_no_markup_of_others(results):
          "error": {"what": f"reason {i} " + "x" * 3000}}
         for i in range(500)
     ]  # fmt: skip
-    ResultStore(results).write_manifest(rows + many)
+    write_rows(results, rows + many)
     assert len(write_report(results, "markdown").read_text()) <= LIMIT
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from kvis_cli.cli.console import make_console, told
 from kvis_cli.cli.output import print_json
 from kvis_cli.cli.shared import Json, Traceback, exit_codes
+from kvis_cli.cli.terminal import make_console, told
 from kvis_cli.errors import ExitCode
 
 

@@ -30,7 +30,7 @@ def init(
       kvis init experiments/ -o job.yaml
     """
     with exit_codes(traceback):
-        from kvis_cli.cli.console import make_console, told
+        from kvis_cli.cli.terminal import make_console, told
         from kvis_cli.errors import UsageError
         from kvis_cli.paths import write_bytes_atomic
         from kvis_cli.spec.starter import starter

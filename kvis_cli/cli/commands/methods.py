@@ -66,7 +66,7 @@ def describe_methods(command: str | None = None) -> list[dict[str, Any]]:
     UnknownNameError
         For a command without methods.
     """
-    from kvis_cli.engines.cam.methods import CAM_METHODS
+    from kvis_cli.engines.cam.registry import CAM_METHODS
     from kvis_cli.engines.saliency import SALIENCY_METHODS
 
     registries: dict[str, Any] = {"cam": CAM_METHODS, "saliency": SALIENCY_METHODS}

@@ -6,13 +6,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from kvis_cli.engines.cam.layers import CamLayer
 from kvis_cli.engines.cam.perturbation import PerturbationCam
-from kvis_cli.engines.cam.settings import CamLayer
 from kvis_cli.models.live.reader import wrapped_call
 
 
 class AblationCam(PerturbationCam):
-    """Desai & Ramaswamy 2020; see `kvis_cli.engines.cam.methods.ablationcam`.
+    """Desai & Ramaswamy 2020; see `kvis_cli.engines.cam.engine_methods.ablationcam`.
 
     The model runs on one image up to the layer and on one copy per channel from there on, where
     everything passes through the layer; where a branch goes past it, the whole model runs on

@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from kvis_cli.engines.backprop_modifiers import backprop_modifier
-from kvis_cli.engines.cam.methods import CAM_METHODS, CamMethod, Readings
+from kvis_cli.engines.cam.layers import CamLayer, check_maps
 from kvis_cli.engines.cam.reduction import REDUCTIONS
-from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
+from kvis_cli.engines.cam.registry import CAM_METHODS, CamMethod, Readings
+from kvis_cli.engines.cam.settings import CamBatch, CamSettings
 from kvis_cli.engines.cam.target_groups import in_groups
 from kvis_cli.engines.scores import Scores
 from kvis_cli.errors import UsageError
@@ -218,28 +219,3 @@ def against_similar(scored: Scores) -> Any:
     nearest = tf.math.top_k(-distance, k=min(SIMILAR_CLASSES, units - 1)).indices
     similar = tf.gather(values, nearest, batch_dims=2)
     return scored.scores - SIMILAR_SHARE * size * tf.reduce_mean(similar, axis=-1)
-
-
-def check_maps(layer: CamLayer, tensor: Any) -> None:
-    """Refuse a tensor that is not made of maps larger than one position.
-
-    Raises
-    ------
-    UsageError
-        With the shape, and what to choose instead.
-    """
-    shape = tuple(tensor.shape)
-    space = shape[2:] if layer.channels_first else shape[1:-1]
-    if not space:
-        raise UsageError(
-            f"Layer '{layer}' has no feature maps.",
-            f"Its output has the shape {shape}.",
-            "Choose a layer that `kvis layers` marks as a CAM target.",
-        )
-    if all(size == 1 for size in space):
-        grid = "×".join(str(size) for size in space)
-        raise UsageError(
-            f"Layer '{layer}' has maps of {grid}.",
-            "One position covers the whole image: a map of it would be one colour.",
-            "Choose an earlier layer that `kvis layers` marks as a CAM target, or --layer auto.",
-        )

@@ -10,15 +10,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvis_cli.engines.cam.scorecam import enlarged
-from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
+from kvis_cli.engines.cam.layers import CamLayer
+from kvis_cli.engines.cam.settings import CamBatch, CamSettings
 from kvis_cli.engines.cam.target_groups import in_groups
+from kvis_cli.engines.resampling import enlarged
 from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader, walk, wrapped_call
 
 
 class FullGrad:
-    """Srinivas & Fleuret 2019, arXiv:1905.00780; see `kvis_cli.engines.cam.methods.fullgrad`.
+    """Srinivas & Fleuret 2019, arXiv:1905.00780; see `engine_methods.fullgrad`.
 
     Biases are those of convolutions and Dense layers, what batch normalisation adds, and what
     Rescaling and Normalization layers add. Contributions of layers without space (Dense) belong to

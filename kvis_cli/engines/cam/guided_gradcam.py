@@ -10,15 +10,16 @@ import tensorflow as tf
 
 from kvis_cli.engines.backprop_modifiers import Rectifiers, backprop_modifier
 from kvis_cli.engines.cam.engine import CamEngine
-from kvis_cli.engines.cam.scorecam import enlarged
-from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
+from kvis_cli.engines.cam.layers import CamLayer
+from kvis_cli.engines.cam.settings import CamBatch, CamSettings
 from kvis_cli.engines.cam.target_groups import in_groups
+from kvis_cli.engines.resampling import enlarged
 from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader
 
 
 class GuidedGradCam:
-    """Selvaraju et al. 2016, section 3.4; see `kvis_cli.engines.cam.methods.guided_gradcam`.
+    """Selvaraju et al. 2016, section 3.4; see `kvis_cli.engines.cam.engine_methods.guided_gradcam`.
 
     Attributes
     ----------

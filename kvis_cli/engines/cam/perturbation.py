@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvis_cli.engines.cam.engine import check_maps
+from kvis_cli.engines.cam.layers import CamLayer, check_maps
 from kvis_cli.engines.cam.reduction import REDUCTIONS
-from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
+from kvis_cli.engines.cam.settings import CamBatch, CamSettings
 from kvis_cli.engines.scores import Scores
 from kvis_cli.models.live.reader import ModelReader
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
-from kvis_cli.engines.cam.methods import Reduction
 from kvis_cli.lazy import tf
 
 
@@ -74,3 +73,6 @@ REDUCTIONS: dict[Reduction, Callable[[Any], Any]] = {
     "eigen": contribution_component,
     "response": response_component,
 }
+
+
+Reduction = Literal["sum", "signed", "eigen", "response"]

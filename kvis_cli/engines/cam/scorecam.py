@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvis_cli.engines.cam.layers import CamLayer
 from kvis_cli.engines.cam.perturbation import PerturbationCam
-from kvis_cli.engines.cam.settings import CamLayer
+from kvis_cli.engines.resampling import enlarged
 from kvis_cli.errors import UsageError
 
 _PROBABILITIES = ("softmax", "sigmoid")
 
 
 class ScoreCam(PerturbationCam):
-    """Wang et al. 2019, arXiv:1910.01279; see `kvis_cli.engines.cam.methods.scorecam`.
+    """Wang et al. 2019, arXiv:1910.01279; see `kvis_cli.engines.cam.engine_methods.scorecam`.
 
     A channel is enlarged to the input bilinearly with half-pixel centres, then scaled to 0…1 by the
     minimum and maximum of what came out; a constant channel hides everything. What is hidden
@@ -85,32 +86,3 @@ class ScoreCam(PerturbationCam):
 
 def _unit(maps: Any, low: Any, extent: Any) -> Any:
     return tf.where(extent > 0.0, (maps - low) / tf.where(extent > 0.0, extent, 1.0), 0.0)
-
-
-def enlarged(maps: Any, size: Any, repeat: int = 1) -> Any:
-    """Maps ``(C, *space)`` at another size, linear with half-pixel centres, borders repeated.
-
-    As one matrix product per axis, the last axis first while the maps are still small. `repeat`
-    gives every position of the last axis that many times.
-    """
-    rank = maps.shape.rank - 1
-    for axis in range(rank, 0, -1):
-        matrix = _interpolation(tf.shape(maps)[axis], size[axis - 1])
-        if axis == rank:
-            matrix = tf.repeat(matrix, repeat, axis=0)
-            maps = tf.tensordot(maps, matrix, [[axis], [1]])
-        elif axis == rank - 1:
-            maps = tf.matmul(matrix, maps)
-        else:
-            turned = tf.tensordot(maps, matrix, [[axis], [1]])
-            order = [*range(axis), rank, *range(axis, rank)]
-            maps = tf.transpose(turned, order)
-    return maps
-
-
-def _interpolation(count: Any, wanted: Any) -> Any:
-    """``(wanted, count)``: what each of `count` cells gives to each of `wanted` positions."""
-    before, after = tf.cast(count, tf.float32), tf.cast(wanted, tf.float32)
-    centres = (tf.range(after) + 0.5) * before / after - 0.5
-    centres = tf.clip_by_value(centres, 0.0, before - 1.0)
-    return tf.nn.relu(1.0 - tf.abs(centres[:, tf.newaxis] - tf.range(before)))

@@ -8,38 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from kvis_cli.engines.cam.layers import CamLayer
 from kvis_cli.engines.cam.objective import Objective
 from kvis_cli.lazy import tf
 
 if TYPE_CHECKING:
-    from kvis_cli.models.live.reader import ModelReader, Tap
-
-
-@dataclass(frozen=True)
-class CamLayer:
-    """A layer call whose feature maps are weighted.
-
-    Attributes
-    ----------
-    tap
-        Its address.
-    channels_first
-        Whether its maps are ``(B, K, *space)``.
-    """
-
-    tap: Tap
-    channels_first: bool = False
-
-    def __str__(self) -> str:
-        return str(self.tap)
-
-    def channels_last(self, tensor: Any) -> Any:
-        """Feature maps as float32 ``(B, *space, K)``."""
-        tensor = tf.cast(tensor, tf.float32)
-        if self.channels_first:
-            rank = tensor.shape.rank
-            tensor = tf.transpose(tensor, [0, *range(2, rank), 1])
-        return tensor
+    from kvis_cli.models.live.reader import ModelReader
 
 
 @dataclass(frozen=True)

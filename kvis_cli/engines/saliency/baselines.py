@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from kvis_cli.engines.saliency.blurring import blur_matrices, blurred
+from kvis_cli.engines.saliency.gaussian import blur_matrices, blurred
 from kvis_cli.errors import UnknownNameError
 from kvis_cli.lazy import np, tf
 
 if TYPE_CHECKING:
     from kvis_cli.engines.saliency.settings import SaliencySettings
 
-Baseline: TypeAlias = "str | np.ndarray"
 
 BASELINES: dict[str, str] = {
     "black": "what black pixels become",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kvis_cli.engines.saliency.batch import Attribution, Batch, chunks
-from kvis_cli.engines.saliency.blurring import blur_matrices, blurred
+from kvis_cli.engines.saliency.gaussian import blur_matrices, blurred
 from kvis_cli.engines.saliency.integrated_gradients import completeness_gap
 from kvis_cli.engines.saliency.registry import Explain, register
 from kvis_cli.engines.saliency.settings import SaliencySettings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kvis_cli.engines.saliency.baselines import baselines
 from kvis_cli.engines.saliency.batch import Attribution, Batch, chunks
-from kvis_cli.engines.saliency.layout import spatial_shape
+from kvis_cli.engines.saliency.gaussian import spatial_shape
 from kvis_cli.engines.saliency.registry import Explain, register
 from kvis_cli.engines.saliency.settings import SaliencySettings
 from kvis_cli.errors import UsageError

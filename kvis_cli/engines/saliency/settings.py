@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from kvis_cli.engines.saliency.baselines import Baseline
 from kvis_cli.lazy import np
 
 
@@ -53,3 +53,6 @@ class SaliencySettings:
     keep: float = 0.5
     seed: int = 0
     batch_size: int = 16
+
+
+Baseline: TypeAlias = "str | np.ndarray"

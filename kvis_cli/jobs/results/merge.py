@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from kvis_cli.errors import InputError, NotEvaluatedError, UsageError
 from kvis_cli.jobs.planning.plan import make_plan
 from kvis_cli.jobs.results.resume import read_finished
+from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.sheets import write_sheets
 from kvis_cli.jobs.results.sound import parse, whole_run
-from kvis_cli.jobs.results.store import MANIFEST, RUN, ResultStore, Row, read_rows
+from kvis_cli.jobs.results.store import MANIFEST, RUN, ResultStore, read_rows
 from kvis_cli.paths import natural_key, write_bytes_atomic
 from kvis_cli.shown import said
 from kvis_cli.spec.job import JobSpec
@@ -55,14 +56,13 @@ def merge_shards(
     _check(folders, runs, partial)
     store = ResultStore(out, {"kvis": runs[0]["kvis"], "versions": runs[0].get("versions", {})})
     written: list[Path] = []
-    rows: list[Row] = []
+    rows: list[ResultRow] = []
     for folder in folders:
         for row in (row for found in read_finished(folder).rows.values() for row in found):
-            for key in ("file", "raw"):
-                if row.get(key):
-                    written.append(_transfer(folder / row[key], out / row[key], move))
+            for name in filter(None, (row.file, row.raw)):
+                written.append(_transfer(folder / name, out / name, move))
             rows.append(row)
-        rows += [r for r in read_rows(folder / MANIFEST) if r.get("status") == "failed"]
+        rows += [r for r in read_rows(folder / MANIFEST) if r.status == "failed"]
     store.write_manifest(rows)
     store.write_json(RUN, _joined(runs))
     written += _sheets(runs[0], store, rows)
@@ -141,14 +141,14 @@ def _joined(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return joined
 
 
-def _sheets(run: dict[str, Any], store: ResultStore, rows: Sequence[Row]) -> list[Path]:
+def _sheets(run: dict[str, Any], store: ResultStore, rows: Sequence[ResultRow]) -> list[Path]:
     """The sheets that the whole job asks for, which no shard could make alone."""
     job = JobSpec.model_validate(run["spec"])
     if not any(task.grid for task in job.tasks):
         return []
     plan = make_plan(job)
-    by_task: dict[str, list[Row]] = {}
+    by_task: dict[str, list[ResultRow]] = {}
     for row in rows:
-        if row.get("status") != "failed":
-            by_task.setdefault(str(row["task"]), []).append(row)
+        if row.status != "failed":
+            by_task.setdefault(row.task, []).append(row)
     return list(write_sheets(plan, store, by_task, set(by_task)))

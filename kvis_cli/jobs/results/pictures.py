@@ -7,26 +7,24 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from kvis_cli.explanation import Explanation
 from kvis_cli.images.fitting import Placement
 from kvis_cli.images.photo import Photo, read_photo
+from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.render.box import draw_box, hot_box
 from kvis_cli.render.caption import with_note
 from kvis_cli.render.colorbar import ColorBar, with_colorbar
 from kvis_cli.render.overlay import Style, in_view, render_view
-from kvis_cli.render.resize import fit_size, resize_photo
 from kvis_cli.render.scale import MAP_KINDS, MapKind, limit_of, shared_limit
 from kvis_cli.render.unseen import mark_unseen
 from kvis_cli.spec.pictures import PictureSpec
 
 # Pictures waiting to be encoded; more would only fill memory while the computing runs ahead.
 MAX_PENDING = 32
-GRID_CELL = 320
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Item:
     name: str
     folder: str = ""
     show_layer: bool = False
-    about: dict[str, Any] = field(default_factory=dict)
+    row: ResultRow = field(default_factory=ResultRow)
 
     def path(self, store: ResultStore, suffix: str = ".png") -> Path:
         e = self.explanation
@@ -59,16 +57,8 @@ class Item:
         )
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A small copy of a picture for the sheet, with what is written under it."""
-
-    picture: np.ndarray
-    caption: str
-    limit: float = 0.0
-
-
-Done = Callable[[Item, Path, Cell | None], None]
+Done = Callable[[Item, Path, float | None], None]
+"""Takes an item, its file, and the end of its palette where a sheet will need that."""
 
 
 class PictureWriter:
@@ -92,7 +82,7 @@ class PictureWriter:
         self.view: str = getattr(spec, "view", "overlay")
         self.done = done
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="kvis-picture")
-        self._pending: deque[tuple[Item, Future[tuple[Path, Cell | None]]]] = deque()
+        self._pending: deque[Future[tuple[Item, Path, float | None]]] = deque()
         self._held: list[Item] = []
 
     def add(self, item: Item, pixels: np.ndarray) -> None:
@@ -125,18 +115,16 @@ class PictureWriter:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _submit(self, item: Item, pixels: np.ndarray, limit: float | None) -> None:
-        self._pending.append((item, self._pool.submit(self._draw, item, pixels, limit)))
-        while len(self._pending) > MAX_PENDING or (self._pending and self._pending[0][1].done()):
+        self._pending.append(self._pool.submit(self._draw, item, pixels, limit))
+        while len(self._pending) > MAX_PENDING or (self._pending and self._pending[0].done()):
             self._collect()
 
     def _collect(self) -> None:
-        item, future = self._pending.popleft()
-        path, cell = future.result()
-        self.done(item, path, cell)
+        self.done(*self._pending.popleft().result())
 
     def _draw(
         self, item: Item, pixels: np.ndarray, limit: float | None
-    ) -> tuple[Path, Cell | None]:
+    ) -> tuple[Item, Path, float | None]:
         explanation = item.explanation
         values = without_channels(explanation)
         style = self.style(explanation, limit)
@@ -155,7 +143,8 @@ class PictureWriter:
             picture = np.hstack([picture[:, :left], marked]) if left else marked
         if getattr(self.spec, "box", False):
             box = hot_box(raw, (height, width), style.level)
-            item.about["box"] = box and list(box)
+            more = {**item.row.more, "box": box and list(box)}
+            item = replace(item, row=replace(item.row, more=more))
             picture = draw_box(picture, box) if box else picture
         scaled = style.scaled(raw)
         # Why a map is blank is already said in it, and no colour of it means anything.
@@ -163,14 +152,12 @@ class PictureWriter:
             picture = with_note(picture, explanation.warnings[0])
         if getattr(self.spec, "colorbar", False) and not scaled.blank:
             picture = with_colorbar(picture, ColorBar(style, scaled.limit, view=self.view))
-        path = self.store.write_picture(item.path(self.store), picture, item.about)
+        path = self.store.write_picture(item.path(self.store), picture, item.row.provenance())
         if self.spec.raw:
             self.store.write_raw(item.path(self.store, ".npz"), explanation)
         if not self.spec.grid:
-            return path, None
-        size = fit_size((height, width), (GRID_CELL, GRID_CELL))
-        small = resize_photo(picture, size) if size < (height, width) else picture
-        return path, Cell(small, caption(explanation), style.scaled(explanation.map).limit)
+            return item, path, None
+        return item, path, style.scaled(explanation.map).limit
 
     def style(self, explanation: Explanation, limit: float | None = None) -> Style:
         """The look of an explanation's map."""
@@ -204,10 +191,3 @@ def without_channels(explanation: Explanation) -> np.ndarray:
         return raw
     strongest = np.abs(raw).argmax(-1)[..., None]
     return np.take_along_axis(raw, strongest, -1)[..., 0]
-
-
-def caption(explanation: Explanation) -> str:
-    """``tabby 0.39`` or ``tabby 14.2``: the probability where there is one, else the score."""
-    value = explanation.probability
-    number = f"{explanation.score:.3g}" if value is None else f"{value:.3f}"
-    return f"{explanation.target.label} {number}"

@@ -16,20 +16,6 @@ from kvis_cli.render.resize import resize_map
 GRID = 256
 
 
-def entropy(raw: np.ndarray) -> float | None:
-    """Spread of a map: 0 when all of it is in one cell, 1 when it is everywhere the same.
-
-    Shannon entropy of ``|raw| / Σ|raw|`` over the logarithm of the number of cells; None for a
-    blank map or one of a single cell.
-    """
-    values = np.abs(raw.astype(np.float64)).ravel()
-    total = values.sum()
-    if values.size < 2 or not np.isfinite(total) or total <= 0:
-        return None
-    share = values[values > 0] / total
-    return float(-(share * np.log(share)).sum() / np.log(values.size))
-
-
 def region_of(source: Source, height: int, width: int) -> np.ndarray | None:
     """The region of interest of an image: float32 0..1 on a grid of its proportions, or None.
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kvis_cli.jobs.results.store import MANIFEST, Journal, Row, read_rows
+from kvis_cli.jobs.results.journal import Journal
+from kvis_cli.jobs.results.row import ResultRow
+from kvis_cli.jobs.results.store import MANIFEST, read_rows
 
 
 @dataclass
@@ -21,10 +23,10 @@ class Finished:
         Whether the last run into the folder did not come to its end.
     """
 
-    rows: dict[str, list[Row]] = field(default_factory=dict)
+    rows: dict[str, list[ResultRow]] = field(default_factory=dict)
     interrupted: bool = False
 
-    def take(self, ids: Iterable[str]) -> dict[str, list[Row]]:
+    def take(self, ids: Iterable[str]) -> dict[str, list[ResultRow]]:
         """Remove and return what is there of `ids`."""
         return {i: self.rows.pop(i) for i in ids if i in self.rows}
 
@@ -33,20 +35,19 @@ def read_finished(folder: Path) -> Finished:
     """Read the manifest and, after a run that was cut short, its journal."""
     journal = Journal(folder)
     tasks, begun = journal.read()
-    fresh = {row.get("file") for rows in tasks.values() for row in rows}
-    found: dict[str, list[Row]] = {}
+    fresh = {row.file for rows in tasks.values() for row in rows}
+    found: dict[str, list[ResultRow]] = {}
     for row in read_rows(folder / MANIFEST):
         # A run that was cut short may have replaced pictures without a word in its journal.
-        doubtful = str(row.get("file")).startswith(begun) if begun else False
-        if row.get("status") != "failed" and not doubtful and row.get("file") not in fresh:
-            found.setdefault(str(row.get("task")), []).append(row)
+        doubtful = str(row.file).startswith(begun) if begun else False
+        if row.status != "failed" and not doubtful and row.file not in fresh:
+            found.setdefault(row.task, []).append(row)
     found |= tasks
     whole = {i: rows for i, rows in found.items() if _complete(folder, rows)}
     return Finished(whole, journal.path.exists())
 
 
-def _complete(folder: Path, rows: list[Row]) -> bool:
-    if not rows or len(rows) != rows[0].get("of") or not all(row.get("file") for row in rows):
+def _complete(folder: Path, rows: list[ResultRow]) -> bool:
+    if not rows or len(rows) != rows[0].of or not all(row.file for row in rows):
         return False
-    names = [str(row[key]) for row in rows for key in ("file", "raw") if row.get(key)]
-    return all((folder / name).is_file() for name in names)
+    return all((folder / name).is_file() for row in rows for name in (row.file, row.raw) if name)

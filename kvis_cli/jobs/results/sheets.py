@@ -13,7 +13,8 @@ from kvis_cli.errors import KvisError
 from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.planning.plan import Plan, PlannedImage, Task, methods_of
 from kvis_cli.jobs.results.pictures import style_of
-from kvis_cli.jobs.results.store import ResultStore, Row
+from kvis_cli.jobs.results.row import ResultRow
+from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.render.colorbar import ColorBar
 from kvis_cli.render.grid import Sheet, render_sheet
 from kvis_cli.render.resize import fit_size, resize_photo
@@ -27,7 +28,7 @@ Cell = TypeVar("Cell")
 
 
 def write_sheets(
-    plan: Plan, store: ResultStore, rows: Mapping[str, list[Row]], changed: set[str]
+    plan: Plan, store: ResultStore, rows: Mapping[str, list[ResultRow]], changed: set[str]
 ) -> Iterator[Path]:
     """Write the sheets of all entries that ask for one and have changed.
 
@@ -60,14 +61,16 @@ def write_sheets(
                 yield store.write_picture(path, render_sheet(sheet), {"model": model.spec.path})
 
 
-def _pictures(plan: Plan, tasks: list[Task], rows: Mapping[str, list[Row]]) -> dict[int, list[Row]]:
+def _pictures(
+    plan: Plan, tasks: list[Task], rows: Mapping[str, list[ResultRow]]
+) -> dict[int, list[ResultRow]]:
     """Per image its rows, in the order of layers, classes, methods."""
-    found: dict[int, list[tuple[tuple[int, int], Row]]] = {}
+    found: dict[int, list[tuple[tuple[int, int], ResultRow]]] = {}
     for task in tasks:
         methods = methods_of(plan.job.tasks[task.entry])
         for row in rows.get(task.id, []):
             assert task.image is not None
-            place = min(row.get("places") or [0]), methods.index(task.method)
+            place = row.place, methods.index(task.method)
             found.setdefault(task.image, []).append((place, row))
     return {
         image: [row for _, row in sorted(pairs, key=lambda pair: pair[0])]
@@ -76,17 +79,17 @@ def _pictures(plan: Plan, tasks: list[Task], rows: Mapping[str, list[Row]]) -> d
 
 
 def _sheet(
-    plan: Plan, store: ResultStore, spec: TaskSpec, title: str, pictures: dict[int, list[Row]]
+    plan: Plan, store: ResultStore, spec: TaskSpec, title: str, pictures: dict[int, list[ResultRow]]
 ) -> Sheet:
     def cells(image: int) -> list[np.ndarray]:
         first = _photo(plan.images[image])
-        return [first, *(_small(store.folder / str(row["file"])) for row in pictures[image])]
+        return [first, *(_small(store.folder / str(row.file)) for row in pictures[image])]
 
     with ThreadPoolExecutor(2) as pool:
         rows = list(pool.map(cells, pictures))
     files = [plan.images[image].source.path.name for image in pictures]
     captions = [
-        [file, *(caption(row) for row in found)]
+        [file, *(row.caption for row in found)]
         for file, found in zip(files, pictures.values(), strict=True)
     ]
     columns = ["photo", *_columns(next(iter(pictures.values())), spec)]
@@ -101,7 +104,7 @@ def _sheet(
     )
 
 
-def color_bars(spec: TaskSpec, rows: list[Row]) -> list[ColorBar]:
+def color_bars(spec: TaskSpec, rows: list[ResultRow]) -> list[ColorBar]:
     """A bar for heat maps, one for signed maps: those that there are, in the order of `rows`.
 
     Views without colours have none.
@@ -109,14 +112,14 @@ def color_bars(spec: TaskSpec, rows: list[Row]) -> list[ColorBar]:
     view: str = getattr(spec, "view", "overlay")
     if view in ("contour", "mask"):
         return []
-    found: dict[MapKind, list[Row]] = {}
+    found: dict[MapKind, list[ResultRow]] = {}
     for row in rows:
-        found.setdefault("signed" if row.get("map") == "signed" else "heatmap", []).append(row)
+        found.setdefault("signed" if row.map == "signed" else "heatmap", []).append(row)
     bars = []
     for kind, of_kind in found.items():
-        limits = [row["limit"] for row in of_kind if row.get("limit") is not None]
+        limits = [row.limit for row in of_kind if row.limit is not None]
         # Methods measure in different units: the numbers of one cannot stand for several.
-        shared = spec.scale == "shared" and len({row.get("method") for row in of_kind}) == 1
+        shared = spec.scale == "shared" and len({row.method for row in of_kind}) == 1
         limit = max(limits) if shared and limits else None
         bars.append(ColorBar(style_of(spec, kind), limit, view=view))
     return bars
@@ -139,36 +142,24 @@ def _fitted(pixels: np.ndarray) -> np.ndarray:
     return resize_photo(pixels, size) if size < pixels.shape[:2] else pixels
 
 
-def caption(row: Row) -> str:
-    """``tabby 0.39`` or ``tabby 14.2``: the probability where there is one, else the score."""
-    value, score = row.get("probability"), row.get("score")
-    number = f"{value:.3f}" if value is not None else "" if score is None else f"{score:.3g}"
-    return f"{drawn_label(row)} {number}".strip()
-
-
-def drawn_label(row: Row) -> str:
-    """The target as it can be drawn: its label, or the class index where no font has it."""
-    return str(row.get("drawn") or row.get("target", ""))
-
-
-def _columns(rows: list[Row], spec: TaskSpec) -> list[str]:
+def _columns(rows: list[ResultRow], spec: TaskSpec) -> list[str]:
     """What tells the columns apart: the method, the layer, the class, whichever vary."""
     varies = {
-        key: len({row.get(key) for row in rows}) > 1
+        key: len({getattr(row, key) for row in rows}) > 1
         for key in ("method", "variant", "layer", "target")
     }
     # A method that reads no layer is no other layer.
-    varies["layer"] = len({row.get("layer") for row in rows} - {"", None}) > 1
+    varies["layer"] = len({row.layer for row in rows} - {"", None}) > 1
     # The classes behind top3 are other ones in every row.
     if any(c.lower().startswith("top") for c in getattr(spec, "class_", ())):
         varies["target"] = False
     return [
         " · ".join(
-            drawn_label(row) if key == "target" else str(row[key])
+            row.label if key == "target" else str(getattr(row, key))
             for key in varies
-            if varies[key] and row.get(key)
+            if varies[key] and getattr(row, key)
         )
-        or str(row.get("method"))
+        or row.method
         for row in rows
     ]
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from kvis_cli.events import Listener
-from kvis_cli.jobs.results.store import FRAMES, MANIFEST, RUN, Row, read_rows
+from kvis_cli.jobs.results.row import ResultRow
+from kvis_cli.jobs.results.store import FRAMES, MANIFEST, RUN, read_rows
 from kvis_cli.jobs.running.runner import Options, run_job
 from kvis_cli.spec.images import ImageSpec
 from kvis_cli.spec.job import JobSpec
@@ -46,8 +47,8 @@ def frames_job(job: JobSpec, folder: Path) -> JobSpec | None:
         return None
     if len(models) < 2:
         return None
-    rows = [r for r in read_rows(folder / MANIFEST) if r.get("status") == "done"]
-    last = [r for r in rows if r.get("model_name") == models[-1].get("name")]
+    rows = [r for r in read_rows(folder / MANIFEST) if r.status == "done"]
+    last = [r for r in rows if r.model_name == models[-1].get("name")]
     images = _classes(last)
     if not images:
         return None
@@ -65,12 +66,12 @@ def frames_job(job: JobSpec, folder: Path) -> JobSpec | None:
     )
 
 
-def _classes(rows: list[Row]) -> dict[str, dict[str, None]]:
+def _classes(rows: list[ResultRow]) -> dict[str, dict[str, None]]:
     """Image -> the classes that were explained; without what is no class or group of classes."""
     found: dict[str, dict[str, None]] = {}
     for row in rows:
-        units = row.get("units") or []
-        if row.get("image") and units and all(weight == 1 for _, weight in units):
+        units = row.units or []
+        if row.image and units and all(weight == 1 for _, weight in units):
             name = "+".join(str(index) for index, _ in units)
-            found.setdefault(str(row["image"]), {})[name] = None
+            found.setdefault(row.image, {})[name] = None
     return found

@@ -16,7 +16,8 @@ from typing import Any
 
 from kvis_cli.errors import KvisError, NotEvaluatedError, ResultError
 from kvis_cli.events import Listener
-from kvis_cli.jobs.planning.plan import Chunk, Task
+from kvis_cli.jobs.planning.chunks import Chunk
+from kvis_cli.jobs.planning.plan import Task
 from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.jobs.running.process import main
 from kvis_cli.jobs.running.worker import Sink

@@ -15,8 +15,10 @@ from typing import Any
 
 from kvis_cli.errors import KvisError
 from kvis_cli.events import Listener
-from kvis_cli.jobs.planning.plan import Chunk, Task
-from kvis_cli.jobs.results.store import ResultStore, Row
+from kvis_cli.jobs.planning.chunks import Chunk
+from kvis_cli.jobs.planning.plan import Task
+from kvis_cli.jobs.results.row import ResultRow
+from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.models.description.info import ModelCard, read_card
 from kvis_cli.models.files.read import check_safe
 from kvis_cli.runtime.cores import share_cores
@@ -45,10 +47,10 @@ class Link(Listener):
     def began(self, tasks: Sequence[Task]) -> None:
         self.send(("began", [task.id for task in tasks]))
 
-    def made(self, task: Task, row: Row) -> None:
+    def made(self, task: Task, row: ResultRow) -> None:
         self.send(("made", task, row))
 
-    def done(self, task: Task, rows: list[Row]) -> None:
+    def done(self, task: Task, rows: list[ResultRow]) -> None:
         self.send(("done", task, rows))
 
     # The sink's word, with the tasks that have failed; the listener's has none.
@@ -57,7 +59,12 @@ class Link(Listener):
 
 
 def main(
-    connection: Connection, job: JobSpec, folder: Path, origin: Row, metadata: bool, log: str
+    connection: Connection,
+    job: JobSpec,
+    folder: Path,
+    origin: dict[str, Any],
+    metadata: bool,
+    log: str,
 ) -> None:
     """Do chunks until the parent sends None or is gone.
 

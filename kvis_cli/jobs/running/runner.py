@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 from kvis_cli import __version__
 from kvis_cli.errors import ExitCode, KvisError, OutputError, UsageError
 from kvis_cli.events import Listener
+from kvis_cli.jobs.planning.chunks import make_chunks
 from kvis_cli.jobs.planning.digests import Digests
-from kvis_cli.jobs.planning.plan import Plan, Shard, Task, make_chunks, make_plan
+from kvis_cli.jobs.planning.plan import Plan, Shard, Task, make_plan
+from kvis_cli.jobs.results.journal import Journal
 from kvis_cli.jobs.results.resume import read_finished
-from kvis_cli.jobs.results.store import RUN, Journal, ResultStore, Row
+from kvis_cli.jobs.results.row import ResultRow
+from kvis_cli.jobs.results.store import RUN, ResultStore
 from kvis_cli.paths import user_path
 from kvis_cli.runtime.tensorflow import check_device, start
 from kvis_cli.spec.job import JobSpec
@@ -83,7 +86,7 @@ class Outcome:
 
     written: list[Path] = field(default_factory=list)
     failures: list[tuple[str, KvisError]] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ResultRow] = field(default_factory=list)
     skipped: int = 0
     distrusted: int = 0
     folder: Path = Path()
@@ -144,10 +147,10 @@ class Run:
         self.options = options
         self.outcome = Outcome()
         self.ids = {task.id: task for task in plan.tasks}
-        self.done_rows: dict[str, list[Row]] = {}
-        self.parts: dict[str, dict[str, Row]] = {}
-        self.failed_rows: dict[str, Row] = {}
-        self.before: dict[str, list[Row]] = {}
+        self.done_rows: dict[str, list[ResultRow]] = {}
+        self.parts: dict[str, dict[str, ResultRow]] = {}
+        self.failed_rows: dict[str, ResultRow] = {}
+        self.before: dict[str, list[ResultRow]] = {}
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.device = ""
         self._said: set[tuple[str, str]] = set()
@@ -206,7 +209,7 @@ class Run:
                 raise problem.error
         return cards
 
-    def _resume(self) -> tuple[list[Row], list[str]]:
+    def _resume(self) -> tuple[list[ResultRow], list[str]]:
         """What stays of earlier runs, and the ids of what is to do."""
         finished = read_finished(self.store.folder)
         if self.options.resume:
@@ -233,12 +236,12 @@ class Run:
         wanted = set(todo)
         return [i for i, t in self.ids.items() if i in wanted or (t.model, t.entry) in shared]
 
-    def _clean(self, stale: Sequence[Row]) -> None:
-        kept = {row.get("file") for rows in self.done_rows.values() for row in rows}
+    def _clean(self, stale: Sequence[ResultRow]) -> None:
+        kept = {row.file for rows in self.done_rows.values() for row in rows}
         for row in stale:
-            for key in ("file", "raw"):
-                if row.get(key) and row.get(key) not in kept:
-                    (self.store.folder / str(row[key])).unlink(missing_ok=True)
+            for name in filter(None, (row.file, row.raw)):
+                if name not in kept:
+                    (self.store.folder / name).unlink(missing_ok=True)
 
     def _compute(self, todo: list[str], cards: dict[str, ModelCard]) -> None:
         if self.options.processes:
@@ -276,23 +279,23 @@ class Run:
         """Results with a warning, those of earlier runs too: a rerun makes nothing better."""
         strict = {i for i, task in self.ids.items() if self.job.tasks[task.entry].strict}
         rows = (row for i in strict for row in self.done_rows.get(i, ()))
-        return sum(bool(row["warnings"] or row.get("caution")) for row in rows)
+        return sum(bool(row.warnings or row.caution) for row in rows)
 
     # What workers say.
 
     def began(self, tasks: Sequence[Task]) -> None:
         """Nothing to record: a task that never ends is done again."""
 
-    def made(self, task: Task, row: Row) -> None:
+    def made(self, task: Task, row: ResultRow) -> None:
         # Without `of` a task does not count as done, and a rerun makes it whole.
-        row = {**row, "of": None, "entry": self.plan.labels[task.entry]}
-        self.parts.setdefault(task.id, {})[str(row["file"])] = row
+        row = replace(row, of=None, entry=self.plan.labels[task.entry])
+        self.parts.setdefault(task.id, {})[str(row.file)] = row
 
-    def done(self, task: Task, rows: list[Row]) -> None:
+    def done(self, task: Task, rows: list[ResultRow]) -> None:
         if task.id in self.done_rows:
             return
         entry = self.plan.labels[task.entry]
-        rows = [{**row, "of": len(rows), "entry": entry} for row in rows]
+        rows = [replace(row, of=len(rows), entry=entry) for row in rows]
         try:
             self.journal.add(task.id, rows)
         except OutputError as error:
@@ -302,7 +305,7 @@ class Run:
         self.done_rows[task.id] = rows
         self.outcome.rows.extend(rows)
         for row in rows:
-            self.outcome.written.append(self.store.folder / str(row["file"]))
+            self.outcome.written.append(self.store.folder / str(row.file))
             self.listener.row(row)
         self.listener.task(self.plan.describe(task), True)
 
@@ -310,14 +313,12 @@ class Run:
         new = [t for t in tasks if t.id not in self.done_rows and t.id not in self.failed_rows]
         for task in new:
             about = self.plan.describe(task)
-            self.failed_rows[task.id] = {
+            self.failed_rows[task.id] = ResultRow(
                 **about,
-                "status": "failed",
-                "file": None,
-                "warnings": [],
-                "error": {"kind": type(error).__name__, "what": error.what, "why": error.why},
-                "hint": error.hint,
-            }
+                status="failed",
+                error={"kind": type(error).__name__, "what": error.what, "why": error.why},
+                hint=error.hint,
+            )
             self.listener.task(about, False)
         said = (what, str(error))
         if new and said not in self._said:
@@ -330,7 +331,7 @@ class Run:
 
     # The end.
 
-    def _finish(self, others: list[Row], todo: list[str], seconds: float) -> None:
+    def _finish(self, others: list[ResultRow], todo: list[str], seconds: float) -> None:
         # What was to be done again and was not, because the run ended early, is as good as before.
         for i, rows in self.before.items():
             if i not in self.failed_rows:
@@ -339,8 +340,8 @@ class Run:
         for i, parts in self.parts.items():
             if i not in self.done_rows:
                 rows += parts.values()
-        ours = {row["file"] for row in rows}
-        rows += [row for row in others if row["file"] not in ours]
+        ours = {row.file for row in rows}
+        rows += [row for row in others if row.file not in ours]
         self.store.write_manifest(rows + list(self.failed_rows.values()))
         self.store.write_json(RUN, self._summary(seconds))
         self.journal.remove()
@@ -351,7 +352,7 @@ class Run:
             self.outcome.written.append(path)
             self.listener.wrote(path)
 
-    def _origin(self) -> Row:
+    def _origin(self) -> dict[str, Any]:
         spec = self.job.model_dump(
             mode="json", by_alias=True, exclude_defaults=True, exclude=_NOT_ORIGIN
         )

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 
 from kvis_cli.engines.cam.engine import CamEngine
+from kvis_cli.engines.cam.layers import CamLayer
 from kvis_cli.engines.cam.objective import Objective
-from kvis_cli.engines.cam.settings import CamBatch, CamLayer, CamSettings
+from kvis_cli.engines.cam.settings import CamBatch, CamSettings
 from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
 from kvis_cli.engines.scores import ScoreKind
 from kvis_cli.errors import UsageError

@@ -1,0 +1,73 @@
+"""What all chunks of a worker share, and who takes what they finish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kvis_cli.errors import KvisError, ResultError
+from kvis_cli.events import Listener
+from kvis_cli.jobs.planning.plan import Task
+from kvis_cli.jobs.results.row import ResultRow
+from kvis_cli.jobs.results.store import ResultStore
+from kvis_cli.shown import said
+from kvis_cli.spec.job import JobSpec
+
+
+class Sink(Protocol):
+    """Takes what a worker has finished."""
+
+    def began(self, tasks: Sequence[Task]) -> None:
+        """These tasks are being computed now."""
+
+    def made(self, task: Task, row: ResultRow) -> None:
+        """One of the pictures of a task that goes on is on disk."""
+
+    def done(self, task: Task, rows: list[ResultRow]) -> None:
+        """All pictures of a task are on disk."""
+
+    def failed(self, tasks: Sequence[Task], what: str, error: KvisError) -> None:
+        """These tasks cannot be done; `what` is the image or model to blame."""
+
+
+@dataclass
+class Work:
+    """The circumstances of a worker.
+
+    Attributes
+    ----------
+    job
+        Settings that all chunks share.
+    store
+        Where results go.
+    listener
+        Hears what happens.
+    sink
+        Takes what is finished.
+    isolate
+        Whether an error of any kind fails only its own tasks. Otherwise wrong requests and unknown
+        errors are raised.
+    predicted
+        Pairs of model and image whose first classes have been said.
+    memory_limit
+        So many inputs fit into memory at once, as far as is known.
+    """
+
+    job: JobSpec
+    store: ResultStore
+    listener: Listener
+    sink: Sink
+    isolate: bool
+    predicted: set[tuple[str, str]] = field(default_factory=set)
+    memory_limit: int = 1 << 30
+
+
+def unknown_error(error: Exception) -> KvisError:
+    """Any other error as one that can be recorded."""
+    text = said(error)
+    return ResultError(
+        f"{type(error).__name__}: {text}." if text else f"{type(error).__name__}.",
+        "That is a mistake in kvis, or something that it does not know.",
+        "A single command with --traceback shows where it comes from.",
+    )
