@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kvis_cli.models.files.read import check_safe, read_model_file
-from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.graph.from_config import read_architecture
 from kvis_cli.models.legacy.upgrade import replace_layer, upgrade
 from kvis_cli.models.legacy.weights import convert_arrays, legacy_arrays
 
@@ -54,7 +54,7 @@ def opened(path, **replaced):
             weights.write_bytes(archive.read("model.weights.h5"))
         with h5py.File(io.BytesIO(weights.read_bytes())):
             model.load_weights(weights)
-    return model, Architecture.from_config(config)
+    return model, read_architecture(config)
 
 
 def fill(model, rng):

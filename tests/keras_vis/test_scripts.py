@@ -73,7 +73,7 @@ def test_a_picture_that_is_its_start_is_a_warning(model, kvis, tmp_path):
 
 
 def test_negate_on_the_command_line(model, kvis, tmp_path):
-    from kvis_cli.jobs.results.store import read_rows
+    from tests.helpers.rows import json_rows
 
     path = tmp_path / "model.keras"
     model.save(path)
@@ -86,7 +86,7 @@ def test_negate_on_the_command_line(model, kvis, tmp_path):
         )  # fmt: skip
         assert ran.code == 0, ran.err
         assert "started from" not in ran.err
-        (row,) = read_rows(out / "manifest.jsonl")
+        (row,) = json_rows(out / "manifest.jsonl")
         from PIL import Image
 
         pixels = np.asarray(Image.open(out / row["file"]).convert("RGB"), np.float32) / 255

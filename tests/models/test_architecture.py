@@ -10,7 +10,7 @@ import pytest
 
 from kvis_cli.errors import ModelError
 from kvis_cli.models.files.read import read_model_file
-from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.graph.from_config import read_architecture
 from kvis_cli.models.legacy.upgrade import upgrade
 
 
@@ -62,7 +62,7 @@ def test_flat_functional_of_keras_2():
         [["img", 0, 0]],
         [["cat", 0, 0]],
     )
-    found = Architecture.from_config(model)
+    found = read_architecture(model)
     assert paths(found) == ["img", "a", "b", "pad", "cat"]
     assert [c.output_shape for c in found] == [
         (None, 8, 8, 3),
@@ -95,7 +95,7 @@ def test_keras_3_nodes_with_keyword_tensors_and_operations():
         ["img", 0, 0],
         {"out": ["twice", 0, 0]},
     )
-    found = Architecture.from_config(model)
+    found = read_architecture(model)
     attention, twice = found.calls[2:]
     assert [c.name for c in attention.inputs] == ["img", "v"]
     # query and value project 6 and 4 numbers to 2·3, keys come from the values.
@@ -129,7 +129,7 @@ def nested(shift_in, shift_out, node):
     ],
 )
 def test_shared_nested_model_in_every_numbering(shift_in, shift_out, node):
-    found = Architecture.from_config(nested(shift_in, shift_out, node))
+    found = read_architecture(nested(shift_in, shift_out, node))
     assert paths(found) == ["img", "base/c", "base@1/c", "flat"]
     first, second = found.calls[1:3]
     assert second.inputs == (first,)
@@ -151,7 +151,7 @@ def test_shared_layer_gets_a_call_per_use():
         [["img", 0, 0]],
         [["f", 0, 0]],
     )
-    found = Architecture.from_config(model)
+    found = read_architecture(model)
     assert paths(found) == ["img", "c", "c@1", "f"]
     assert found.calls[2].output_shape == (None, 4, 4, 3)
     assert found.params == 3 * 3 * 3 * 3 + 3
@@ -163,11 +163,11 @@ def test_sequential_with_and_without_an_input_layer():
     built = {**with_input, "config": {"name": "s", "layers": layers}}
     built["config"]["build_input_shape"] = [None, 8, 8, 3]
     for model in (with_input, built):
-        found = Architecture.from_config(model)
+        found = read_architecture(model)
         assert [c.output_shape for c in found.calls[1:]] == [(None, 6, 6, 4), (None, 4), (None, 2)]
         assert found.outputs[0].name == "d"
     del built["config"]["build_input_shape"]
-    unknown = Architecture.from_config(built)
+    unknown = read_architecture(built)
     assert unknown.outputs[0].shape is None
     assert unknown.params is None
 
@@ -175,7 +175,7 @@ def test_sequential_with_and_without_an_input_layer():
 def test_sequentials_in_each_other_are_inlined():
     head = {"class_name": "Sequential", "config": {"name": "head", "layers": [conv("c")]}}
     body = {"class_name": "Sequential", "config": {"name": "body", "layers": [image(), head]}}
-    found = Architecture.from_config(
+    found = read_architecture(
         {"class_name": "Sequential", "config": {"name": "s", "layers": [body, conv("c")]}}
     )
     assert paths(found)[1:] == ["body/head/c", "c"]
@@ -184,7 +184,7 @@ def test_sequentials_in_each_other_are_inlined():
 
 def test_input_shapes_can_be_replaced():
     model = {"class_name": "Sequential", "config": {"name": "s", "layers": [image(), conv("c")]}}
-    found = Architecture.from_config(model, input_shapes=[(None, 20, 30, 3)])
+    found = read_architecture(model, input_shapes=[(None, 20, 30, 3)])
     assert found.outputs[0].shape == (None, 18, 28, 4)
 
 
@@ -199,7 +199,7 @@ def test_stored_shapes_fill_in_unknown_layers():
         ["img", 0, 0],
         ["c", 0, 0],
     )
-    found = Architecture.from_config(model)
+    found = read_architecture(model)
     assert found.calls[1].output_shape == (None, 9, 9, 2)
     assert found.calls[1].params is None
     assert found.outputs[0].shape == (None, 7, 7, 4)
@@ -217,14 +217,14 @@ def test_channels_first_is_kept_by_what_follows():
             ],
         },
     }
-    found = Architecture.from_config(model)
+    found = read_architecture(model)
     assert found.calls[2].output_shape == (None, 4, 6, 8)
     assert found.calls[2].spatial_shape == (6, 8)
     assert found.calls[2].filters == 4
 
 
 def test_subclassed_model_is_no_graph():
-    found = Architecture.from_config({"class_name": "MyNet", "config": {"width": 3}})
+    found = read_architecture({"class_name": "MyNet", "config": {"width": 3}})
     assert not found.is_graph
     assert found.calls == ()
 
@@ -243,7 +243,7 @@ def test_subclassed_model_is_no_graph():
 def test_broken_wiring_is_one_error(nodes):
     model = functional("m", [image(), conv("c", nodes)], [["img", 0, 0]], [["c", 0, 0]])
     with pytest.raises(ModelError):
-        Architecture.from_config(model)
+        read_architecture(model)
 
 
 def test_no_tensorflow_no_keras():
@@ -276,7 +276,7 @@ def test_counts_of_real_files_are_those_of_their_arrays(real_data, name):
 
     path = real_data / "models" / name
     file = read_model_file(path)
-    found = Architecture.from_config(upgrade(file.config, keras_version=file.keras_version).config)
+    found = read_architecture(upgrade(file.config, keras_version=file.keras_version).config)
     assert found.params == REAL[name]
     weights = [w for w in stored_weights(path) if not w.path.startswith("optimizer")]
     assert found.params == sum(prod(weight.shape) for weight in weights)
@@ -320,7 +320,7 @@ def test_shapes_and_counts_are_those_of_keras(tf, name):
     model = getattr(keras.applications, name)(weights=None)
     config = json.loads(model.to_json())
     for written in (config, without_stored_shapes(config)):
-        found = Architecture.from_config(written)
+        found = read_architecture(written)
         by_name = {c.path: c for c in found}
         for keras_layer in model.layers:
             if isinstance(keras_layer, keras.Model):

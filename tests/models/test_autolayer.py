@@ -8,8 +8,8 @@ import pytest
 
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.files.read import read_model_file
-from kvis_cli.models.graph.architecture import Architecture
 from kvis_cli.models.graph.autolayer import cam_candidates, choose_cam_layer, resolve
+from kvis_cli.models.graph.from_config import read_architecture
 from kvis_cli.models.legacy.upgrade import upgrade
 
 
@@ -35,7 +35,7 @@ def graph(layers, outputs, inputs=("img",)):
         "input_layers": [[name, 0, 0] for name in inputs],
         "output_layers": [[name, 0, 0] for name in outputs],
     }
-    return Architecture.from_config({"class_name": "Functional", "config": config})
+    return read_architecture({"class_name": "Functional", "config": config})
 
 
 def chosen(architecture, output=0):
@@ -227,7 +227,7 @@ def test_no_feature_map_is_said(layers):
 
 def test_a_subclassed_model_is_said():
     with pytest.raises(UsageError, match="subclassed"):
-        choose_cam_layer(Architecture.from_config({"class_name": "Net", "config": {}}))
+        choose_cam_layer(read_architecture({"class_name": "Net", "config": {}}))
 
 
 def test_candidates_are_the_feature_maps_that_matter():
@@ -271,7 +271,7 @@ def twins():
         "output_layers": [["gap", 0, 0]],
     }
     config["layers"][3]["inbound_nodes"] = [[["right", 1, 0, {}]]]
-    return Architecture.from_config({"class_name": "Functional", "config": config})
+    return read_architecture({"class_name": "Functional", "config": config})
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ REAL = {
 def test_real_files(real_data, name):
     file = read_model_file(real_data / name)
     config = upgrade(file.config, keras_version=file.keras_version).config
-    assert chosen(Architecture.from_config(config)) == REAL[name]
+    assert chosen(read_architecture(config)) == REAL[name]
 
 
 # From the list of right layers for keras.applications: last tensor after its activation, addition
@@ -354,7 +354,7 @@ def test_applications(tf, name):
 
     keras.backend.clear_session()
     model = getattr(keras.applications, name)(weights=None)
-    call = choose_cam_layer(Architecture.from_config(json.loads(model.to_json()))).call
+    call = choose_cam_layer(read_architecture(json.loads(model.to_json()))).call
     expected, channels = APPLICATIONS[name]
     if expected == "activation":
         assert call.class_name == "Activation"

@@ -135,8 +135,8 @@ def run(seed: int, count: int, folder: str, extra: list[str]) -> None:
 
     from kvis_cli.errors import KvisError
     from kvis_cli.models.files.read import check_safe, read_model_file, stored_weights
-    from kvis_cli.models.graph.architecture import Architecture
     from kvis_cli.models.graph.autolayer import cam_candidates, choose_cam_layer
+    from kvis_cli.models.graph.from_config import read_architecture
     from kvis_cli.models.legacy.upgrade import upgrade
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -156,7 +156,7 @@ def run(seed: int, count: int, folder: str, extra: list[str]) -> None:
             check_safe(path)
             stored_weights(path)
             config = upgrade(file.config, keras_version=file.keras_version).config
-            architecture = Architecture.from_config(config)
+            architecture = read_architecture(config)
             cam_candidates(architecture)
             choose_cam_layer(architecture)
             end = "opened"

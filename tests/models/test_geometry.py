@@ -10,7 +10,7 @@ from PIL import Image
 
 from kvis_cli.explanation import GridAxis, MapGrid
 from kvis_cli.images.fitting import Placement, placed_map
-from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.graph.from_config import read_architecture
 from kvis_cli.models.graph.geometry import map_grid
 
 
@@ -18,7 +18,7 @@ def grid_of(model, layer):
     import keras
 
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
-    calls = Architecture.from_config(config).calls
+    calls = read_architecture(config).calls
     return map_grid(next(call for call in calls if call.path == layer))
 
 
@@ -89,7 +89,7 @@ def dot_model(layers, tmp_path_factory):
 @pytest.mark.parametrize(("name", "wanted"), NETS.items())
 def test_a_dot_is_drawn_where_it_is(dot_model, kvis, tmp_path, name, wanted):
     """Within half a pixel, by the centroid of the heat on the photo."""
-    from kvis_cli.jobs.results.store import read_rows
+    from tests.helpers.rows import json_rows
 
     model, path = dot_model(name)
     offset, exact = wanted
@@ -111,7 +111,7 @@ def test_a_dot_is_drawn_where_it_is(dot_model, kvis, tmp_path, name, wanted):
     arguments = [path, *photos, "--class", "0", "--layer", "maps", "--preprocess", "none", "--raw"]
     ran = kvis("cam", *arguments, *options, "-o", out)
     assert ran.code == 0, ran.err
-    for row in read_rows(out / "manifest.jsonl"):
+    for row in json_rows(out / "manifest.jsonl"):
         x, y = places[int(row["image_name"])]
         raw = np.load(out / row["raw"])["map"]
         drawn = Placement(0, 0, 224, 224).to_photo(
@@ -132,7 +132,7 @@ def even(raw):
 
 
 def test_padding_is_not_undone_unasked(dot_model, kvis, tmp_path):
-    from kvis_cli.jobs.results.store import read_rows
+    from tests.helpers.rows import json_rows
 
     _, path = dot_model("4 convolutions, same")
     photo = tmp_path / "grey.png"
@@ -152,7 +152,7 @@ def test_padding_is_not_undone_unasked(dot_model, kvis, tmp_path):
     )
     assert ran.code == 0, ran.err
     assert "--registration receptive" in ran.err
-    (row,) = read_rows(tmp_path / "o" / "manifest.jsonl")
+    (row,) = json_rows(tmp_path / "o" / "manifest.jsonl")
     assert row["grid"] == {
         "stride": [16, 16],
         "offset": [7.5, 7.5],

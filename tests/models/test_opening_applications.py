@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kvis_cli.models.description.fingerprint import guess_preprocessing
-from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.graph.from_config import read_architecture
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ FAMILIES = [
 
 
 def guessed(model):
-    architecture = Architecture.from_config(json.loads(model.to_json()))
+    architecture = read_architecture(json.loads(model.to_json()))
     return guess_preprocessing([(c.class_name, c.name) for c in architecture.calls])
 
 

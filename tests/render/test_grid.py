@@ -214,10 +214,11 @@ def test_colours_of_the_bar_are_those_of_the_picture(view, kind, mode, alpha):
 
 
 def test_views_without_colours_have_no_bar_on_a_sheet():
+    from kvis_cli.jobs.results.row import ResultRow
     from kvis_cli.jobs.results.sheets import color_bars
     from kvis_cli.spec.cam import CamSpec
 
-    rows = [{"map": "heatmap", "method": "gradcam", "limit": 1.0}]
+    rows = [ResultRow(map="heatmap", method="gradcam", limit=1.0)]
     assert [len(color_bars(CamSpec(view=v), rows)) for v in ("overlay", "contour", "mask")] == [
         1,
         0,

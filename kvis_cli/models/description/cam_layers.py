@@ -8,13 +8,8 @@ from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.description.info import ModelCard
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import Architecture, LayerCall
+from kvis_cli.models.graph.layers import has_role
 
-# They follow a feature layer and change its values, not what it is about.
-_REFINING = frozenset(
-    {"Activation", "BatchNormalization", "LeakyReLU", "PReLU", "ReLU", "ELU", "LayerNormalization"}
-    | {"GroupNormalization", "Dropout", "SpatialDropout2D", "SpatialDropout1D", "SpatialDropout3D"}
-)
-_NO_COMPUTATION = frozenset({"Dropout", "Flatten", "Identity", "Reshape", "Permute"})
 _FINAL = frozenset({"softmax", "sigmoid", "linear", None})
 
 
@@ -84,8 +79,8 @@ def stages(card: ModelCard) -> list[LayerCall]:
     candidates = autolayer.cam_candidates(architecture)
     passed = [
         call
-        for call in autolayer._dominators(architecture, output)
-        if call in candidates and call.index <= last.index and not autolayer._is_passive(call)
+        for call in autolayer.dominators(architecture, output)
+        if call in candidates and call.index <= last.index and not autolayer.is_passive(call)
     ]
     users = _users(architecture)
     return [call for call in passed if call is last or not _is_refined(call, users)]
@@ -100,7 +95,7 @@ def _users(architecture: Architecture) -> dict[int, list[LayerCall]]:
 
 
 def _is_refined(call: LayerCall, users: dict[int, list[LayerCall]]) -> bool:
-    return any(user.class_name in _REFINING for user in users.get(id(call), []))
+    return any(has_role(user.class_name, "refining") for user in users.get(id(call), []))
 
 
 def check_linear_head(architecture: Architecture, output_index: int, layer: LayerCall) -> None:
@@ -124,7 +119,7 @@ def check_linear_head(architecture: Architecture, output_index: int, layer: Laye
             linear = True
         elif name == "Softmax" or (name == "Activation" and activation in _FINAL):
             problem = name if linear and activation != "linear" else ""
-        elif name not in _NO_COMPUTATION:
+        elif not has_role(name, "plain"):
             problem = name
         if problem or len(call.inputs) != 1:
             raise UsageError(

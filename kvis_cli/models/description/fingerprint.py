@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kvis_cli.models.description.preprocessing import PRESETS, Preprocessing
+from kvis_cli.models.graph.layers import has_role
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,6 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
 
 # A model that scales its own input takes pixels as they are.
 SCALING_LAYERS = frozenset({"Rescaling", "Normalization"})
-# Layers that may stand between the input and its scaling.
-_IN_FRONT = frozenset(
-    {
-        "InputLayer",
-        "Resizing",
-        "CenterCrop",
-        "Cropping2D",
-        "ZeroPadding2D",
-        "Identity",
-        "Pipeline",
-        "AutoContrast",
-    }
-)
 
 
 def guess_preprocessing(calls: Sequence[tuple[str, str]]) -> Choice:
@@ -85,7 +73,7 @@ def guess_preprocessing(calls: Sequence[tuple[str, str]]) -> Choice:
     for class_name, name in calls:
         if class_name in SCALING_LAYERS:
             return Choice(PRESETS["none"], f"the model scales its input itself (layer '{name}')")
-        if class_name not in _IN_FRONT and not class_name.startswith("Random"):
+        if not has_role(class_name, "in_front") and not class_name.startswith("Random"):
             break
     names = {name for _, name in calls}
     for fingerprint in FINGERPRINTS:

@@ -16,6 +16,8 @@ from kvis_cli.models.description.targets import Head
 from kvis_cli.models.files.read import ModelFile, read_model_file
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import Architecture, LayerCall
+from kvis_cli.models.graph.from_config import read_architecture
+from kvis_cli.models.graph.layers import has_role
 from kvis_cli.models.legacy.upgrade import Upgraded, lambda_layers, upgrade, with_input_layer
 from kvis_cli.models.request import ModelSpec, parse_shape, parse_size
 from kvis_cli.paths import user_path
@@ -23,7 +25,6 @@ from kvis_cli.paths import user_path
 DEFAULT_SIZE = 224
 _WHOLE_NUMBERS = frozenset({"uint8", "int8", "int16", "uint16", "int32", "int64"})
 # Layers that may stand between the last activation and the output.
-_AFTER_HEAD = frozenset({"Reshape", "Flatten", "Dropout", "Identity", "Permute", "Cast"})
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ class ModelCard:
                 activation = activation.get("config", activation.get("class_name"))
             if isinstance(activation, str):
                 return activation.lower()
-            if call.class_name not in _AFTER_HEAD or len(call.inputs) != 1:
+            if not has_role(call.class_name, "reshaping") or len(call.inputs) != 1:
                 break
             call = call.inputs[0]
         return "linear"
@@ -323,12 +324,12 @@ def read_card(spec: ModelSpec) -> ModelCard:
         upgraded=upgraded,
         replacements=replacements,
     )
-    card.architecture = Architecture.from_config(config)
+    card.architecture = read_architecture(config)
     shape = card.stated_shape()
     if shape is not None and _is_open_sequential(card.architecture):
         card.config = with_input_layer(config, (None, *shape))
         card.changes.append(f"Added an input layer of the shape {shape}, as asked.")
-        card.architecture = Architecture.from_config(card.config)
+        card.architecture = read_architecture(card.config)
     return card
 
 

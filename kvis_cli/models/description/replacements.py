@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from kvis_cli.errors import UnknownNameError, UsageError
-from kvis_cli.models.graph.shapes import known_classes
+from kvis_cli.models.graph.layers import known_classes
 from kvis_cli.models.legacy.upgrade import Config, replace_layer
 
 # The setting that a value without a name stands for: ``activation:relu``.

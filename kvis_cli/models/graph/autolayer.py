@@ -11,46 +11,7 @@ from dataclasses import dataclass
 
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.graph.architecture import Architecture, LayerCall
-
-
-def _ranks(*names: str) -> set[str]:
-    """The 1-D, 2-D and 3-D layers of each name; ``Conv_Transpose`` has the rank at ``_``."""
-    return {
-        name.replace("_", f"{n}D") if "_" in name else f"{name}{n}D"
-        for name in names
-        for n in (1, 2, 3)
-    }
-
-
-# Layers that only pool, drop, flatten or pad: a map over their output shows nothing more than one
-# over what they read.
-_PASSIVE = _ranks(
-    "AdaptiveAveragePooling", "AdaptiveMaxPooling", "AveragePooling", "Cropping",
-    "GlobalAveragePooling", "GlobalMaxPooling", "MaxPooling", "SpatialDropout", "UpSampling",
-    "ZeroPadding",
-) | {
-    "ActivityRegularization", "AlphaDropout", "Dropout", "Flatten", "GaussianDropout",
-    "GaussianNoise", "Identity", "Masking",
-}  # fmt: skip
-
-# Layers that compute features; an unknown class is taken to be one, too.
-_FEATURE = _ranks(
-    "Conv", "Conv_Transpose", "ConvLSTM", "DepthwiseConv", "LocallyConnected", "SeparableConv"
-) | {
-    "AdditiveAttention", "Attention", "Bidirectional", "Dense", "EinsumDense", "Embedding", "GRU",
-    "GroupedQueryAttention", "LSTM", "MultiHeadAttention", "RNN", "SimpleRNN",
-    "SpectralNormalization", "TFSMLayer", "TimeDistributed",
-}  # fmt: skip
-
-# What only these have touched (scaled, resized, normalised, augmented) is still the input, not
-# something that the model has found in it.
-_PREPARING = {
-    "Activation", "Add", "AutoContrast", "BatchNormalization", "Cast", "CenterCrop", "Concatenate",
-    "Divide", "Equalization", "Flip", "GetItem", "InputLayer", "Lambda", "LayerNormalization",
-    "Mean", "Multiply", "Normalization", "Permute", "RandAugment", "ReLU", "Rescaling", "Reshape",
-    "Resizing", "SlicingOpLambda", "Solarization", "Split", "Stack", "Subtract", "TFOpLambda",
-    "TensorFlowOpLayer", "Transpose", "TrueDivide",
-}  # fmt: skip
+from kvis_cli.models.graph.layers import has_role
 
 
 @dataclass(frozen=True)
@@ -95,7 +56,7 @@ def choose_cam_layer(architecture: Architecture, output_index: int = 0) -> Choic
     last = _output_stage(output.call, features)
     spatial = [
         call
-        for call in _dominators(architecture, output.call)
+        for call in dominators(architecture, output.call)
         if call.index <= last.index and id(call) in features and is_spatial(call)
     ]
     if not spatial:
@@ -111,7 +72,7 @@ def choose_cam_layer(architecture: Architecture, output_index: int = 0) -> Choic
         # A picture's own rank comes before that of a sequence made from it.
         spatial = [c for c in spatial if len(c.output_shape or ()) == max(images)] or spatial
     chosen = found = spatial[-1]
-    while _is_passive(chosen) and len(chosen.inputs) == 1:
+    while is_passive(chosen) and len(chosen.inputs) == 1:
         before = chosen.inputs[0]
         if id(before) not in features or not is_spatial(before):
             break
@@ -203,21 +164,21 @@ def resolve(architecture: Architecture, address: str | int, *, model: str = "MOD
     )
 
 
-def _is_passive(call: LayerCall) -> bool:
+def is_passive(call: LayerCall) -> bool:
+    """Whether a map over the output shows nothing more than one over the input."""
     if call.class_name == "Activation":
         return call.config.get("activation") == "linear"
-    return call.class_name in _PASSIVE
+    return has_role(call.class_name, "passive")
 
 
 def _with_features(architecture: Architecture) -> set[int]:
     """The ids of the calls that a feature-computing layer stands before, or is."""
     found: set[int] = set()
     for call in architecture:
-        own = call.class_name in _FEATURE or not (
-            call.class_name in _PREPARING
-            or call.class_name in _PASSIVE
-            or call.class_name.startswith("Random")
-        )
+        name = call.class_name
+        prepares = has_role(name, "preparing") or has_role(name, "passive")
+        # An unknown class is taken to compute features, too.
+        own = has_role(name, "feature") or not (prepares or name.startswith("Random"))
         if own or any(id(before) in found for before in call.inputs):
             found.add(id(call))
     return found
@@ -232,13 +193,13 @@ def _output_stage(output: LayerCall, features: set[int]) -> LayerCall:
     call = output
     if not is_spatial(call):
         return call
-    while len(call.inputs) == 1 and call.class_name not in _FEATURE:
+    while len(call.inputs) == 1 and not has_role(call.class_name, "feature"):
         call = call.inputs[0]
     before = [c for c in call.inputs if id(c) in features]
     return before[0] if len(call.inputs) == 1 and before else output
 
 
-def _dominators(architecture: Architecture, output: LayerCall) -> list[LayerCall]:
+def dominators(architecture: Architecture, output: LayerCall) -> list[LayerCall]:
     """The calls that every path from the (spatial) inputs to `output` passes, in order."""
     useful: set[int] = set()
     pending = [output]

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from kvis_cli.errors import ModelError
+from kvis_cli.models.graph.config import Config, name_of
 
-Config = dict[str, Any]
 Reference = list[Any]
 
 
@@ -31,7 +31,7 @@ def as_graph(model: Config) -> Config:
     ValueError
         When a branch is not a model with one output.
     """
-    graph = _Graph()
+    graph = _Joined()
     output = graph.sequential(_layers(model))
     config = model.get("config")
     name = config.get("name") if isinstance(config, dict) else None
@@ -44,7 +44,7 @@ def as_graph(model: Config) -> Config:
     return {**model, "class_name": "Model", "config": inner}
 
 
-class _Graph:
+class _Joined:
     def __init__(self) -> None:
         self.layers: list[Config] = []
         self.inputs: list[Reference] = []
@@ -60,12 +60,12 @@ class _Graph:
             end = self._add(first, [])
             self.inputs.append(end)
         else:
-            self._check(_name(first))
+            self._check(name_of(first))
             config = first["config"]
-            shape = _leading_shape(first)
+            shape = _stated_shape(first)
             if shape is None:
-                raise ValueError(f"'{_name(first)}' does not say the shape of its input")
-            entry = {"name": f"{_name(first)}_input", "batch_input_shape": shape}
+                raise ValueError(f"'{name_of(first)}' does not say the shape of its input")
+            entry = {"name": f"{name_of(first)}_input", "batch_input_shape": shape}
             dtype = config.get("input_dtype") if isinstance(config, dict) else None
             entry["input_dtype"] = dtype or "float32"
             start = self._add({"class_name": "InputLayer", "config": entry}, [])
@@ -79,23 +79,23 @@ class _Graph:
         config = branch.get("config")
         if isinstance(config, dict) and "input_layers" in config:
             for layer in config["layers"]:
-                self._check(_name(layer))
+                self._check(name_of(layer))
                 self.layers.append(layer)
             self.inputs += config["input_layers"]
             if len(config["output_layers"]) != 1:
-                raise ValueError(f"the branch '{_name(branch)}' has several outputs")
+                raise ValueError(f"the branch '{name_of(branch)}' has several outputs")
             return list(config["output_layers"][0])
         layers = _layers(branch)
         return self.sequential(layers or [branch])
 
     def _add(self, layer: Config, sources: list[Reference]) -> Reference:
-        name = _name(layer)
+        name = name_of(layer)
         self._check(name)
         self.layers.append({**layer, "name": name, "inbound_nodes": [sources] if sources else []})
         return [name, 0, 0]
 
     def _check(self, name: str) -> None:
-        if any(_name(layer) == name for layer in self.layers):
+        if any(name_of(layer) == name for layer in self.layers):
             raise ModelError(
                 "The branches of the model cannot be joined to one graph.",
                 f"Two of their layers are called '{name}', and weights are found by name.",
@@ -120,16 +120,10 @@ def _branches(layer: Config) -> list[Config]:
     return [b for b in found if isinstance(b, dict)] if isinstance(found, list) else []
 
 
-def _leading_shape(layer: Config) -> list[Any] | None:
+def _stated_shape(layer: Config) -> list[Any] | None:
     inner = _layers(layer)
     if inner:
-        return _leading_shape(inner[0])
+        return _stated_shape(inner[0])
     config = layer.get("config")
     shape = config.get("batch_input_shape") if isinstance(config, dict) else None
     return shape if isinstance(shape, list) else None
-
-
-def _name(layer: Config) -> str:
-    config = layer.get("config")
-    name = layer.get("name") or (config.get("name") if isinstance(config, dict) else None)
-    return str(name or str(layer.get("class_name", "layer")).lower())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kvis_cli.errors import ModelError, UnknownNameError
-from kvis_cli.models.graph.architecture import nested_numbering
+from kvis_cli.models.graph.wiring import nested_numbering
 from kvis_cli.models.legacy import keras1
 from kvis_cli.models.legacy.branches import as_graph, has_branches
 from kvis_cli.models.legacy.operations import is_op, operation_name, upgrade_op

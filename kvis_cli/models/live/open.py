@@ -18,6 +18,7 @@ from kvis_cli.models.description.info import ImageInput, ModelCard
 from kvis_cli.models.description.preprocessing import Preprocessing
 from kvis_cli.models.description.targets import Head
 from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.graph.from_config import read_architecture
 from kvis_cli.models.live import feeding
 from kvis_cli.models.live.build import build_model
 from kvis_cli.models.live.reader import ModelReader
@@ -199,7 +200,7 @@ def architecture_of_application(card: ModelCard) -> Architecture:
 def live_architecture(model: keras.Model, specs: Any = None, names: Any = None) -> Architecture:
     """The graph of a model that is already open; of a subclassed one by tracing it."""
     try:
-        architecture = Architecture.from_config(json.loads(model.to_json()))
+        architecture = read_architecture(json.loads(model.to_json()))
     except (NotImplementedError, TypeError, ValueError):
         # A subclassed model need not describe itself.
         architecture = Architecture("", "", is_graph=False)
