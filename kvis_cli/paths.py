@@ -103,3 +103,6 @@ def natural_key(path: Path) -> list[tuple[int, int, str]]:
     """Sort key that puts ``epoch-9`` before ``epoch-10``."""
     parts = re.split(r"(\d+)", str(path))
     return [(0, int(p), "") if p.isdigit() else (1, 0, p.lower()) for p in parts]
+
+
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from kvis_cli.models.files.read import check_safe, read_model_file
+from kvis_cli.models.graph.editing import replace_layer
 from kvis_cli.models.graph.from_config import read_architecture
-from kvis_cli.models.legacy.upgrade import replace_layer, upgrade
+from kvis_cli.models.legacy.upgrade import upgrade
 from kvis_cli.models.legacy.weights import convert_arrays, legacy_arrays
 
 pytestmark = [pytest.mark.slow, pytest.mark.conformance]

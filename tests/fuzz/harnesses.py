@@ -71,22 +71,23 @@ def execute(name: str, data: bytes, folder: Path) -> None:
 @reader()
 def model_kind(data: bytes, folder: Path) -> None:
     """Any file under a model's name; HDF5 is `hdf5_file`'s."""
-    from kvis_cli.models.files.read import _kind
+    from kvis_cli.models.files.kinds import kind_of
 
     path = folder / "model.keras"
     path.write_bytes(data)
-    _kind(path)
+    kind_of(path)
 
 
 @reader()
 def keras_archive(data: bytes, folder: Path) -> None:
     """The raw bytes of a .keras archive."""
-    from kvis_cli.models.files.read import _read_keras, as_model_error
+    from kvis_cli.models.files.archive import read_keras
+    from kvis_cli.models.files.errors import as_model_error
 
     path = folder / "model.keras"
     path.write_bytes(data)
     with as_model_error(path):
-        _read_keras(path)
+        read_keras(path)
 
 
 @reader(
@@ -127,7 +128,9 @@ def hdf5_attributes(data: bytes, folder: Path) -> None:
     import h5py
     import numpy as np
 
-    from kvis_cli.models.files.read import _read_h5, _try, as_model_error
+    from kvis_cli.models.files.errors import as_model_error
+    from kvis_cli.models.files.hdf5 import read_h5
+    from kvis_cli.models.files.read import try_all
     from kvis_cli.models.legacy.upgrade import upgrade
 
     path = folder / "model.h5"
@@ -149,8 +152,8 @@ def hdf5_attributes(data: bytes, folder: Path) -> None:
         with suppress(ValueError):
             holder.create_dataset(name, shape=(size % 4, kind % 3), dtype=dtype)
     with as_model_error(path):
-        _try(path)
-        found = _read_h5(path)
+        try_all(path)
+        found = read_h5(path)
         upgrade(found.config, keras_version=found.keras_version)
 
 

@@ -8,13 +8,9 @@ import json
 import pytest
 
 from kvis_cli.errors import ModelError, UnknownNameError
-from kvis_cli.models.legacy.upgrade import (
-    LEGACY_HARD_SIGMOID,
-    iterate_layers,
-    lambda_layers,
-    replace_layer,
-    upgrade,
-)
+from kvis_cli.models.graph.editing import iterate_layers, lambda_layers, replace_layer
+from kvis_cli.models.legacy.tables import LEGACY_HARD_SIGMOID
+from kvis_cli.models.legacy.upgrade import upgrade
 
 NORMAL = {"class_name": "Zeros", "config": {}}
 

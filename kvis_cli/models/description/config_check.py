@@ -18,7 +18,8 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal, NamedTuple
 
-from kvis_cli.models.legacy.upgrade import KEPT_LAYERS, LEGACY_HARD_SIGMOID, Config
+from kvis_cli.models.legacy.tables import KEPT_LAYERS, LEGACY_HARD_SIGMOID
+from kvis_cli.models.legacy.upgrade import Config
 
 Kind = Literal["code", "file", "gadget", "name", "unknown"]
 

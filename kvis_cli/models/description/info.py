@@ -13,12 +13,14 @@ from kvis_cli.models.description.labels import Labels, imagenet, read_labels
 from kvis_cli.models.description.replacements import apply_replacements
 from kvis_cli.models.description.sidecar import Sidecar, read_sidecar
 from kvis_cli.models.description.targets import Head
-from kvis_cli.models.files.read import ModelFile, read_model_file
+from kvis_cli.models.files.kinds import ModelFile
+from kvis_cli.models.files.read import read_model_file
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import Architecture, LayerCall
+from kvis_cli.models.graph.editing import lambda_layers, with_input_layer
 from kvis_cli.models.graph.from_config import read_architecture
 from kvis_cli.models.graph.layers import has_role
-from kvis_cli.models.legacy.upgrade import Upgraded, lambda_layers, upgrade, with_input_layer
+from kvis_cli.models.legacy.upgrade import Upgraded, upgrade
 from kvis_cli.models.request import ModelSpec, parse_shape, parse_size
 from kvis_cli.paths import user_path
 

@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from kvis_cli.errors import UnknownNameError, UsageError
+from kvis_cli.models.graph.editing import replace_layer
 from kvis_cli.models.graph.layers import known_classes
-from kvis_cli.models.legacy.upgrade import Config, replace_layer
+from kvis_cli.models.legacy.upgrade import Config
 
 # The setting that a value without a name stands for: ``activation:relu``.
 _FIRST = {

@@ -13,8 +13,9 @@ from kvis_cli.models.description.config_check import Finding, findings
 from kvis_cli.models.description.info import ModelCard
 from kvis_cli.models.files.read import check_safe
 from kvis_cli.models.files.savedmodel import check_savedmodel
+from kvis_cli.models.graph.editing import iterate_layers
 from kvis_cli.models.legacy.bytecode import check_bytecode
-from kvis_cli.models.legacy.upgrade import Config, iterate_layers
+from kvis_cli.models.legacy.upgrade import Config
 
 # The most that a message names.
 _SHOWN = 3

@@ -11,10 +11,18 @@ file name that TensorFlow gives them, and nothing else may depend on them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
+from kvis_cli.models.files.graph_parts import (
+    Finding,
+    MetaGraph,
+    Node,
+    Span,
+    dependents,
+    expect_length,
+    name_text,
+    node_of,
+)
 from kvis_cli.models.files.protobuf import LENGTH, Walker, WireError, encoded
-from kvis_cli.shown import shown
 
 # The fields of TensorFlow's messages that are read here: saved_model.proto, meta_graph.proto,
 # graph.proto, node_def.proto, function.proto, op_def.proto and attr_value.proto.
@@ -38,52 +46,7 @@ MAX_DEPTH = 32
 MAX_FINDINGS = 100
 # Attributes shorter than this repeat themselves, and are looked at once.
 _SHORT = 256
-_SHOWN = 80
 _BLOCK = 1 << 20
-
-Span = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """An operation that may not run, and where it stands.
-
-    Attributes
-    ----------
-    operation
-        Its name; of what saves or restores and is called, the operation that does it.
-    node
-        The node that holds it or calls it; empty where a function is called from outside.
-    function
-        The function of the node; empty in the main graph.
-    """
-
-    operation: str
-    node: str
-    function: str
-
-
-@dataclass
-class _Node:
-    name: bytes
-    op: bytes
-    span: Span
-    attrs: list[Span]
-
-
-@dataclass
-class _Graph:
-    """A main graph with its functions: what TensorFlow calls a meta graph."""
-
-    graph: Span | None = None
-    library: Span | None = None
-    parts: dict[int, list[Span]] = field(default_factory=dict)
-    functions: dict[bytes, Span] = field(default_factory=dict)
-    # Of what is not allowed or calls a function: the first place, as (node, function).
-    ops: dict[tuple[bytes, bool], tuple[bytes, bytes]] = field(default_factory=dict)
-    calls: dict[tuple[bytes, bool], tuple[bytes, bytes]] = field(default_factory=dict)
-    savers: dict[bytes, bytes] = field(default_factory=dict)
-    checkpoint_nodes: list[_Node] = field(default_factory=list)
 
 
 class SavedGraph:
@@ -137,8 +100,8 @@ class SavedGraph:
 
     # --- reading ------------------------------------------------------------------------------
 
-    def _read(self, span: Span) -> _Graph:
-        found = _Graph()
+    def _read(self, span: Span) -> MetaGraph:
+        found = MetaGraph()
         for number, wire, _, begin, end in self._walker.fields(*span):
             if wire == LENGTH:
                 found.parts.setdefault(number, []).append((begin, end))
@@ -163,19 +126,19 @@ class SavedGraph:
                     self._function(found, (start, end), wire, begin)
         return found
 
-    def _function(self, found: _Graph, span: Span, wire: int, begin: int) -> None:
-        _expect(wire, begin)
+    def _function(self, found: MetaGraph, span: Span, wire: int, begin: int) -> None:
+        expect_length(wire, begin)
         name, nodes, attrs = b"", [], []
         for number, inner, at, start, end in self._walker.fields(*span):
             if number == NODE_DEF:
                 nodes.append(((start, end), inner, at))
             elif number == SIGNATURE:
-                _expect(inner, at)
+                expect_length(inner, at)
                 if name:
                     raise WireError(f"a function has two signatures (byte {at})")
                 (name,) = self._walker.texts(start, end, KEY) or (b"",)
             elif number == FUNCTION_ATTR:
-                _expect(inner, at)
+                expect_length(inner, at)
                 attrs.append((start, end))
         if name in found.functions:
             raise WireError(f"it has two functions of one name (byte {begin})")
@@ -184,26 +147,26 @@ class SavedGraph:
             self._note(found, self._node(*node), name)
         self._note_calls(found, attrs, b"", name)
 
-    def _node(self, span: Span, wire: int, begin: int) -> _Node:
-        _expect(wire, begin)
+    def _node(self, span: Span, wire: int, begin: int) -> Node:
+        expect_length(wire, begin)
         name, op, attrs = None, None, []
         for number, inner, at, start, end in self._walker.fields(*span):
             if number == NODE_ATTR:
-                _expect(inner, at)
+                expect_length(inner, at)
                 attrs.append((start, end))
             elif number == NODE_OP:
-                _expect(inner, at)
+                expect_length(inner, at)
                 if op is not None:
                     raise WireError(f"a node has two operations (byte {at})")
                 op = self.data[start:end]
             elif number == NODE_NAME:
-                _expect(inner, at)
+                expect_length(inner, at)
                 if name is not None:
                     raise WireError(f"a node has two names (byte {at})")
                 name = self.data[start:end]
-        return _Node(name or b"", op or b"", (begin, span[1]), attrs)
+        return Node(name or b"", op or b"", (begin, span[1]), attrs)
 
-    def _note(self, found: _Graph, node: _Node, function: bytes) -> None:
+    def _note(self, found: MetaGraph, node: Node, function: bytes) -> None:
         if node.op not in self._allowed:
             key = (node.op, bool(function))
             found.ops.setdefault(key, (node.name, function))
@@ -215,7 +178,7 @@ class SavedGraph:
         self._note_calls(found, node.attrs, node.name, function)
 
     def _note_calls(
-        self, found: _Graph, attrs: Iterable[Span], node: bytes, function: bytes
+        self, found: MetaGraph, attrs: Iterable[Span], node: bytes, function: bytes
     ) -> None:
         for start, end in attrs:
             if end - start < _SHORT:
@@ -234,13 +197,13 @@ class SavedGraph:
             called: list[Span] = []
             for number, wire, at, start, end in self._walker.fields(*value):
                 if number in (LIST, FUNC):
-                    _expect(wire, at)
+                    expect_length(wire, at)
                     inner = self._walker.messages(start, end, LIST_FUNC)
                     called.extend([(start, end)] if number == FUNC else inner)
             for function in called:
                 for number, wire, at, start, end in self._walker.fields(*function):
                     if number in (CALLED_NAME, CALLED_ATTR):
-                        _expect(wire, at)
+                        expect_length(wire, at)
                     if number == CALLED_NAME:
                         yield self.data[start:end]
                     elif number == CALLED_ATTR:
@@ -254,7 +217,7 @@ class SavedGraph:
 
     # --- judging ------------------------------------------------------------------------------
 
-    def _judge(self, found: _Graph, *, is_object_graph: bool) -> None:
+    def _judge(self, found: MetaGraph, *, is_object_graph: bool) -> None:
         for (op, _), (node, function) in found.ops.items():
             if op not in CHECKPOINT and op not in found.functions:
                 self._refuse(op, node, function)
@@ -289,7 +252,7 @@ class SavedGraph:
                     if kind in (OBJECT_FUNCTION, OBJECT_CONCRETE_FUNCTION) and inner == LENGTH:
                         yield from self._walker.texts(at, last, 1)
 
-    def _judge_main_graph(self, found: _Graph) -> None:
+    def _judge_main_graph(self, found: MetaGraph) -> None:
         """Of a graph of TensorFlow 1: cut what saves, and see that nothing else needs it.
 
         What restores stays, when it reads the file that TensorFlow names and nothing else needs it.
@@ -308,7 +271,7 @@ class SavedGraph:
                 raise WireError(f"it has two nodes of one name (byte {begin})")
             spans[node.name] = begin
             inputs[node.name] = [
-                _node_of(text) for text in self._walker.texts(start, end, NODE_INPUT)
+                node_of(text) for text in self._walker.texts(start, end, NODE_INPUT)
             ]
             for name in inputs[node.name]:
                 users.setdefault(name, []).append(node.name)
@@ -321,11 +284,11 @@ class SavedGraph:
                 restoring.append(node.name)
         # What TensorFlow feeds with a name, and what it fetches then, to restore the variables.
         fed, fetched = (
-            {_node_of(text) for span in found.parts.get(SAVER_DEF, ()) for text in texts(*span)}
+            {node_of(text) for span in found.parts.get(SAVER_DEF, ()) for text in texts(*span)}
             for texts in (self._filename_tensors, self._restore_ops)
         )
         wanted = set(self._fetched(found))
-        cut = _closure(saving, users)
+        cut = dependents(saving, users)
         if cut & (wanted | fed | fetched):
             root = next(iter(saving))
             self._refuse(saving[root], root, b"")
@@ -333,7 +296,7 @@ class SavedGraph:
         for root in restoring:
             if not fed.issuperset(inputs[root][:1] or [b""]):
                 self._refuse(b"RestoreV2", root, b"")
-        if _closure(restoring, users) & wanted:
+        if dependents(restoring, users) & wanted:
             self._refuse(b"RestoreV2", restoring[0], b"")
 
     def _filename_tensors(self, start: int, stop: int) -> list[bytes]:
@@ -342,7 +305,7 @@ class SavedGraph:
     def _restore_ops(self, start: int, stop: int) -> list[bytes]:
         return self._walker.texts(start, stop, 3)
 
-    def _fetched(self, found: _Graph) -> Iterator[bytes]:
+    def _fetched(self, found: MetaGraph) -> Iterator[bytes]:
         """Every node that a signature or a collection names."""
         for span in found.parts.get(SIGNATURE_DEF, ()):
             for signature in self._walker.messages(*span, VALUE):
@@ -353,7 +316,7 @@ class SavedGraph:
         for span in found.parts.get(COLLECTION_DEF, ()):
             for collection in self._walker.messages(*span, VALUE):
                 for names in self._walker.messages(*collection, 1):
-                    yield from (_node_of(text) for text in self._walker.texts(*names, 1))
+                    yield from (node_of(text) for text in self._walker.texts(*names, 1))
 
     def _tensor_names(self, info: Span, depth: int = 0) -> Iterator[bytes]:
         if depth > MAX_DEPTH:
@@ -362,11 +325,11 @@ class SavedGraph:
             if wire != LENGTH:
                 continue
             if number == 1:
-                yield _node_of(self.data[start:end])
+                yield node_of(self.data[start:end])
             elif number == 4:
                 for _, inner, _, begin, stop in self._walker.fields(start, end):
                     if inner == LENGTH:
-                        yield _node_of(self.data[begin:stop])
+                        yield node_of(self.data[begin:stop])
             elif number == 5:
                 for part in self._walker.messages(start, end, 2):
                     yield from self._tensor_names(part, depth + 1)
@@ -374,7 +337,7 @@ class SavedGraph:
     def _refuse(self, op: bytes, node: bytes, function: bytes) -> None:
         if op not in self._named and len(self._named) < MAX_FINDINGS:
             self._named.add(op)
-            self.findings.append(Finding(_text(op), _text(node), _text(function)))
+            self.findings.append(Finding(name_text(op), name_text(node), name_text(function)))
 
     # --- cutting ------------------------------------------------------------------------------
 
@@ -396,30 +359,3 @@ class SavedGraph:
                 size += len(head) + inner
         pieces.append((kept, stop))
         return size + stop - kept, pieces
-
-
-def _expect(wire: int, at: int) -> None:
-    if wire != LENGTH:
-        raise WireError(f"byte {at} has the wrong type")
-
-
-def _node_of(text: bytes) -> bytes:
-    """The node of an input: ``^node``, ``node`` or ``node:1``."""
-    return text.removeprefix(b"^").partition(b":")[0]
-
-
-def _closure(roots: Iterable[bytes], users: dict[bytes, list[bytes]]) -> set[bytes]:
-    """The nodes that depend on `roots`, and themselves."""
-    reached, pending = set(roots), list(roots)
-    while pending:
-        for name in users.get(pending.pop(), ()):
-            if name not in reached:
-                reached.add(name)
-                pending.append(name)
-    return reached
-
-
-def _text(name: bytes) -> str:
-    """A name of the file for a message: one line, printable, not too long."""
-    text = shown(name[: 4 * _SHOWN].decode("utf-8", "replace"))
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -15,8 +15,9 @@ from importlib import resources
 from pathlib import Path
 
 from kvis_cli.errors import ModelError, UntrustedError
+from kvis_cli.models.files.graph_parts import Finding
 from kvis_cli.models.files.protobuf import WireError
-from kvis_cli.models.files.savedgraph import CHECKPOINT, Finding, SavedGraph
+from kvis_cli.models.files.savedgraph import CHECKPOINT, SavedGraph
 
 GRAPH_FILE = "saved_model.pb"
 VARIABLES = "variables"

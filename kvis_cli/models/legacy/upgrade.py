@@ -9,45 +9,34 @@ Keras 3's own ``module`` entries, so `keras.saving.deserialize_keras_object` ope
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from kvis_cli.errors import ModelError, UnknownNameError
+from kvis_cli.errors import ModelError
+from kvis_cli.models.graph.config import Config, name_of
+from kvis_cli.models.graph.editing import INNER_LAYERS, iterate_layers, lambda_layers
 from kvis_cli.models.graph.wiring import nested_numbering
 from kvis_cli.models.legacy import keras1
 from kvis_cli.models.legacy.branches import as_graph, has_branches
+from kvis_cli.models.legacy.changes import ChangeLog
+from kvis_cli.models.legacy.fixes import FIXES, module_of, plain_value, registered_name
+from kvis_cli.models.legacy.generation import generation_of
 from kvis_cli.models.legacy.operations import is_op, operation_name, upgrade_op
+from kvis_cli.models.legacy.precision import to_float32
+from kvis_cli.models.legacy.tables import (
+    CLASSES,
+    CONV_KERNEL,
+    DROPPED_WHEN,
+    FUNCTIONAL,
+    HARD_SIGMOID_KEYS,
+    KEPT_LAYERS,
+    LEGACY_HARD_SIGMOID,
+    RENAMED_KEYS,
+    TRAINING_KEYS,
+    TRAINING_ONLY,
+)
 from kvis_cli.shown import said
 
-Config = dict[str, Any]
-
-# --- the table ---------------------------------------------------------------------------------
-
-# Classes that were renamed.
-CLASSES = {
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
-    "CuDNNGRU": "GRU",
-    "CuDNNLSTM": "LSTM",
-    "Convolution1D": "Conv1D",
-    "Convolution2D": "Conv2D",
-    "GRUV1": "GRU",
-    "GRUV2": "GRU",
-    "LSTMV1": "LSTM",
-    "LSTMV2": "LSTM",
-    "LayerNormalizationV1": "LayerNormalization",
-    "LayerNormalizationV2": "LayerNormalization",
-    "Model": "Functional",
-    "SyncBatchNormalization": "BatchNormalization",
-    "ThresholdedReLU": "ReLU",
-}
-
-# Layers that do something in training only, and that Keras 3 no longer has.
-TRAINING_ONLY = frozenset({"RandomHeight", "RandomWidth"})
-
-# Keys that Keras 3 does not take, by class; "" is every layer.
-_CONV_KERNEL = ("kernel_constraint", "kernel_initializer", "kernel_regularizer")
 DROPPED_KEYS: dict[str, tuple[str, ...]] = {
     "": (
         "autocast", "batch_input_shape", "batch_size", "dynamic", "experimental_autocast",
@@ -63,55 +52,24 @@ DROPPED_KEYS: dict[str, tuple[str, ...]] = {
     "ConvLSTM1D": ("groups", "time_major"),
     "ConvLSTM2D": ("groups", "time_major"),
     "ConvLSTM3D": ("groups", "time_major"),
-    "DepthwiseConv1D": ("filters", "groups", *_CONV_KERNEL),
-    "DepthwiseConv2D": ("filters", "groups", *_CONV_KERNEL),
+    "DepthwiseConv1D": ("filters", "groups", *CONV_KERNEL),
+    "DepthwiseConv2D": ("filters", "groups", *CONV_KERNEL),
     "GRU": ("time_major",),
     "LSTM": ("time_major",),
     "MultiHeadAttention": ("key_shape", "query_shape", "value_shape"),
     "RNN": ("time_major",),
-    "SeparableConv1D": ("groups", *_CONV_KERNEL),
-    "SeparableConv2D": ("groups", *_CONV_KERNEL),
+    "SeparableConv1D": ("groups", *CONV_KERNEL),
+    "SeparableConv2D": ("groups", *CONV_KERNEL),
     "SimpleRNN": ("time_major",),
     "SpatialDropout1D": ("noise_shape", "trainable"),
     "SpatialDropout2D": ("noise_shape", "trainable"),
     "SpatialDropout3D": ("noise_shape", "trainable"),
 }  # fmt: skip
 
-# Keys that Keras 3 takes but that say nothing when they have this value.
-DROPPED_WHEN = {"optional": False, "renorm": False, "renorm_clipping": None, "stateful": False}
-
-# Keys that were renamed, by class.
-RENAMED_KEYS = {
-    "LeakyReLU": {"alpha": "negative_slope"},
-    "ReLU": {"theta": "threshold"},
-}
 
 # Defaults that were other ones when the file was written.
 OLD_DEFAULTS: dict[str, Config] = {"GRU": {"reset_after": False}}
 
-# Keras' own classes that are not layers: the module that they are found in now.
-MODULES = (
-    "activations", "constraints", "initializers", "layers", "losses", "metrics", "optimizers",
-    "regularizers",
-)  # fmt: skip
-_KERAS_ROOTS = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
-FUNCTIONAL = {
-    "module": "keras.src.models.functional",
-    "class_name": "Functional",
-    "registered_name": "Functional",
-}
-# Keras 2's hard sigmoid is 0.2·x + 0.5, clipped; Keras 3's is x/6 + 0.5.
-LEGACY_HARD_SIGMOID = "keras2_hard_sigmoid"
-# Layers that Keras 3 no longer has and kvis brings along (`locally_connected`), and the settings
-# of theirs that only training needs.
-KEPT_LAYERS = frozenset({"LocallyConnected1D", "LocallyConnected2D"})
-_TRAINING_KEYS = (
-    *_CONV_KERNEL, "activity_regularizer", "bias_constraint", "bias_initializer",
-    "bias_regularizer",
-)  # fmt: skip
-_HARD_SIGMOID_KEYS = ("activation", "recurrent_activation")
-_INNER_LAYERS = ("backward_layer", "cell", "cells", "forward_layer", "layer")
-_LOW_PRECISION = ("float16", "bfloat16")
 # What reading a config that no Keras wrote may raise.
 _BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -158,19 +116,19 @@ def upgrade(config: Config, *, keras_version: str = "", float32: bool = True) ->
     ModelError
         The config is not that of a model, or its graph cannot be read.
     """
-    log = _Log()
+    log = ChangeLog()
     generation = 3
     try:
         for _, layer in iterate_layers(config):
             if not isinstance(layer.get("class_name"), str):
                 raise ValueError("a layer without a class name")
-        generation = _generation(config, keras_version)
+        generation = generation_of(config, keras_version)
         if generation < 3:
             new = _Upgrade(generation, log).model(copy.deepcopy(config))
         else:
             new = config
         if float32:
-            new = _to_float32(new, log, copied=new is not config)
+            new = to_float32(new, log, copied=new is not config)
     except ModelError:
         raise
     except _BROKEN as error:
@@ -182,110 +140,10 @@ def upgrade(config: Config, *, keras_version: str = "", float32: bool = True) ->
     return Upgraded(new, log.sentences(), lambda_layers(new), log.unsupported, generation)
 
 
-def lambda_layers(config: Config) -> list[str]:
-    """The paths of all Lambda layers in a model's config."""
-    return [path for path, layer in iterate_layers(config) if layer.get("class_name") == "Lambda"]
-
-
-def iterate_layers(config: Config) -> Iterator[tuple[str, Config]]:
-    """Every layer's ``(path, serialised layer)`` in a model's config, nested ones included."""
-    yield from _iterate(config, "")
-
-
-def replace_layer(config: Config, name: str, new_layer: Config) -> Config:
-    """Put another layer in the place of one, under its name and with its connections.
-
-    Parameters
-    ----------
-    config
-        A model's config (upgraded); it is not modified.
-    name
-        Path of the layer (``base/lambda_1``), or its name where that is the only one.
-    new_layer
-        ``{"class_name": ..., "config": {...}}`` of a Keras layer.
-
-    Raises
-    ------
-    UnknownNameError
-        No layer, or more than one, is called that.
-    """
-    new = copy.deepcopy(config)
-    layers = list(iterate_layers(new))
-    found = [layer for path, layer in layers if path == name]
-    if not found:
-        found = [layer for path, layer in layers if path.rpartition("/")[2] == name]
-    if len(found) != 1:
-        if found:
-            paths = [path for path, _ in layers if path.rpartition("/")[2] == name]
-            raise UnknownNameError(
-                f"Layer '{name}' is not the only one of that name.",
-                "There are " + ", ".join(f"'{path}'" for path in paths) + ".",
-                "Give the whole path.",
-            )
-        raise UnknownNameError.of("layer", name, [path for path, _ in layers])
-    layer = found[0]
-    kept: Config = {key: layer[key] for key in ("name", "inbound_nodes") if key in layer}
-    old_name = _name(layer)
-    layer.clear()
-    layer.update(
-        module=new_layer.get("module", "keras.layers"),
-        class_name=new_layer["class_name"],
-        config={**new_layer.get("config", {}), "name": old_name},
-        registered_name=new_layer.get("registered_name"),
-    )
-    layer.update(kept)
-    return new
-
-
-def with_input_layer(config: Config, shape: tuple[int | None, ...]) -> Config:
-    """A Sequential's config with an input layer of `shape` (batch included) in front."""
-    new = copy.deepcopy(config)
-    if isinstance(new["config"], list):
-        new["config"] = {"name": "sequential", "layers": new["config"]}
-    entry = {"batch_shape": list(shape), "dtype": "float32", "name": "input"}
-    new["config"]["layers"].insert(
-        0,
-        {
-            "module": "keras.layers",
-            "class_name": "InputLayer",
-            "config": entry,
-            "registered_name": None,
-        },
-    )
-    return new
-
-
-# --- applying it -------------------------------------------------------------------------------
-
-
-class _Log:
-    """Collects what was changed: one sentence for each kind, with the layers it happened to."""
-
-    def __init__(self) -> None:
-        self._changes: dict[str, list[str]] = {}
-        self.unsupported: list[str] = []
-
-    def add(self, what: str, layer: str) -> None:
-        names = self._changes.setdefault(what, [])
-        if layer and layer not in names:
-            names.append(layer)
-
-    def sentences(self) -> list[str]:
-        found = []
-        for what, names in self._changes.items():
-            if not names:
-                found.append(f"{what}.")
-            elif len(names) == 1:
-                found.append(f"{what} in '{names[0]}'.")
-            else:
-                found.append(f"{what} in {len(names)} layers ('{names[0]}' …).")
-        return found
-
-
 class _Upgrade:
     """One pass over a config of Keras 1 or 2."""
 
-    def __init__(self, generation: int, log: _Log) -> None:
+    def __init__(self, generation: int, log: ChangeLog) -> None:
         self.generation, self.log = generation, log
 
     def model(self, model: Config) -> Config:
@@ -309,7 +167,7 @@ class _Upgrade:
             return self._model(layer, config)
         if isinstance(config.get("cells"), list):
             config["cells"] = [self.layer(cell) for cell in config["cells"]]
-        for key in _INNER_LAYERS:
+        for key in INNER_LAYERS:
             if isinstance(config.get(key), dict) and "class_name" in config[key]:
                 config[key] = self.layer(config[key])
         return self._plain(layer, config)
@@ -317,7 +175,7 @@ class _Upgrade:
     # --- models ---
 
     def _model(self, layer: Config, config: Config) -> Config:
-        name = _name(layer)
+        name = name_of(layer)
         functional = "input_layers" in config
         if functional:
             self._wiring(config, name)
@@ -346,9 +204,9 @@ class _Upgrade:
         if is_op(layer):
             new = upgrade_op(layer)
             if new is None:
-                self.log.unsupported.append(f"{_name(layer)} ({operation_name(layer)})")
+                self.log.unsupported.append(f"{name_of(layer)} ({operation_name(layer)})")
                 return layer
-            self.log.add("Turned TensorFlow operations into layers", _name(layer))
+            self.log.add("Turned TensorFlow operations into layers", name_of(layer))
             return new
         return self.layer(layer)
 
@@ -356,7 +214,7 @@ class _Upgrade:
         """Calls of nested models are numbered from 0, and single inputs and outputs unwrapped."""
         numbering = nested_numbering(config)
         functional = {
-            _name(layer)
+            name_of(layer)
             for layer in config["layers"]
             if isinstance(layer.get("config"), dict) and "input_layers" in layer["config"]
         }
@@ -386,7 +244,7 @@ class _Upgrade:
         if isinstance(shape[0], list):
             return
         self.log.add("Added the input layer", name)
-        entry = {"batch_shape": shape, "dtype": dtype, "name": f"{_name(layers[0])}_input"}
+        entry = {"batch_shape": shape, "dtype": dtype, "name": f"{name_of(layers[0])}_input"}
         config["layers"] = [
             {
                 "module": "keras.layers",
@@ -400,7 +258,7 @@ class _Upgrade:
     # --- layers ---
 
     def _plain(self, layer: Config, config: Config) -> Config:
-        class_name, name = layer["class_name"], _name(layer)
+        class_name, name = layer["class_name"], name_of(layer)
         shape = config.get("batch_input_shape", config.get("batch_shape"))
         input_dtype = config.get("input_dtype")
         if self.generation == 1:
@@ -409,7 +267,7 @@ class _Upgrade:
             # Written by hand, or left by Dense(input_dim=…).
             shape = [None, config["input_dim"]] if class_name == "Dense" else None
         config = {
-            key: value if key in _INNER_LAYERS else _plain_value(value)
+            key: value if key in INNER_LAYERS else plain_value(value)
             for key, value in config.items()
         }
         if class_name in KEPT_LAYERS:
@@ -421,14 +279,14 @@ class _Upgrade:
             config = {"batch_shape": shape, "dtype": dtype, "name": config.get("name", name)}
         else:
             self._drop_keys(class_name, config, name)
-        for fix in _FIXES.get(class_name, ()):
+        for fix in FIXES.get(class_name, ()):
             fix(config)
         self._activations(class_name, config, name)
         new = {
-            "module": _module_of(layer, class_name),
+            "module": module_of(layer, class_name),
             "class_name": class_name,
             "config": config,
-            "registered_name": _registered_name(layer),
+            "registered_name": registered_name(layer),
         }
         if class_name in KEPT_LAYERS:
             new.update(module=None, registered_name=f"kvis>{class_name}")
@@ -463,7 +321,7 @@ class _Upgrade:
             self.log.unsupported.append(text)
         else:
             self.log.add("Kept Keras 2's locally connected layers", name)
-            for key in _TRAINING_KEYS:
+            for key in TRAINING_KEYS:
                 config.pop(key, None)
 
     def _renamed(self, class_name: str, config: Config, name: str) -> str:
@@ -508,7 +366,7 @@ class _Upgrade:
             config["dtype"] = inner.get("name", "float32")
 
     def _activations(self, class_name: str, config: Config, name: str) -> None:
-        for key in _HARD_SIGMOID_KEYS:
+        for key in HARD_SIGMOID_KEYS:
             value = config.get(key)
             if isinstance(value, dict) and value.get("module") == "builtins":
                 config[key] = value = value.get("config")
@@ -527,73 +385,6 @@ _MODEL_KEYS = frozenset(
 )
 
 
-def _fix_axis(config: Config) -> None:
-    axis = config.get("axis")
-    if isinstance(axis, list) and len(axis) == 1:
-        config["axis"] = int(axis[0])
-
-
-def _fix_lambda(config: Config) -> None:
-    for key in ("function_type", "module", "output_shape_module", "output_shape_type"):
-        config.pop(key, None)
-    function = config.get("function")
-    if isinstance(function, list):
-        code, defaults, closure = (*function, None, None, None)[:3]
-        config["function"] = {
-            "class_name": "__lambda__",
-            "config": {"code": code, "defaults": defaults, "closure": closure},
-        }
-
-
-_FIXES: dict[str, tuple[Callable[[Config], None], ...]] = {
-    "BatchNormalization": (_fix_axis,),
-    "Lambda": (_fix_lambda,),
-    "Softmax": (_fix_axis,),
-}
-
-
-def _plain_value(value: Any) -> Any:
-    """A setting without what only old Keras wrote around it."""
-    if not isinstance(value, dict):
-        return value
-    if value.get("type") == "ndarray" and "value" in value:
-        return value["value"]
-    if "class_name" not in value or not isinstance(value.get("config"), dict):
-        return value
-    new = {**value, "config": {k: v for k, v in value["config"].items() if k != "dtype"}}
-    module = new.get("module")
-    if isinstance(module, str) and _is_keras(module):
-        new["module"] = next((f"keras.{m}" for m in MODULES if f".{m}" in module), module)
-        new["registered_name"] = None
-    return new
-
-
-def _is_keras(module: str) -> bool:
-    return any(module == root or module.startswith(root + ".") for root in _KERAS_ROOTS)
-
-
-def _module_of(layer: Config, class_name: str) -> str | None:
-    module = layer.get("module")
-    if module is None:
-        # HDF5 files name no module: what is not Keras' own is found among the custom objects.
-        return "keras.layers" if ">" not in class_name else None
-    return "keras.layers" if _is_keras(module) else module
-
-
-def _registered_name(layer: Config) -> str | None:
-    name = layer.get("registered_name")
-    if isinstance(name, str) and ">" in name:
-        return name
-    module = layer.get("module")
-    return name if isinstance(name, str) and module and not _is_keras(module) else None
-
-
-def _name(layer: Config) -> str:
-    config = layer.get("config")
-    inner = config.get("name") if isinstance(config, dict) else None
-    return str(layer.get("name") or inner or str(layer.get("class_name", "layer")).lower())
-
-
 def _shifted(value: Any, name: str, by: int) -> Any:
     """References to `name` with their call number moved `by`."""
     if by == 0:
@@ -605,87 +396,3 @@ def _shifted(value: Any, name: str, by: int) -> Any:
             return [name, value[1] + by, value[2], *(_shifted(v, name, by) for v in value[3:])]
         return [_shifted(item, name, by) for item in value]
     return value
-
-
-def _iterate(layer: Config, prefix: str) -> Iterator[tuple[str, Config]]:
-    config = layer.get("config")
-    inner = config if isinstance(config, list) else None
-    if isinstance(config, dict):
-        inner = config.get("layers")
-    for child in inner if isinstance(inner, list) else ():
-        if isinstance(child, dict):
-            path = prefix + _name(child)
-            yield path, child
-            yield from _iterate(child, path + "/")
-
-
-def _generation(config: Config, keras_version: str) -> int:
-    """The major version of Keras that wrote a config; its look decides where nothing is said."""
-    layers = [layer for _, layer in iterate_layers(config)]
-    if any(_is_keras3(layer) for layer in layers):
-        return 3
-    if keras_version.startswith("1.") or any(keras1.is_keras1(layer) for layer in layers):
-        return 1
-    if keras_version.startswith("3.") or not layers:
-        return 3
-    return 2
-
-
-def _is_keras3(layer: Config) -> bool:
-    config = layer.get("config")
-    if not isinstance(config, dict):
-        return False
-    if layer.get("class_name") == "InputLayer" and "batch_shape" in config:
-        return True
-    dtype = config.get("dtype")
-    if isinstance(dtype, dict) and str(dtype.get("class_name", "")).endswith("DTypePolicy"):
-        return True
-    nodes = layer.get("inbound_nodes")
-    return bool(nodes) and isinstance(nodes, list) and isinstance(nodes[0], dict)
-
-
-def _to_float32(config: Config, log: _Log, *, copied: bool) -> Config:
-    """The config with mixed and half precision replaced by float32."""
-    everything = [("", config), *iterate_layers(config)]
-    low = [(path, part) for path, layer in everything for part in _wrapped(layer) if _is_low(part)]
-    if not low:
-        return config
-    if not copied:
-        return _to_float32(copy.deepcopy(config), log, copied=True)
-    for path, layer in low:
-        log.add("Turned low precision into float32", path)
-        _raise_precision(layer["config"])
-    return config
-
-
-def _wrapped(layer: Config) -> Iterator[Config]:
-    """A serialised layer, and those that it wraps: ``TimeDistributed``, cells, whole models."""
-    yield layer
-    config = layer.get("config")
-    if not isinstance(config, dict):
-        return
-    for key in _INNER_LAYERS:
-        value = config.get(key)
-        for part in value if isinstance(value, list) else [value]:
-            if isinstance(part, dict) and "class_name" in part:
-                yield from _wrapped(part)
-                for _, inner in iterate_layers(part):
-                    yield from _wrapped(inner)
-
-
-def _is_low(layer: Config) -> bool:
-    config = layer.get("config")
-    dtype = config.get("dtype") if isinstance(config, dict) else None
-    if isinstance(dtype, dict):
-        inner = dtype.get("config")
-        dtype = inner.get("name", inner.get("source_name")) if isinstance(inner, dict) else None
-    return isinstance(dtype, str) and (dtype.startswith("mixed_") or dtype in _LOW_PRECISION)
-
-
-def _raise_precision(config: Config) -> None:
-    dtype = config["dtype"]
-    if isinstance(dtype, dict) and "source_name" in dtype["config"]:
-        # Quantised weights stay what they are; what is computed from them is float32.
-        dtype["config"]["source_name"] = "float32"
-    else:
-        config["dtype"] = "float32"

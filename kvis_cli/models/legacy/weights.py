@@ -15,8 +15,10 @@ import h5py
 import numpy as np
 
 from kvis_cli.errors import ModelError
-from kvis_cli.models.files.read import as_model_error, weights_group
-from kvis_cli.models.legacy.upgrade import Config, iterate_layers
+from kvis_cli.models.files.errors import as_model_error
+from kvis_cli.models.files.hdf5 import weights_group
+from kvis_cli.models.graph.editing import iterate_layers
+from kvis_cli.models.legacy.upgrade import Config
 
 Arrays = list[np.ndarray]
 

@@ -23,7 +23,8 @@ from kvis_cli.models.description.replacements import parse_replacement
 from kvis_cli.models.description.trust import check_file
 from kvis_cli.models.files.read import stored_weights
 from kvis_cli.models.files.savedmodel import opened_folder
-from kvis_cli.models.legacy.upgrade import FUNCTIONAL, iterate_layers
+from kvis_cli.models.graph.editing import iterate_layers
+from kvis_cli.models.legacy.tables import FUNCTIONAL
 from kvis_cli.models.legacy.weights import legacy_arrays
 from kvis_cli.models.live.legacy_objects import legacy_objects
 from kvis_cli.shown import said

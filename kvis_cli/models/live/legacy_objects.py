@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from kvis_cli.models.legacy.upgrade import LEGACY_HARD_SIGMOID
+from kvis_cli.models.legacy.tables import LEGACY_HARD_SIGMOID
 
 
 @cache

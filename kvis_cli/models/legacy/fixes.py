@@ -1,0 +1,70 @@
+"""Values that old Keras wrote differently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kvis_cli.models.graph.config import Config
+from kvis_cli.models.legacy.tables import KERAS_ROOTS, MODULES
+
+
+def _fix_axis(config: Config) -> None:
+    axis = config.get("axis")
+    if isinstance(axis, list) and len(axis) == 1:
+        config["axis"] = int(axis[0])
+
+
+def _fix_lambda(config: Config) -> None:
+    for key in ("function_type", "module", "output_shape_module", "output_shape_type"):
+        config.pop(key, None)
+    function = config.get("function")
+    if isinstance(function, list):
+        code, defaults, closure = (*function, None, None, None)[:3]
+        config["function"] = {
+            "class_name": "__lambda__",
+            "config": {"code": code, "defaults": defaults, "closure": closure},
+        }
+
+
+FIXES: dict[str, tuple[Callable[[Config], None], ...]] = {
+    "BatchNormalization": (_fix_axis,),
+    "Lambda": (_fix_lambda,),
+    "Softmax": (_fix_axis,),
+}
+
+
+def plain_value(value: Any) -> Any:
+    """A setting without what only old Keras wrote around it."""
+    if not isinstance(value, dict):
+        return value
+    if value.get("type") == "ndarray" and "value" in value:
+        return value["value"]
+    if "class_name" not in value or not isinstance(value.get("config"), dict):
+        return value
+    new = {**value, "config": {k: v for k, v in value["config"].items() if k != "dtype"}}
+    module = new.get("module")
+    if isinstance(module, str) and is_keras(module):
+        new["module"] = next((f"keras.{m}" for m in MODULES if f".{m}" in module), module)
+        new["registered_name"] = None
+    return new
+
+
+def is_keras(module: str) -> bool:
+    return any(module == root or module.startswith(root + ".") for root in KERAS_ROOTS)
+
+
+def module_of(layer: Config, class_name: str) -> str | None:
+    module = layer.get("module")
+    if module is None:
+        # HDF5 files name no module: what is not Keras' own is found among the custom objects.
+        return "keras.layers" if ">" not in class_name else None
+    return "keras.layers" if is_keras(module) else module
+
+
+def registered_name(layer: Config) -> str | None:
+    name = layer.get("registered_name")
+    if isinstance(name, str) and ">" in name:
+        return name
+    module = layer.get("module")
+    return name if isinstance(name, str) and module and not is_keras(module) else None
