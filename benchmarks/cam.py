@@ -23,7 +23,7 @@ def quality(scenes: int) -> Report:
     from kvis_cli import metrics
     from kvis_cli.engines.cam.registry import CAM_METHODS
     from kvis_cli.events import Listener
-    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.live.open import open_model
     from kvis_cli.render.resize import resize_map
     from kvis_cli.spec.build import build_job
@@ -37,7 +37,7 @@ def quality(scenes: int) -> Report:
     methods = [name for name in CAM_METHODS if name != "cam"]
     spec = {"method": methods, "class": [str(i) for i in range(len(CLASSES))]}
     job = build_job({"models": [{"path": "sample_models/shapes.keras"}], "tasks": [{"cam": spec}]})
-    opened = open_model(read_card(job.models[0]))
+    opened = open_model(describe_model(job.models[0]))
     maps: dict[str, list[np.ndarray]] = {name: [] for name in methods}
     per_class: dict[int, Any] = {}
     for i, scene in enumerate(drawn):

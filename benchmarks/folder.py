@@ -47,7 +47,7 @@ def main() -> int:
     import tensorflow as tf
 
     from kvis_cli.jobs.running.runner import run_job
-    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.live.open import open_model
     from kvis_cli.models.request import ModelSpec
     from kvis_cli.render.png import encode_png
@@ -78,7 +78,7 @@ def main() -> int:
             return bare
 
         # Maps alone, both compiled and warm.
-        opened = open_model(read_card(ModelSpec(path=str(path))))
+        opened = open_model(describe_model(ModelSpec(path=str(path))))
         explain = _explainer(opened)
         bare = bare_function()
         bare(inputs, 7)
@@ -141,7 +141,7 @@ def _explainer(opened):
 
     job = build_job(
         {
-            "models": [{"path": opened.card.reference}],
+            "models": [{"path": opened.info.reference}],
             "tasks": [{"cam": {"class": "7", "layer": LAYER}}],
         }
     )

@@ -231,12 +231,12 @@ def _check_result(kind: str, key: str) -> None:
 def _opened(model: Any, job: JobSpec) -> OpenModel:
     import keras
 
-    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.live.open import open_live, open_model
 
     if isinstance(model, str | Path):
         top = job.tasks[0].needs_head
-        return open_model(read_card(job.models[0]), top=top, seed=job.seed)
+        return open_model(describe_model(job.models[0]), top=top, seed=job.seed)
     if not isinstance(model, keras.Model):
         raise UsageError(
             f"A Keras model or the name of a file is needed, not {type(model).__name__}."

@@ -22,7 +22,7 @@ MIN_DISK = 200 * 2**20
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One thing that was looked at.
 
     Attributes
@@ -43,18 +43,18 @@ class Finding:
     advice: str = ""
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Check]:
     """Look at everything that kvis depends on. Takes as long as TensorFlow takes to start."""
-    findings: list[Finding] = []
+    findings: list[Check] = []
     for look in (_python, _packages, _tensorflow, _bytecode, _memory, _disk, _weights, _fonts):
         try:
             findings.extend(look())
         except Exception as error:
-            findings.append(Finding(look.__name__.strip("_"), f"{error}", ok=False))
+            findings.append(Check(look.__name__.strip("_"), f"{error}", ok=False))
     return findings
 
 
-def as_json(findings: list[Finding]) -> dict[str, Any]:
+def as_json(findings: list[Check]) -> dict[str, Any]:
     """The findings as plain JSON values."""
     return {
         "kvis": __version__,
@@ -63,40 +63,40 @@ def as_json(findings: list[Finding]) -> dict[str, Any]:
     }
 
 
-def _python() -> list[Finding]:
+def _python() -> list[Check]:
     version = platform.python_version()
     fits = (3, 11) <= sys.version_info[:2] <= (3, 13)
     advice = "" if fits else "kvis is tested with Python 3.11 to 3.13."
     return [
-        Finding("kvis", __version__),
-        Finding("python", f"{version} on {platform.system()} {platform.machine()}", fits, advice),
+        Check("kvis", __version__),
+        Check("python", f"{version} on {platform.system()} {platform.machine()}", fits, advice),
     ]
 
 
-def _packages() -> list[Finding]:
+def _packages() -> list[Check]:
     findings = []
     for name in PACKAGES:
         try:
-            findings.append(Finding(name, metadata.version(name)))
+            findings.append(Check(name, metadata.version(name)))
         except metadata.PackageNotFoundError:
             advice = f"Install it: {Path(sys.executable).name} -m pip install {name}"
-            findings.append(Finding(name, "missing", False, advice))
+            findings.append(Check(name, "missing", False, advice))
     with suppress(metadata.PackageNotFoundError):
         advice = "Keras imports it when it is there: about 2 s of every start."
-        findings.append(Finding("matplotlib", metadata.version("matplotlib"), advice=advice))
+        findings.append(Check("matplotlib", metadata.version("matplotlib"), advice=advice))
     return findings
 
 
-def _tensorflow() -> list[Finding]:
+def _tensorflow() -> list[Check]:
     from kvis_cli.runtime.tensorflow import list_devices
 
     try:
         devices = list_devices()
     except KvisError as error:
-        return [Finding("devices", "TensorFlow does not start", False, str(error))]
+        return [Check("devices", "TensorFlow does not start", False, str(error))]
     import tensorflow as tf
 
-    findings = [Finding("device", f"{d['name']}: {d['description']}") for d in devices]
+    findings = [Check("device", f"{d['name']}: {d['description']}") for d in devices]
     built = bool(tf.test.is_built_with_cuda())
     seen = any(d["kind"] == "GPU" for d in devices)
     nvidia = shutil.which("nvidia-smi") is not None
@@ -106,11 +106,11 @@ def _tensorflow() -> list[Finding]:
             if built
             else "This TensorFlow was built without CUDA."
         )
-        findings.append(Finding("gpu", "there is one that TensorFlow does not see", False, advice))
+        findings.append(Check("gpu", "there is one that TensorFlow does not see", False, advice))
     return findings
 
 
-def _bytecode() -> list[Finding]:
+def _bytecode() -> list[Check]:
     """Whether the next start compiles again what this one has imported."""
     found = shares()
     counts = [f"{name} {s.modules - len(s.missing)} of {s.modules}" for name, s in found.items()]
@@ -118,13 +118,13 @@ def _bytecode() -> list[Finding]:
     missing = [path for share in found.values() for path in share.missing]
     line = mending(missing, {root for share in found.values() for root in share.roots})
     if not line or len(missing) < MIN_MISSING:
-        return [Finding("bytecode", value)]
+        return [Check("bytecode", value)]
     lost = next(path for path in missing if not can_keep(path))
     text = f"Every start compiles the others again ({why_not_kept(lost)}). Once and for all: {line}"
-    return [Finding("bytecode", value, advice=text)]
+    return [Check("bytecode", value, advice=text)]
 
 
-def _memory() -> list[Finding]:
+def _memory() -> list[Check]:
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
@@ -133,12 +133,12 @@ def _memory() -> list[Finding]:
     enough = total >= MIN_MEMORY
     advice = "" if enough else "Use a small --batch-size."
     return [
-        Finding("memory", f"{total / 2**30:.1f} GiB, {free / 2**30:.1f} GiB free", enough, advice),
-        Finding("cores", str(os.cpu_count() or "unknown")),
+        Check("memory", f"{total / 2**30:.1f} GiB, {free / 2**30:.1f} GiB free", enough, advice),
+        Check("cores", str(os.cpu_count() or "unknown")),
     ]
 
 
-def _disk() -> list[Finding]:
+def _disk() -> list[Check]:
     free = shutil.disk_usage(Path.cwd()).free
     writable = os.access(Path.cwd(), os.W_OK)
     problems = []
@@ -148,16 +148,16 @@ def _disk() -> list[Finding]:
         problems.append("this folder cannot be written to")
     advice = "Choose another folder with --out." if problems else ""
     value = f"{free / 2**30:.1f} GiB free here" + "".join(f", {p}" for p in problems)
-    return [Finding("disk", value, not problems, advice)]
+    return [Check("disk", value, not problems, advice)]
 
 
-def _weights() -> list[Finding]:
+def _weights() -> list[Check]:
     from kvis_cli.models.description.applications import cache_folder, cached_weights
 
     files = cached_weights()
     shown = ", ".join(files[:6]) + (f" and {len(files) - 6} more" if len(files) > 6 else "")
     return [
-        Finding(
+        Check(
             "weights",
             shown or f"none in {cache_folder()}",
             advice="" if files else "Applications by name (`vgg16`) download theirs on first use.",
@@ -165,7 +165,7 @@ def _weights() -> list[Finding]:
     ]
 
 
-def _fonts() -> list[Finding]:
+def _fonts() -> list[Check]:
     from kvis_cli.render.caption import can_render
     from kvis_cli.render.fonts import suggest_package
 
@@ -178,7 +178,7 @@ def _fonts() -> list[Finding]:
     }
     missing = {name: text for name, text in samples.items() if not can_render(text)}
     if not missing:
-        return [Finding("fonts", "captions in all scripts that were tried")]
+        return [Check("fonts", "captions in all scripts that were tried")]
     packages = {suggest_package(text) for text in missing.values()} - {None}
     advice = "For labels in these scripts install " + ", ".join(sorted(str(p) for p in packages))
-    return [Finding("fonts", f"none for {', '.join(missing)}", advice=advice if packages else "")]
+    return [Check("fonts", f"none for {', '.join(missing)}", advice=advice if packages else "")]

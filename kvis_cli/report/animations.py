@@ -20,7 +20,7 @@ from kvis_cli.render.caption import render_text
 from kvis_cli.render.overlay import Style, in_view, render_view
 from kvis_cli.render.resize import fit_size, resize_photo
 from kvis_cli.render.scale import format_value, limit_of
-from kvis_cli.report.data import Run, load_run, model_of
+from kvis_cli.report.data import FinishedRun, load_run, model_of
 
 FOLDER = "animations"
 LONGEST_SIDE = 640
@@ -62,17 +62,17 @@ def write_animations(folder: Path) -> list[Path]:
     return written
 
 
-def _asked(run: Run, image: str, method: str) -> int:
+def _asked(run: FinishedRun, image: str, method: str) -> int:
     return len({key[-1] for key in run.groups if (key[0], key[2]) == (image, method)})
 
 
-def _top(asked: Run, row: ResultRow) -> str:
+def _top(asked: FinishedRun, row: ResultRow) -> str:
     """Why this class: where it was asked for by rank, it is that of the last model."""
     ranks = [c for task in _tasks(asked) for c in task.get("class", ["top1"]) if "top" in str(c)]
     return f"{ranks[0]} of {model_of(row)}" if ranks else ""
 
 
-def _frames(run: Run, rows: list[ResultRow], why: str) -> list[np.ndarray]:
+def _frames(run: FinishedRun, rows: list[ResultRow], why: str) -> list[np.ndarray]:
     redrawn = _drawn(run, rows)
     if redrawn is None:
         drawn, scale = _pictures(run, rows), "each frame has a scale of its own"
@@ -91,7 +91,7 @@ def _frames(run: Run, rows: list[ResultRow], why: str) -> list[np.ndarray]:
     return frames
 
 
-def _pictures(run: Run, rows: list[ResultRow]) -> list[Frame]:
+def _pictures(run: FinishedRun, rows: list[ResultRow]) -> list[Frame]:
     found = []
     for row in rows:
         try:
@@ -102,7 +102,7 @@ def _pictures(run: Run, rows: list[ResultRow]) -> list[Frame]:
 
 
 def _drawn(
-    run: Run, rows: list[ResultRow]
+    run: FinishedRun, rows: list[ResultRow]
 ) -> tuple[list[tuple[ResultRow, np.ndarray]], float] | None:
     """The raw maps of `rows` over their photo at one scale, and its end; None without them."""
     try:
@@ -112,7 +112,7 @@ def _drawn(
 
 
 def _over_the_photo(
-    run: Run, rows: list[ResultRow]
+    run: FinishedRun, rows: list[ResultRow]
 ) -> tuple[list[tuple[ResultRow, np.ndarray]], float]:
     photo = read_photo(Path(rows[0].image)).pixels
     maps = [np.load(run.folder / str(row.raw))["map"] for row in rows]
@@ -144,13 +144,13 @@ def _over_the_photo(
     return found, limit
 
 
-def _task(run: Run, row: ResultRow) -> Mapping[str, Any]:
+def _task(run: FinishedRun, row: ResultRow) -> Mapping[str, Any]:
     """The settings of the task that made a row; of several of a kind the first."""
     kind = row.kind or "cam"
     return next((task for task in _tasks(run) if task.get("kind", "cam") == kind), {})
 
 
-def _tasks(run: Run) -> list[dict[str, Any]]:
+def _tasks(run: FinishedRun) -> list[dict[str, Any]]:
     tasks = run.about.get("spec", {}).get("tasks", [])
     return [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
 

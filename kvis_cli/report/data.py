@@ -18,7 +18,7 @@ Group = tuple[str, str, str, str, str, int]
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """The contents of a result folder.
 
     Attributes
@@ -84,7 +84,7 @@ def model_of(row: ResultRow) -> str:
     return row.model_name or Path(row.model).stem
 
 
-def load_run(folder: Path) -> Run:
+def load_run(folder: Path) -> FinishedRun:
     """Read a result folder.
 
     Raises
@@ -111,7 +111,7 @@ def load_run(folder: Path) -> Run:
     rows = [row for rows in finished.rows.values() for row in rows]
     failed = [r for r in manifest if r.status == "failed"]
     failed = [r for r in failed if r.task not in finished.rows]
-    run = Run(folder, about if sound_run(about) else {}, rows, failed)
+    run = FinishedRun(folder, about if sound_run(about) else {}, rows, failed)
     models = {name: i for i, name in enumerate(run.models)}
     images = {name: i for i, name in enumerate(run.images)}
 
@@ -123,4 +123,4 @@ def load_run(folder: Path) -> Run:
             list(row.places or [0]),
         )
 
-    return Run(folder, run.about, sorted(rows, key=place), sorted(failed, key=place))
+    return FinishedRun(folder, run.about, sorted(rows, key=place), sorted(failed, key=place))

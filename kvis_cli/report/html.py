@@ -17,7 +17,7 @@ from kvis_cli.errors import KvisError
 from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.report.charts import curve, short_names
-from kvis_cli.report.data import Group, Run, model_of
+from kvis_cli.report.data import FinishedRun, Group, model_of
 from kvis_cli.report.summary import mean, reasons, summarise
 from kvis_cli.shown import json_text, shown, shown_html
 
@@ -27,7 +27,7 @@ QUALITY = 84
 MAX_NAMES = 12
 
 
-def to_html(run: Run) -> str:
+def to_html(run: FinishedRun) -> str:
     """The page of a run."""
     size = next(size for count, size in SIZES if len(run.rows) <= count)
     with ThreadPoolExecutor(2) as pool:
@@ -80,7 +80,9 @@ def _embed(path: Path, size: int) -> str | None:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _data(run: Run, sources: Sequence[str | None], photos: Sequence[str | None]) -> dict[str, Any]:
+def _data(
+    run: FinishedRun, sources: Sequence[str | None], photos: Sequence[str | None]
+) -> dict[str, Any]:
     models = {name: i for i, name in enumerate(run.models)}
     images = {name: i for i, name in enumerate(run.images)}
     layers = {(row.method, model_of(row)): set[str]() for row in run.rows}
@@ -146,7 +148,7 @@ def _question(key: Group, by_model: dict[str, ResultRow]) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _subtitle(run: Run) -> str:
+def _subtitle(run: FinishedRun) -> str:
     versions = run.about.get("versions") or {}
     parts = [f"{name} {versions[name]}" for name in ("tensorflow", "keras") if name in versions]
     kvis = f"kvis {run.about['kvis']}" if "kvis" in run.about else ""
@@ -154,7 +156,7 @@ def _subtitle(run: Run) -> str:
     return ", ".join(part for part in (kvis, *parts, device) if part)
 
 
-def _facts(run: Run, summary: dict[str, Any]) -> str:
+def _facts(run: FinishedRun, summary: dict[str, Any]) -> str:
     facts = [
         ("", len(run.models), "models" if len(run.models) != 1 else "model"),
         ("", len(run.images), "images" if len(run.images) != 1 else "image"),
@@ -167,7 +169,7 @@ def _facts(run: Run, summary: dict[str, Any]) -> str:
     return "".join(f'<li class="{c}"><b>{n}</b> {shown_html(t)}</li>' for c, n, t in facts)
 
 
-def _problems(run: Run) -> str:
+def _problems(run: FinishedRun) -> str:
     parts = []
     if run.failures:
         parts.append('<section id="failures"><h2>Failed</h2>')
@@ -201,7 +203,7 @@ def _names(row: ResultRow) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _charts(run: Run) -> str:
+def _charts(run: FinishedRun) -> str:
     """Curves over the models: what the target scores, and how attention spreads."""
     if len(run.models) < 2:
         return ""
@@ -248,7 +250,7 @@ def _score(row: ResultRow | None) -> float | None:
     return row.score if row.probability is None else row.probability
 
 
-def _means(run: Run, key: str) -> dict[str, list[float | None]]:
+def _means(run: FinishedRun, key: str) -> dict[str, list[float | None]]:
     """Method -> the mean of a number over all pictures of each model."""
     found: dict[str, dict[str, list[Any]]] = {}
     for row in run.rows:

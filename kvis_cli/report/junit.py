@@ -5,12 +5,12 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 from kvis_cli.jobs.results.row import ResultRow
-from kvis_cli.report.data import Run, model_of
+from kvis_cli.report.data import FinishedRun, model_of
 from kvis_cli.report.summary import reason
 from kvis_cli.shown import shown_xml
 
 
-def to_junit(run: Run) -> str:
+def to_junit(run: FinishedRun) -> str:
     """The run as CI systems read test results."""
     done: dict[str, list[ResultRow]] = {}
     for row in run.rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kvis_cli.report.data import Run, model_of
+from kvis_cli.report.data import FinishedRun, model_of
 from kvis_cli.report.summary import MEANS, reasons, summarise
 from kvis_cli.shown import shown
 
@@ -14,7 +14,7 @@ MAX_MODELS = 60
 MAX_REASONS = 20
 
 
-def to_markdown(run: Run) -> str:
+def to_markdown(run: FinishedRun) -> str:
     """A table of models, then failures and warnings."""
     summary = summarise(run)
     mark = "❌" if summary["failed"] else "⚠️" if summary["warnings"] else "✅"

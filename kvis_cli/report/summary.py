@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from kvis_cli.jobs.results.row import ResultRow
-from kvis_cli.report.data import Run, model_of
+from kvis_cli.report.data import FinishedRun, model_of
 
 
-def summarise(run: Run) -> dict[str, Any]:
+def summarise(run: FinishedRun) -> dict[str, Any]:
     """Counts and means over everything, and over each model's pictures."""
     return {
         "tasks": len({row.task for row in (*run.rows, *run.failures)}),
@@ -23,7 +23,7 @@ def summarise(run: Run) -> dict[str, Any]:
     }
 
 
-def _model(run: Run, name: str) -> dict[str, Any]:
+def _model(run: FinishedRun, name: str) -> dict[str, Any]:
     rows = [row for row in run.rows if model_of(row) == name]
     failures = [row for row in run.failures if model_of(row) == name]
     return {

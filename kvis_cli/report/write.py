@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kvis_cli.paths import write_bytes_atomic
-from kvis_cli.report.data import Run, load_run
+from kvis_cli.report.data import FinishedRun, load_run
 from kvis_cli.report.html import to_html
 from kvis_cli.report.junit import to_junit
 from kvis_cli.report.markdown import to_markdown
@@ -22,7 +22,7 @@ FILES = {
 """Format -> file in the result folder."""
 
 
-def to_json(run: Run) -> str:
+def to_json(run: FinishedRun) -> str:
     """The summary and every row, as one document."""
     document = {
         "summary": summarise(run),
@@ -33,7 +33,7 @@ def to_json(run: Run) -> str:
     return json_text(document, indent=2, sort_keys=True) + "\n"
 
 
-_WRITERS: dict[str, Callable[[Run], str]] = {
+_WRITERS: dict[str, Callable[[FinishedRun], str]] = {
     "html": to_html,
     "json": to_json,
     "junit": to_junit,

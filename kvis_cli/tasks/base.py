@@ -122,7 +122,7 @@ def probability(
     opened: OpenModel, output: np.ndarray, units: tuple[tuple[int, float], ...]
 ) -> float | None:
     """The model's own output for a target of one unit; None where that is no probability."""
-    if len(units) != 1 or opened.card.final_activation() not in ("softmax", "sigmoid"):
+    if len(units) != 1 or opened.info.final_activation() not in ("softmax", "sigmoid"):
         return None
     index, weight = units[0]
     return float(output[index]) if weight > 0 else float(1 - output[index])

@@ -79,13 +79,13 @@ class CamTask(InputTask):
         self.engines = self._engines(layers, settings)
 
     def _layers(self) -> tuple[list[CamLayer], list[list[_Shown]]]:
-        card = self.opened.card
+        info = self.opened.info
         layers: dict[str, CamLayer] = {}
         shown: list[list[_Shown]] = []
         for text in self.task.layer:
             if text == "auto" and self.filters:
                 text = self.filters.layer.path
-            for group in cam_layers(card, text):
+            for group in cam_layers(info, text):
                 addresses = []
                 for call, reason in group:
                     layer = CamLayer(Tap(call.layer_path, call.call), call.channels_first)
@@ -94,7 +94,7 @@ class CamTask(InputTask):
                     self.notes.append(f"layer {call.path} {_grid(call.spatial_shape)}: {reason}")
                     self._locate(str(layer), call)
                     if any(CAM_METHODS[m].needs_linear_head for m in self.task.method):
-                        check_linear_head(card.architecture, card.output_index(), call)
+                        check_linear_head(info.architecture, info.output_index(), call)
                 name = "+".join(addresses)
                 columns = [
                     _Shown([(a, method) for a in addresses], method, name)

@@ -56,7 +56,7 @@ def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
     """
     if not texts:
         return None
-    architecture = opened.card.architecture
+    architecture = opened.info.architecture
     found: dict[int, LayerCall] = {}
     indices = []
     for text in texts:
@@ -68,7 +68,7 @@ def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
                 "Write LAYER:INDEX, as block3_conv1:12; for saliency --layer LAYER --unit INDEX. "
                 "Several are separated by commas.",
             )
-        call = autolayer.resolve(architecture, address, model=opened.card.reference)
+        call = autolayer.resolve(architecture, address, model=opened.info.reference)
         found[id(call)] = call
         indices.append(int(index))
     if len(found) > 1:
@@ -100,7 +100,7 @@ def cam_objective(opened: OpenModel, task: CamSpec, filters: Filters | None) -> 
     UsageError
         For a region of an output that is no map, or options that exclude each other.
     """
-    output = opened.card.output_index()
+    output = opened.info.output_index()
     if filters is not None:
         call = filters.layer
         return Objective(
@@ -116,7 +116,7 @@ def _region(opened: OpenModel, text: str | None, output: int) -> Region:
         return None
     if text == "predicted":
         return "predicted"
-    outputs = opened.card.architecture.outputs
+    outputs = opened.info.architecture.outputs
     shape = outputs[output].shape if outputs else None
     if shape is None or len(shape) != 4 or shape[1] is None or shape[2] is None:
         raise UsageError(

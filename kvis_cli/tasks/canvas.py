@@ -51,12 +51,12 @@ class Canvas:
         UsageError
             For an input that is not numbers of a known shape.
         """
-        inputs = opened.card.architecture.inputs
+        inputs = opened.info.architecture.inputs
         # The others keep the constants that they have in every command.
-        entry = inputs[opened.card.explained_input()] if inputs else None
+        entry = inputs[opened.info.explained_input()] if inputs else None
         if entry is not None and entry.dtype.startswith(("int", "uint", "string")):
             raise UsageError(
-                f"The input of {opened.card.reference} takes whole numbers ({entry.dtype}).",
+                f"The input of {opened.info.reference} takes whole numbers ({entry.dtype}).",
                 "A picture is made by following a gradient, and there is none with respect to "
                 "whole numbers.",
                 "Give the model without its first conversion, or with a float input.",
@@ -65,7 +65,7 @@ class Canvas:
             shape = tuple(entry.shape[1:])
             if not shape or shape[-1] is None:
                 raise UsageError(
-                    f"The input of {opened.card.reference} has no known number of channels.",
+                    f"The input of {opened.info.reference} has no known number of channels.",
                     f"Its shape is {entry.shape}.",
                 )
             return cls(opened, shape)
@@ -90,7 +90,7 @@ class Canvas:
             return (image.height, image.width, channels)
         if None in axes:
             raise UsageError(
-                f"{self.opened.card.reference} leaves the size of its input open.",
+                f"{self.opened.info.reference} leaves the size of its input open.",
                 f"Its shape is {self.shape}.",
                 "Give one with --size.",
             )

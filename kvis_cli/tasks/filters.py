@@ -76,7 +76,7 @@ class FiltersTask:
         self.modify, self.backprop = check_modifiers(task)
         self.layers: list[_Layer] = []
         for address in dict.fromkeys(task.layer):
-            call = autolayer.resolve(opened.card.architecture, address, model=opened.card.reference)
+            call = autolayer.resolve(opened.info.architecture, address, model=opened.info.reference)
             tap = Tap(call.layer_path, call.call)
             if task.weights:
                 kernels = kernel_pictures(opened, call.layer_path)

@@ -171,15 +171,15 @@ class MaximizeTask:
                     "Name the class by its index or label.",
                 )
             self._want(head.target(request.units), request.units)
-        self.output = self.opened.card.output_index()
+        self.output = self.opened.info.output_index()
         self.bound = (None, head.units)
 
     def _layer_targets(self, task: MaximizeSpec) -> None:
         if task.class_:
             raise UsageError("A picture is for a class or for a layer.", "Both were given.")
         assert task.layer is not None
-        card = self.opened.card
-        call = autolayer.resolve(card.architecture, task.layer, model=card.reference)
+        info = self.opened.info
+        call = autolayer.resolve(info.architecture, task.layer, model=info.reference)
         self.tap, self.layer = Tap(call.layer_path, call.call), call.path
         size = parse_size(task.size) if task.size else None
         axes = len(self.canvas.shape) - 1
@@ -216,7 +216,7 @@ class MaximizeTask:
         objective = ActivationMaximization(None, goals, score=self.task.score, output=self.output)
         objective.bind(self.bound)
         aims: list[tuple[Any, float]] = [(objective, 1.0)]
-        probable = self.opened.card.final_activation() in ("softmax", "sigmoid")
+        probable = self.opened.info.final_activation() in ("softmax", "sigmoid")
         plain = all(w > 0 for goal in goals for _, w in goal.units) or self.opened.head.binary
         if recipe.sure and probable and plain and self.task.score == "logit":
             sure = ActivationMaximization(None, goals, score="log-probability", output=self.output)
@@ -387,8 +387,8 @@ class MaximizeTask:
 
     def _probabilities(self, pixels: np.ndarray) -> np.ndarray | None:
         """The model's own outputs for the saved pictures, where they are probabilities."""
-        card = self.opened.card
-        if self.tap is not None or card.final_activation() not in ("softmax", "sigmoid"):
+        info = self.opened.info
+        if self.tap is not None or info.final_activation() not in ("softmax", "sigmoid"):
             return None
         run = tf.function(
             lambda x: self.opened.reader.forward(x).outputs[self.output], autograph=False
@@ -419,7 +419,7 @@ class MaximizeTask:
                 )
             height, width, channels = self.shape
             photo = read_photo(path).pixels
-            pixels, _ = fit_photo(photo, height, width, channels, self.opened.card.spec.fit)
+            pixels, _ = fit_photo(photo, height, width, channels, self.opened.info.spec.fit)
             return self.opened.preprocessing.apply(pixels)
         try:
             loaded = np.load(path, allow_pickle=False)

@@ -74,12 +74,12 @@ class SaliencyTask(InputTask):
                 batch_size=job.batch_size,
             ),
             score=task.score,
-            output=opened.card.output_index(),
+            output=opened.info.output_index(),
             layer=layer,
             channels_first=first,
             wrt=Tap(wrt.layer_path, wrt.call) if wrt else None,
         )
-        self.activation = opened.card.final_activation()
+        self.activation = opened.info.final_activation()
         if not self.filters:
             self._say_what_is_explained()
         self._told = False
@@ -221,7 +221,7 @@ class SaliencyTask(InputTask):
         """Whether an input leaves the range that the model is known to expect."""
         if not self.opened.image_input.is_picture:
             return []
-        calls = self.opened.card.architecture.calls
+        calls = self.opened.info.architecture.calls
         known = guess_preprocessing([(c.class_name, c.name) for c in calls])
         if not known.certain or known.preprocessing == self.opened.preprocessing:
             return []
@@ -245,8 +245,8 @@ class SaliencyTask(InputTask):
     def _wrt(self) -> LayerCall | None:
         if not self.task.wrt:
             return None
-        card = self.opened.card
-        return autolayer.resolve(card.architecture, self.task.wrt, model=card.reference)
+        info = self.opened.info
+        return autolayer.resolve(info.architecture, self.task.wrt, model=info.reference)
 
 
 def _channel_axis(opened: OpenModel, wrt: LayerCall | None) -> int | None:

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from test_old_files import KINDS, fill, flat, nested, sequential_on_base
 
-from kvis_cli.models.description.info import read_card
+from kvis_cli.models.description.info import describe_model
 from kvis_cli.models.files.read import check_safe
 from kvis_cli.models.request import ModelSpec
 
@@ -27,7 +27,7 @@ def opened(path):
     from kvis_cli.models.live.open import open_model
 
     check_safe(path)
-    return open_model(read_card(ModelSpec(path=str(path))))
+    return open_model(describe_model(ModelSpec(path=str(path))))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

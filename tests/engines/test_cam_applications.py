@@ -24,7 +24,7 @@ def test_the_automatic_layer_gives_the_literal_map(tf, name):
     import keras
 
     from kvis_cli.events import Listener
-    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.live.open import open_model
     from kvis_cli.spec.build import build_job
     from kvis_cli.tasks.cam import CamTask
@@ -33,7 +33,7 @@ def test_the_automatic_layer_gives_the_literal_map(tf, name):
     job = build_job(
         {"models": [{"path": f"{name}:random"}], "tasks": [{"cam": {"class": "3,900"}}]}
     )
-    opened = open_model(read_card(job.models[0]))
+    opened = open_model(describe_model(job.models[0]))
     explainer = CamTask(opened, job.tasks[0], job)
     size = opened.image_input
     pixels = np.random.default_rng(1).integers(0, 256, (2, size.height, size.width, 3), np.uint8)

@@ -22,7 +22,7 @@ LEAST_OF = {"gradcam++": 2.2}
 def explain(tf, samples):
     """Maps of a sample model, as `kvis cam` makes them, at the size of the pictures."""
     from kvis_cli.events import Listener
-    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.live.open import open_model
     from kvis_cli.render.resize import resize_map
     from kvis_cli.spec.build import build_job
@@ -35,7 +35,7 @@ def explain(tf, samples):
                 "tasks": [{"cam": {"method": list(methods), "class": sorted(set(classes))}}],
             }
         )
-        opened = open_model(read_card(job.models[0]))
+        opened = open_model(describe_model(job.models[0]))
         explainer = CamTask(opened, job.tasks[0], job)
         found = {method: [] for method in methods}
         for start in range(0, len(images), 36):

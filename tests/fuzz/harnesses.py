@@ -98,7 +98,7 @@ def keras_archive(data: bytes, folder: Path) -> None:
 )
 def architecture(data: bytes, folder: Path) -> None:
     """A model's JSON, of a file of Keras 1, 2 or 3 by its first byte, up to what is said of it."""
-    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.description.trust import check_code
     from kvis_cli.models.graph.autolayer import cam_candidates
     from kvis_cli.models.request import ModelSpec
@@ -108,18 +108,18 @@ def architecture(data: bytes, folder: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", data[1:])
         archive.writestr("metadata.json", json.dumps({"keras_version": version}))
-    card = read_card(ModelSpec(path=str(path)))
+    info = describe_model(ModelSpec(path=str(path)))
     for question in (
-        lambda: cam_candidates(card.architecture),
-        lambda: card.cam_layer("auto"),
-        card.head,
-        card.image_input,
-        card.preprocessing,
-        card.final_activation,
+        lambda: cam_candidates(info.architecture),
+        lambda: info.cam_layer("auto"),
+        info.head,
+        info.image_input,
+        info.preprocessing,
+        info.final_activation,
     ):
         with suppress(KvisError):
             question()
-    check_code(card)
+    check_code(info)
 
 
 @reader("json", "model_config keras_version backend layer_names weight_names")

@@ -4,12 +4,12 @@ import pytest
 
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.description.cam_layers import cam_layers, check_linear_head, stages
-from kvis_cli.models.description.info import read_card
+from kvis_cli.models.description.info import describe_model
 from kvis_cli.models.request import ModelSpec
 
 
 @pytest.fixture(scope="module")
-def cards(tf, tmp_path_factory):
+def infos(tf, tmp_path_factory):
     """Cards of small models, by how they end."""
     import keras
 
@@ -54,29 +54,29 @@ def cards(tf, tmp_path_factory):
     save("flat", lambda x: layers.Dense(3, name="wide")(layers.Flatten()(x)))
     save("maximum", lambda x: layers.Dense(3)(layers.GlobalMaxPooling2D(name="most")(x)))
     save("squashed", lambda x: layers.Dense(3, activation="tanh", name="tanh")(pooled()(x)))
-    return {p.stem: read_card(ModelSpec(path=str(p))) for p in folder.glob("*.keras")}
+    return {p.stem: describe_model(ModelSpec(path=str(p))) for p in folder.glob("*.keras")}
 
 
-def test_the_stages_are_what_everything_passes_after_its_activation(cards):
-    assert [call.path for call in stages(cards["dense"])] == ["relu_1", "a+b"]
+def test_the_stages_are_what_everything_passes_after_its_activation(infos):
+    assert [call.path for call in stages(infos["dense"])] == ["relu_1", "a+b"]
 
 
-def test_one_entry_of_the_option(cards):
-    card = cards["dense"]
-    paths = [[[c.path for c, _ in group] for group in cam_layers(card, text)] for text in (
+def test_one_entry_of_the_option(infos):
+    info = infos["dense"]
+    paths = [[[c.path for c, _ in group] for group in cam_layers(info, text)] for text in (
         "auto", "conv_1", "a+b", "relu_1 + add", "all-spatial",
     )]  # fmt: skip
     assert paths == [[["a+b"]], [["conv_1"]], [["a+b"]], [["relu_1", "add"]], [["relu_1"], ["a+b"]]]
     with pytest.raises(UnknownNameError, match="relu_2"):
-        cam_layers(card, "relu_1+relu_2")
+        cam_layers(info, "relu_1+relu_2")
     with pytest.raises(UnknownNameError, match="'relu_1\\+'"):
-        cam_layers(card, "relu_1+")
+        cam_layers(info, "relu_1+")
 
 
 @pytest.mark.parametrize("name", ["dense", "logits", "pointwise", "window", "maps"])
-def test_plain_cam_behind_pooling_and_one_linear_layer(cards, name):
-    card = cards[name]
-    check_linear_head(card.architecture, 0, card.cam_layer("auto")[0])
+def test_plain_cam_behind_pooling_and_one_linear_layer(infos, name):
+    info = infos[name]
+    check_linear_head(info.architecture, 0, info.cam_layer("auto")[0])
 
 
 @pytest.mark.parametrize(
@@ -84,19 +84,19 @@ def test_plain_cam_behind_pooling_and_one_linear_layer(cards, name):
     [("hidden", "'mid'"), ("flat", "no global average pooling"), ("maximum", "'most'"),
      ("squashed", "'tanh'"), ("part", "'some'")],
 )  # fmt: skip
-def test_plain_cam_elsewhere(cards, name, said):
-    card = cards[name]
+def test_plain_cam_elsewhere(infos, name, said):
+    info = infos[name]
     with pytest.raises(UsageError) as caught:
-        check_linear_head(card.architecture, 0, card.cam_layer("a+b")[0])
+        check_linear_head(info.architecture, 0, info.cam_layer("a+b")[0])
     assert said in str(caught.value)
 
 
-def test_plain_cam_of_an_earlier_layer(cards):
-    card = cards["dense"]
+def test_plain_cam_of_an_earlier_layer(infos):
+    info = infos["dense"]
     with pytest.raises(UsageError, match="'a\\+b'"):
-        check_linear_head(card.architecture, 0, card.cam_layer("pool")[0])
+        check_linear_head(info.architecture, 0, info.cam_layer("pool")[0])
 
 
-def test_a_single_position_is_refused(cards):
+def test_a_single_position_is_refused(infos):
     with pytest.raises(UsageError, match="1×1"):
-        cam_layers(cards["pointwise"], "point")
+        cam_layers(infos["pointwise"], "point")

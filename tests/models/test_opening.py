@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import ModelError, UnknownNameError, UntrustedError, UsageError, WeightsError
-from kvis_cli.models.description.info import read_card
+from kvis_cli.models.description.info import describe_model
 from kvis_cli.models.description.replacements import (
     apply_replacements,
     parse_replacement,
@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 def opened(path, **options):
     from kvis_cli.models.live.open import open_model
 
-    return open_model(read_card(ModelSpec(path=str(path), **options)))
+    return open_model(describe_model(ModelSpec(path=str(path), **options)))
 
 
 # --- replacing layers --------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_a_lambda_is_refused_by_name_and_replaced(tf, tmp_path):
     path = tmp_path / "m.h5"
     kernel = lambda_h5(path, own_bytecode())
     with pytest.raises(UntrustedError, match="'scale'") as caught:
-        check_code(read_card(ModelSpec(path=str(path))))
+        check_code(describe_model(ModelSpec(path=str(path))))
     assert "--replace-layer scale=" in caught.value.hint
     with pytest.raises(UntrustedError):
         opened(path)
@@ -202,7 +202,7 @@ def test_weights_alone_with_the_function_that_makes_the_model(tf, tmp_path, suff
     pixels = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
     wanted = np.asarray(model(pixels))
     with pytest.raises(ModelError, match="weights only") as caught:
-        read_card(ModelSpec(path=str(path)))
+        describe_model(ModelSpec(path=str(path)))
     assert "--arch" in caught.value.hint
     found = opened(path, arch="nets:small")
     np.testing.assert_array_equal(np.asarray(found.model(pixels)), wanted)
@@ -273,15 +273,15 @@ def test_subclassed_models_need_their_class_or_trust(tf, tmp_path):
     assert "--custom-objects" in caught.value.hint
     found = opened(path, custom_objects=["odd_classes:Subclassed", "odd_classes:Residual"])
     # The graph is read from one run: the block's addition and its rectifier are plain operations.
-    paths = [call.path for call in found.card.architecture]
+    paths = [call.path for call in found.info.architecture]
     assert paths == ["input", "stem", "block/conv", "block", "side", "classes", "output"]
-    calls = {call.path: call for call in found.card.architecture}
+    calls = {call.path: call for call in found.info.architecture}
     assert calls["block"].inputs == (calls["stem"], calls["block/conv"])
     assert calls["classes"].inputs == (calls["block"], calls["side"])
-    assert found.card.final_activation() == "softmax"
-    assert found.card.cam_layer("auto")[0].path == "block"
+    assert found.info.final_activation() == "softmax"
+    assert found.info.cam_layer("auto")[0].path == "block"
     trusted = opened(path, trust=True)
-    assert trusted.card.cam_layer("auto")[0].path == "block"
+    assert trusted.info.cam_layer("auto")[0].path == "block"
 
 
 # --- inputs of several shapes -------------------------------------------------------------------
@@ -388,11 +388,11 @@ def test_an_unbuilt_sequential_takes_the_size_that_is_given(tf, tmp_path):
         config = json.loads(h5.attrs["model_config"])
         config["config"]["layers"] = config["config"]["layers"][2:]
         h5.attrs["model_config"] = json.dumps(config)
-    card = read_card(ModelSpec(path=str(path)))
+    info = describe_model(ModelSpec(path=str(path)))
     with pytest.raises(ModelError, match="does not say the shape") as caught:
-        card.image_input()
+        info.image_input()
     assert "--size" in caught.value.hint
     for options in ({"size": "8"}, {"input_shape": "8,8,3"}):
         found = opened(path, **options)
         assert found.image_input.describe() == "8×8×3"
-        assert found.card.cam_layer("auto")[0].path == "c"
+        assert found.info.cam_layer("auto")[0].path == "c"

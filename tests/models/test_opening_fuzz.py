@@ -131,7 +131,7 @@ def run(seed: int, count: int, folder: str, sound: list[str]) -> None:
 
     import_tensorflow()
     from kvis_cli.errors import KvisError
-    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.live.open import open_model
     from kvis_cli.models.request import ModelSpec
 
@@ -147,7 +147,7 @@ def run(seed: int, count: int, folder: str, sound: list[str]) -> None:
         path.write_bytes(data)
         start = time.monotonic()
         try:
-            open_model(read_card(ModelSpec(path=str(path))))
+            open_model(describe_model(ModelSpec(path=str(path))))
             end = "opened"
         except KvisError as error:
             assert error.what and "\n" not in str(error)
@@ -207,12 +207,12 @@ def sound(tf, tmp_path_factory):
 
 
 def test_the_sound_files_open(tf, sound):
-    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.live.open import open_model
     from kvis_cli.models.request import ModelSpec
 
     pixels = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
-    one, other = (open_model(read_card(ModelSpec(path=str(p)))).model(pixels) for p in sound)
+    one, other = (open_model(describe_model(ModelSpec(path=str(p)))).model(pixels) for p in sound)
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 

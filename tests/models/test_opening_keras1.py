@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kvis_cli.errors import ModelError
-from kvis_cli.models.description.info import read_card
+from kvis_cli.models.description.info import describe_model
 from kvis_cli.models.description.trust import check_code
 from kvis_cli.models.legacy.upgrade import upgrade
 from kvis_cli.models.request import ModelSpec
@@ -52,7 +52,7 @@ def write(path, model, weights):
 def opened(path):
     from kvis_cli.models.live.open import open_model
 
-    return open_model(read_card(ModelSpec(path=str(path))))
+    return open_model(describe_model(ModelSpec(path=str(path))))
 
 
 def cosine(a, b):
@@ -101,7 +101,7 @@ def test_two_branches_by_every_mode(tf, numbers, mode, form, tmp_path):
     found = opened(tmp_path / "m.h5")
     got = found.model([left.astype("f4"), right.astype("f4")], training=False)
     np.testing.assert_allclose(got, by_hand(mode, left, right, weights), atol=1e-5)
-    assert found.card.architecture.params == found.model.count_params()
+    assert found.info.architecture.params == found.model.count_params()
 
 
 def functional(left, right, *rest):
@@ -179,7 +179,7 @@ def test_normalization_that_later_keras_has_not_is_refused(tmp_path, mode):
     norm = {"class_name": "BatchNormalization", "config": {"name": "b", "mode": mode, "axis": -1}}
     write(tmp_path / "m.h5", sequential(dense("a", 4, 5), norm), {})
     with pytest.raises(ModelError) as caught:
-        check_code(read_card(ModelSpec(path=str(tmp_path / "m.h5"))))
+        check_code(describe_model(ModelSpec(path=str(tmp_path / "m.h5"))))
     assert f"b (BatchNormalization mode {mode} of Keras 1)" in caught.value.what
     assert "--replace-layer b=" in caught.value.hint
 
@@ -188,9 +188,9 @@ def test_normalization_that_later_keras_has_not_is_refused(tmp_path, mode):
 def test_a_merge_by_a_function_is_refused_by_name(tmp_path, mode):
     model = sequential(merge(mode, sequential(dense("a", 4, 5)), sequential(dense("c", 4, 3))))
     write(tmp_path / "m.h5", model, {})
-    card = read_card(ModelSpec(path=str(tmp_path / "m.h5")))
+    info = describe_model(ModelSpec(path=str(tmp_path / "m.h5")))
     with pytest.raises(ModelError, match="merge_1"):
-        check_code(card)
+        check_code(info)
 
 
 def test_branches_with_layers_of_one_name_are_one_error():

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from kvis_cli.models.description.info import read_card
+from kvis_cli.models.description.info import describe_model
 from kvis_cli.models.request import ModelSpec
 
 pytestmark = pytest.mark.slow
@@ -90,7 +90,7 @@ def test_low_precision_in_wrappers_is_computed_in_float32(tf, tmp_path):
     finally:
         keras.config.set_dtype_policy("float32")
     model.save(tmp_path / "m.keras")
-    found = open_model(read_card(ModelSpec(path=str(tmp_path / "m.keras"))))
+    found = open_model(describe_model(ModelSpec(path=str(tmp_path / "m.keras"))))
     low = [x.name for x in found.model._flatten_layers() if x.compute_dtype != "float32"]
     assert low == []
     film = np.random.default_rng(0).normal(size=(2, 5, 12, 12, 3)).astype(np.float32)

@@ -117,7 +117,7 @@ def main() -> None:
 
     from kvis_cli.cli.app import app
     from kvis_cli.errors import KvisError
-    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.request import ModelSpec
 
     runner = CliRunner()
@@ -155,7 +155,7 @@ def main() -> None:
             specs["named"] = ModelSpec(path=f"{application}:{case['path']}")
         for name, spec in specs.items():
             try:
-                open_model(read_card(spec))
+                open_model(describe_model(spec))
                 answers[case["name"]][name] = ""
             except KvisError as error:
                 answers[case["name"]][name] = f"{type(error).__name__}: {error}"

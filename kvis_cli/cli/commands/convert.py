@@ -36,13 +36,13 @@ def convert(
       kvis convert old.h5 new.keras --replace-layer lambda_1=rescaling:scale=1/127.5,offset=-1
     """
     with exit_codes(traceback):
-        from kvis_cli.models.description.info import read_card
+        from kvis_cli.models.description.info import describe_model
         from kvis_cli.models.description.trust import check_file
         from kvis_cli.models.request import build_model_spec
 
         listener = ConsoleListener(quiet=quiet, as_json=json)
-        card = read_card(build_model_spec({"path": model, **given[ModelSpec]}))
-        check_file(card)
+        info = describe_model(build_model_spec({"path": model, **given[ModelSpec]}))
+        check_file(info)
         target = check_target(out, force)
         listener.starting()
         from kvis_cli.runtime.tensorflow import import_tensorflow
@@ -50,12 +50,12 @@ def convert(
         import_tensorflow()
         from kvis_cli.models.live.convert import convert_model
 
-        difference = convert_model(card, target)
-        for change in card.changes:
+        difference = convert_model(info, target)
+        for change in info.changes:
             listener.note(f"upgraded: {change}")
         listener.note(f"largest difference between the predictions: {difference:.1e}")
         if json:
-            print_json({"file": str(target), "difference": difference, "upgrades": card.changes})
+            print_json({"file": str(target), "difference": difference, "upgrades": info.changes})
         else:
             listener.wrote(target)
 

@@ -35,9 +35,9 @@ def init_sidecar(
       kvis init-sidecar model.h5 --preprocess signed --labels classes.txt
     """
     with exit_codes(traceback):
-        from kvis_cli.models.description.info import read_card
+        from kvis_cli.models.description.info import describe_model
         from kvis_cli.models.description.sidecar_writing import write_sidecar
         from kvis_cli.models.request import build_model_spec
 
-        card = read_card(build_model_spec({"path": model, **given[ModelSpec]}))
-        ConsoleListener(quiet=quiet).wrote(write_sidecar(card, force=force))
+        info = describe_model(build_model_spec({"path": model, **given[ModelSpec]}))
+        ConsoleListener(quiet=quiet).wrote(write_sidecar(info, force=force))

@@ -14,7 +14,7 @@ from kvis_cli.models.request import ModelSpec
 
 if TYPE_CHECKING:
     from kvis_cli.explanation import MapGrid
-    from kvis_cli.models.description.info import ModelCard
+    from kvis_cli.models.description.info import ModelInfo
 
 
 @with_options(ModelSpec)
@@ -70,16 +70,16 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
     from kvis_cli.models.graph.geometry import map_grid
     from kvis_cli.models.request import build_model_spec
 
-    card = _card_with_layers(build_model_spec({"path": model, **given}))
-    architecture = card.architecture
+    info = _info_with_layers(build_model_spec({"path": model, **given}))
+    architecture = info.architecture
     refusal = ""
     try:
-        check_code(card)
+        check_code(info)
     except KvisError as error:
         refusal = str(error)
     candidates = {call.path for call in cam_candidates(architecture)}
     try:
-        auto, reason = card.cam_layer("auto")
+        auto, reason = info.cam_layer("auto")
     except KvisError as error:
         auto, reason = None, str(error)
     rows = [
@@ -96,13 +96,13 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
         }
         for call in architecture.calls
     ]
-    choice = card.preprocessing()
+    choice = info.preprocessing()
     return {
         "model": model,
         "name": architecture.name,
         "type": architecture.class_name,
-        "format": card.file.format if card.file else "application",
-        "keras_version": card.file.keras_version if card.file else "",
+        "format": info.file.format if info.file else "application",
+        "keras_version": info.file.keras_version if info.file else "",
         "params": architecture.params,
         "inputs": [
             {"name": i.name, "shape": i.shape, "dtype": i.dtype} for i in architecture.inputs
@@ -112,7 +112,7 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
         "preprocess_reason": choice.reason,
         "cam_layer": auto.path if auto else None,
         "cam_layer_reason": reason,
-        "upgrades": card.changes,
+        "upgrades": info.changes,
         "refused": refusal,
         "layers": rows,
     }
@@ -125,27 +125,27 @@ def _grid(grid: MapGrid | None) -> dict[str, Any] | None:
     return {k: v for k, v in grid.to_json().items() if k != "applied"}
 
 
-def _card_with_layers(spec: ModelSpec) -> ModelCard:
-    """The card; of a model whose file does not say its layers, after opening it."""
+def _info_with_layers(spec: ModelSpec) -> ModelInfo:
+    """The info; of a model whose file does not say its layers, after opening it."""
     from kvis_cli.errors import UsageError
-    from kvis_cli.models.description.info import read_card
+    from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.description.trust import check_file
 
-    card = read_card(spec)
-    if card.architecture.is_graph and card.architecture.calls:
-        return card
-    if card.application is None and not (spec.custom_objects or spec.trust or spec.arch):
-        if card.file is not None and card.file.format == "savedmodel":
-            check_file(card)
+    info = describe_model(spec)
+    if info.architecture.is_graph and info.architecture.calls:
+        return info
+    if info.application is None and not (spec.custom_objects or spec.trust or spec.arch):
+        if info.file is not None and info.file.format == "savedmodel":
+            check_file(info)
             raise UsageError(
-                f"The layers of {card.reference} are not to be seen.",
+                f"The layers of {info.reference} are not to be seen.",
                 "A SavedModel holds compiled functions, not Keras layers.",
                 "`kvis saliency` explains it by the gradients of its input; `kvis cam` needs the "
                 "Keras model that it was exported from.",
             )
         raise UsageError(
-            f"The layers of {card.reference} are not in its file.",
-            f"It is a subclassed model ({card.architecture.class_name}): only its code knows them.",
+            f"The layers of {info.reference} are not in its file.",
+            f"It is a subclassed model ({info.architecture.class_name}): only its code knows them.",
             "Give its class: --custom-objects package.module:Name.",
         )
     from kvis_cli.runtime.tensorflow import import_tensorflow
@@ -153,10 +153,10 @@ def _card_with_layers(spec: ModelSpec) -> ModelCard:
     import_tensorflow()
     from kvis_cli.models.live.open import architecture_of_application, open_model
 
-    if card.application is not None:
-        card.architecture = architecture_of_application(card)
-        return card
-    return open_model(card).card
+    if info.application is not None:
+        info.architecture = architecture_of_application(info)
+        return info
+    return open_model(info).info
 
 
 def _print_table(document: dict[str, Any]) -> None:

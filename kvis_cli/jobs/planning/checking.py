@@ -10,7 +10,7 @@ from typing import Any
 from kvis_cli.errors import InputError, KvisError
 from kvis_cli.jobs.planning.plan import Plan, PlannedModel
 from kvis_cli.models.description.cam_layers import cam_layers
-from kvis_cli.models.description.info import ModelCard, read_card
+from kvis_cli.models.description.info import ModelInfo, describe_model
 from kvis_cli.models.description.labels import imagenet
 from kvis_cli.models.description.targets import Head, parse_classes
 from kvis_cli.models.description.trust import check_code
@@ -54,17 +54,17 @@ def _checks(plan: Plan, model: PlannedModel) -> Iterator[tuple[str, Callable[[],
     """What is checked, each with what it is about; a check raises."""
     path = model.spec.path
     try:
-        card = read_card(model.spec)
-        head = _head(card)
+        info = describe_model(model.spec)
+        head = _head(info)
     except KvisError as error:
         yield path, partial(_fail, error)
         return
-    yield path, partial(check_code, card)
-    yield path, card.preprocessing
+    yield path, partial(check_code, info)
+    yield path, info.preprocessing
     for number, task in enumerate(plan.job.tasks):
         what = f"{path}, {plan.labels[number]}"
-        if card.architecture.is_graph and card.architecture.calls:
-            yield from ((what, check) for check in _layer_checks(card, task))
+        if info.architecture.is_graph and info.architecture.calls:
+            yield from ((what, check) for check in _layer_checks(info, task))
         if head is None:
             continue
         for text in _classes(task):
@@ -80,25 +80,25 @@ def _fail(error: KvisError) -> None:
     raise error
 
 
-def _head(card: ModelCard) -> Head | None:
+def _head(info: ModelInfo) -> Head | None:
     """The outputs, where they are known before the model is built."""
-    if card.application is not None:
-        known = card.application.weights in ("imagenet", "random") and not card.spec.labels
+    if info.application is not None:
+        known = info.application.weights in ("imagenet", "random") and not info.spec.labels
         return Head(IMAGENET_CLASSES, imagenet()) if known else None
-    return card.head() if card.architecture.outputs else None
+    return info.head() if info.architecture.outputs else None
 
 
-def _layer_checks(card: ModelCard, task: TaskSpec) -> Iterator[Callable[[], Any]]:
+def _layer_checks(info: ModelInfo, task: TaskSpec) -> Iterator[Callable[[], Any]]:
     if isinstance(task, CamSpec):
         named = [text.rpartition(":")[0] for text in task.filter]
         if not named:
-            yield from (partial(cam_layers, card, text) for text in task.layer)
+            yield from (partial(cam_layers, info, text) for text in task.layer)
     else:
         layer = getattr(task, "layer", None) or getattr(task, "explained_layer", None) or []
         named = [layer] if isinstance(layer, str) else list(layer)
         named += [task.wrt] if isinstance(task, SaliencySpec) and task.wrt else []
     for text in filter(None, named):
-        yield partial(autolayer.resolve, card.architecture, text, model=card.reference)
+        yield partial(autolayer.resolve, info.architecture, text, model=info.reference)
 
 
 def _classes(task: TaskSpec) -> list[str]:

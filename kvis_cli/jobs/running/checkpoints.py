@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kvis_cli.errors import KvisError, UsageError
-from kvis_cli.models.description.info import read_card
+from kvis_cli.models.description.info import describe_model
 from kvis_cli.models.files.read import check_safe
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.paths import natural_key
@@ -57,7 +57,7 @@ class CheckpointFolder:
             if self._seen.get(path) != stamp or self._whole.get(path) == stamp:
                 continue
             try:
-                read_card(self.spec.model_copy(update={"path": str(path)}))
+                describe_model(self.spec.model_copy(update={"path": str(path)}))
                 check_safe(path)
             except KvisError as error:
                 self.broken[path] = error

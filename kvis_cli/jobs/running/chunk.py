@@ -297,9 +297,9 @@ def _class_number(explanation: Explanation) -> str:
 def about_model(chunk: Chunk, opened: OpenModel) -> dict[str, Any]:
     """What a `ResultRow` says about the model of a result."""
     return {
-        "model": opened.card.reference,
+        "model": opened.info.reference,
         "model_name": chunk.model.name,
-        "model_sha256": chunk.model.sha256 if opened.card.file else opened.digest,
+        "model_sha256": chunk.model.sha256 if opened.info.file else opened.digest,
         "kind": chunk.spec.kind,
     }
 

@@ -73,7 +73,7 @@ def prepare(source: ChunkImage, opened: OpenModel) -> Prepared:
     if is_array(photo.path) or not size.is_picture:
         made, place = array_input(photo.path, opened, height, width)
         return Prepared(source, photo, made, place, region)
-    fit = opened.card.spec.fit
+    fit = opened.info.spec.fit
     array, placement = fit_photo(photo.pixels, size.height, size.width, size.channels, fit)
     made = opened.to_inputs(array[np.newaxis])[0]
     return Prepared(source, photo, made, placement, region)
@@ -92,7 +92,7 @@ def array_input(
     size = opened.image_input
     if not is_array(path):
         raise InputError(
-            f"'{path}' is a picture, and {opened.card.reference} takes none.",
+            f"'{path}' is a picture, and {opened.info.reference} takes none.",
             f"Its input is {size.describe()} numbers.",
             "Save such an input with `numpy.save('input.npy', array)` and give that file.",
         )

@@ -19,7 +19,7 @@ from kvis_cli.jobs.planning.chunks import Chunk
 from kvis_cli.jobs.planning.plan import Task
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import ResultStore
-from kvis_cli.models.description.info import ModelCard, read_card
+from kvis_cli.models.description.info import ModelInfo, describe_model
 from kvis_cli.models.files.read import check_safe
 from kvis_cli.runtime.cores import share_cores
 from kvis_cli.runtime.memory import claim_process, keep_freed_memory
@@ -90,7 +90,7 @@ def main(
     keep_freed_memory()
     share_cores(job.workers)
     chunk: Chunk | None = connection.recv()
-    cards = _first_card(chunk)
+    infos = _first_info(chunk)
     try:
         from kvis_cli.jobs.running.worker import Worker
         from kvis_cli.runtime.tensorflow import start
@@ -101,7 +101,7 @@ def main(
         return
     link = Link(connection)
     store = ResultStore(folder, origin | {"device": device.label}, metadata=metadata)
-    worker = Worker(job, store, device, link, link, isolate=True, cards=cards)
+    worker = Worker(job, store, device, link, link, isolate=True, infos=infos)
     connection.send(("ready", device.label))
     while chunk is not None:
         worker.run(chunk)
@@ -114,7 +114,7 @@ def main(
     os._exit(0)
 
 
-def _first_card(chunk: Chunk | None) -> dict[str, ModelCard]:
+def _first_info(chunk: Chunk | None) -> dict[str, ModelInfo]:
     """The file of the first model, tried in a fork while that is cheap.
 
     With TensorFlow, every try of a file that could crash its reader takes a whole new process.
@@ -122,13 +122,13 @@ def _first_card(chunk: Chunk | None) -> dict[str, ModelCard]:
     if chunk is None:
         return {}
     try:
-        card = read_card(chunk.model.spec)
-        if card.file is not None:
-            check_safe(card.file.path)
+        info = describe_model(chunk.model.spec)
+        if info.file is not None:
+            check_safe(info.file.path)
     except KvisError:
         # It is said when the model is opened.
         return {}
-    return {chunk.model.spec.path: card}
+    return {chunk.model.spec.path: info}
 
 
 def _die_with_parent() -> None:

@@ -25,7 +25,7 @@ from kvis_cli.runtime.tensorflow import check_device, start
 from kvis_cli.spec.job import JobSpec
 
 if TYPE_CHECKING:
-    from kvis_cli.models.description.info import ModelCard
+    from kvis_cli.models.description.info import ModelInfo
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 # Images that a worker gets at once: few enough to share out, many enough to overlap well.
@@ -159,7 +159,7 @@ class Run:
     def run(self) -> Outcome:
         """Run, and write the manifest whatever happens."""
         began = time.monotonic()
-        cards = {} if self.options.processes else self._cards()
+        infos = {} if self.options.processes else self._infos()
         keep = all(task.metadata for task in self.job.tasks)
         # The folder is tried before TensorFlow is: nobody waits 10 s to hear that it is read-only.
         folder = result_folder(self.job, self.options.shard)
@@ -174,7 +174,7 @@ class Run:
         self.listener.planned(left, self.outcome.skipped)
         try:
             if todo:
-                self._compute(todo, cards)
+                self._compute(todo, infos)
         finally:
             self.outcome.distrusted = self._distrusted()
             rows = self.done_rows or self.failed_rows or self.before or self.parts or others
@@ -188,18 +188,18 @@ class Run:
             raise self._disk_error
         return self.outcome
 
-    def _cards(self) -> dict[str, ModelCard]:
+    def _infos(self) -> dict[str, ModelInfo]:
         """The models' files, read before TensorFlow starts; the only model has to be good."""
         from kvis_cli.jobs.planning.checking import check_plan
-        from kvis_cli.models.description.info import read_card
+        from kvis_cli.models.description.info import describe_model
         from kvis_cli.models.description.trust import check_file
 
-        cards = {}
+        infos = {}
         for model in self.plan.models:
             try:
-                card = cards[model.spec.path] = read_card(model.spec)
+                info = infos[model.spec.path] = describe_model(model.spec)
                 # Again on opening, at no cost; the first time is cheaper without TensorFlow.
-                check_file(card)
+                check_file(info)
             except KvisError as error:
                 if isinstance(error, UsageError) or len(self.plan.models) == 1:
                     raise
@@ -207,7 +207,7 @@ class Run:
         for problem in check_plan(self.plan):
             if isinstance(problem.error, UsageError):
                 raise problem.error
-        return cards
+        return infos
 
     def _resume(self) -> tuple[list[ResultRow], list[str]]:
         """What stays of earlier runs, and the ids of what is to do."""
@@ -243,7 +243,7 @@ class Run:
                 if name not in kept:
                     (self.store.folder / name).unlink(missing_ok=True)
 
-    def _compute(self, todo: list[str], cards: dict[str, ModelCard]) -> None:
+    def _compute(self, todo: list[str], infos: dict[str, ModelInfo]) -> None:
         if self.options.processes:
             from kvis_cli.jobs.running.pool import Pool
 
@@ -261,7 +261,7 @@ class Run:
         device = start(self.job.device)
         self.device = self.store.origin["device"] = device.label
         worker = Worker(
-            self.job, self.store, device, self.listener, self, isolate=False, cards=cards
+            self.job, self.store, device, self.listener, self, isolate=False, infos=infos
         )
         for chunk in make_chunks(self.plan, todo, None):
             began = time.monotonic()

@@ -20,7 +20,7 @@ from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.jobs.results.writers import WRITERS
 from kvis_cli.jobs.running.chunk import ChunkRun, about_model
 from kvis_cli.jobs.running.work import Sink, Work, unknown_error
-from kvis_cli.models.description.info import ModelCard, read_card
+from kvis_cli.models.description.info import ModelInfo, describe_model
 from kvis_cli.runtime.interruption import held
 from kvis_cli.runtime.tensorflow import Device
 from kvis_cli.spec.job import JobSpec
@@ -52,7 +52,7 @@ class Worker:
     isolate
         Whether an error of any kind fails only its own tasks. Otherwise wrong requests and unknown
         errors are raised.
-    cards
+    infos
         Model files that were read already, by path.
     """
 
@@ -68,7 +68,7 @@ class Worker:
         sink: Sink,
         *,
         isolate: bool,
-        cards: Mapping[str, ModelCard] | None = None,
+        infos: Mapping[str, ModelInfo] | None = None,
     ) -> None:
         self.work = Work(job, store, listener, sink, isolate)
         self.job = job
@@ -76,7 +76,7 @@ class Worker:
         self.listener = listener
         self.sink = sink
         self.isolate = isolate
-        self.cards = cards or {}
+        self.infos = infos or {}
         self._open: tuple[str, OpenModel] | None = None
         self._broken: dict[str, KvisError] = {}
         self._tasks: OrderedDict[tuple[int, str], ModelTask] = OrderedDict()
@@ -113,8 +113,8 @@ class Worker:
             self.listener.stage(f"opening {path}")
             top = any(task.needs_head for task in self.job.tasks)
             try:
-                card = self.cards.get(path) or read_card(chunk.model.spec)
-                opened = open_model(card, top=top, seed=self.job.seed)
+                info = self.infos.get(path) or describe_model(chunk.model.spec)
+                opened = open_model(info, top=top, seed=self.job.seed)
             except KvisError as error:
                 self._broken[path] = error
                 raise
@@ -153,7 +153,7 @@ class Worker:
         model_task = TASKS[chunk.spec.kind](opened, chunk.spec, self.job)
         for note in model_task.notes:
             self.listener.note(note)
-        place = Place(self.work.store, chunk.folder, opened.card.name, self.listener)
+        place = Place(self.work.store, chunk.folder, opened.info.name, self.listener)
         self.sink.began(chunk.tasks)
         rows: list[ResultRow] = []
         write = WRITERS[chunk.spec.kind]
@@ -176,7 +176,7 @@ class Worker:
         self.sink.done(task, rows)
 
     def _tell(self, opened: OpenModel, top: bool) -> None:
-        card, architecture = opened.card, opened.card.architecture
+        info, architecture = opened.info, opened.info.architecture
         size = opened.image_input
         facts = [f"{architecture.class_name} '{architecture.name}'"]
         if architecture.params:
@@ -184,8 +184,8 @@ class Worker:
         facts.append(f"input {size.describe()}")
         if top:
             facts.append(f"{opened.head.classes} classes, labels: {opened.head.labels.source}")
-        self.listener.note(f"model {card.reference}: {', '.join(facts)}")
-        for change in card.changes:
+        self.listener.note(f"model {info.reference}: {', '.join(facts)}")
+        for change in info.changes:
             self.listener.note(f"upgraded: {change}")
         for note in opened.notes:
             self.listener.note(note)

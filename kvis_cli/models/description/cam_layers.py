@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kvis_cli.errors import UnknownNameError, UsageError
-from kvis_cli.models.description.info import ModelCard
+from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import Architecture, LayerCall
 from kvis_cli.models.graph.layers import has_role
@@ -13,12 +13,12 @@ from kvis_cli.models.graph.layers import has_role
 _FINAL = frozenset({"softmax", "sigmoid", "linear", None})
 
 
-def cam_layers(card: ModelCard, text: str) -> list[list[tuple[LayerCall, str]]]:
+def cam_layers(info: ModelInfo, text: str) -> list[list[tuple[LayerCall, str]]]:
     """The layers of one ``--layer`` entry, with the reason for each.
 
     Parameters
     ----------
-    card
+    info
         The model.
     text
         An address, ``auto``, ``all-spatial``, or addresses joined by ``+``.
@@ -34,14 +34,14 @@ def cam_layers(card: ModelCard, text: str) -> list[list[tuple[LayerCall, str]]]:
         For a layer that is not there, or has maps of one position.
     """
     if text == "all-spatial":
-        return [[(call, "one stage")] for call in stages(card)]
+        return [[(call, "one stage")] for call in stages(info)]
     try:
-        found = [card.cam_layer(text)]
+        found = [info.cam_layer(text)]
     except UnknownNameError:
         parts = [part.strip() for part in text.split("+")]
         if len(parts) < 2 or not all(parts):
             raise
-        found = [card.cam_layer(part) for part in parts]
+        found = [info.cam_layer(part) for part in parts]
     for call, _ in found:
         refuse_single_position(call)
     return [found]
@@ -64,7 +64,7 @@ def refuse_single_position(call: LayerCall) -> None:
         )
 
 
-def stages(card: ModelCard) -> list[LayerCall]:
+def stages(info: ModelInfo) -> list[LayerCall]:
     """The spatial layers that the whole output passes, in order; of each convolution with its
     normalisation and activation only the last.
 
@@ -73,9 +73,9 @@ def stages(card: ModelCard) -> list[LayerCall]:
     UsageError
         When there is none.
     """
-    architecture = card.architecture
-    last = autolayer.choose_cam_layer(architecture, card.output_index()).call
-    output = architecture.outputs[card.output_index()].call
+    architecture = info.architecture
+    last = autolayer.choose_cam_layer(architecture, info.output_index()).call
+    output = architecture.outputs[info.output_index()].call
     candidates = autolayer.cam_candidates(architecture)
     passed = [
         call

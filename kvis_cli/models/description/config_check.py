@@ -80,7 +80,7 @@ _POINTERS = ("input_layers", "keras_history", "output_layers")
 
 
 @dataclass(frozen=True)
-class Finding:
+class ForbiddenPart:
     """One thing in a configuration that is not to reach Keras.
 
     Attributes
@@ -115,7 +115,7 @@ class _Item(NamedTuple):
     layer: str
 
 
-def findings(config: Config, custom_objects: Collection[str] = ()) -> Iterator[Finding]:
+def findings(config: Config, custom_objects: Collection[str] = ()) -> Iterator[ForbiddenPart]:
     """Everything in a model's configuration that Keras must not be given.
 
     Parameters
@@ -179,28 +179,28 @@ class _Known(NamedTuple):
         return name in self.names or last in self.names
 
 
-def _named(value: Config, layer: str, known: _Known) -> Finding | None:
+def _named(value: Config, layer: str, known: _Known) -> ForbiddenPart | None:
     """What is wrong with the class or function that a part of the configuration names."""
     if "class_name" not in value:
         return None
     name, module, registered = (value.get(k) for k in ("class_name", "module", "registered_name"))
     if not isinstance(name, str) or not isinstance(module, str | None):
-        return Finding("gadget", layer, f"{module}.{name}", "Its name is not text.")
+        return ForbiddenPart("gadget", layer, f"{module}.{name}", "Its name is not text.")
     if name in CODE and not (name == "Lambda" and _lambda_is_known(value, known)):
-        return Finding("code", layer, name.strip("_"), CODE[name])
+        return ForbiddenPart("code", layer, name.strip("_"), CODE[name])
     if name in _VALUES or name == "Lambda":
         return None
     is_function = name == "function"
     if is_function:
         name = value.get("config")
         if not isinstance(name, str):
-            return Finding("gadget", layer, f"{module}.{name}", "Its name is not text.")
+            return ForbiddenPart("gadget", layer, f"{module}.{name}", "Its name is not text.")
     if known.allows(name, module, registered) or _is_listed(name, module, is_function):
         return None
     full = f"{module}.{name}" if module and module != "builtins" else name
     if _is_gadget(name, module, is_function):
-        return Finding("gadget", layer, full)
-    return Finding("unknown", layer, full, "function" if is_function else "class")
+        return ForbiddenPart("gadget", layer, full)
+    return ForbiddenPart("unknown", layer, full, "function" if is_function else "class")
 
 
 def _lambda_is_known(layer: Config, known: _Known) -> bool:
@@ -244,16 +244,16 @@ def _names() -> _Names:
 # --- values ------------------------------------------------------------------------------------
 
 
-def _text(item: _Item) -> Iterator[Finding]:
+def _text(item: _Item) -> Iterator[ForbiddenPart]:
     value = item.value
     if item.key == "name":
         # Weights and vocabularies are looked up in folders of this name.
         if ".." in re.split(r"[/\\]", value):
-            yield Finding("name", item.layer, value)
+            yield ForbiddenPart("name", item.layer, value)
         return
     is_file = item.key in _FILE_SETTINGS and value
     if is_file or _ADDRESS.match(value) or _FILE_NAME.fullmatch(value):
-        yield Finding("file", item.layer, f"{item.key}={value!r}")
+        yield ForbiddenPart("file", item.layer, f"{item.key}={value!r}")
 
 
 def _elements(item: _Item) -> list[_Item]:

@@ -10,7 +10,7 @@ from kvis_cli.models.graph.layers import has_role
 
 
 @dataclass(frozen=True)
-class Choice:
+class PreprocessingChoice:
     """A chosen preprocessing and why.
 
     Attributes
@@ -61,7 +61,7 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
 SCALING_LAYERS = frozenset({"Rescaling", "Normalization"})
 
 
-def guess_preprocessing(calls: Sequence[tuple[str, str]]) -> Choice:
+def guess_preprocessing(calls: Sequence[tuple[str, str]]) -> PreprocessingChoice:
     """Choose a preprocessing from the model's layers.
 
     Parameters
@@ -72,16 +72,18 @@ def guess_preprocessing(calls: Sequence[tuple[str, str]]) -> Choice:
     """
     for class_name, name in calls:
         if class_name in SCALING_LAYERS:
-            return Choice(PRESETS["none"], f"the model scales its input itself (layer '{name}')")
+            return PreprocessingChoice(
+                PRESETS["none"], f"the model scales its input itself (layer '{name}')"
+            )
         if not has_role(class_name, "in_front") and not class_name.startswith("Random"):
             break
     names = {name for _, name in calls}
     for fingerprint in FINGERPRINTS:
         if names.issuperset(fingerprint.layers):
-            return Choice(
+            return PreprocessingChoice(
                 fingerprint.preprocessing, f"its layers are those of {fingerprint.family}"
             )
-    return Choice(
+    return PreprocessingChoice(
         PRESETS["unit"],
         "nothing in the model says how it was trained; this is a guess, so check the top-5 and "
         "set --preprocess if they are wrong",

@@ -8,7 +8,7 @@ from typing import Any
 
 from kvis_cli.errors import ModelError, UnknownNameError, UsageError
 from kvis_cli.models.description import applications, inputs, preprocessing
-from kvis_cli.models.description.fingerprint import Choice, guess_preprocessing
+from kvis_cli.models.description.fingerprint import PreprocessingChoice, guess_preprocessing
 from kvis_cli.models.description.labels import Labels, imagenet, read_labels
 from kvis_cli.models.description.replacements import apply_replacements
 from kvis_cli.models.description.sidecar import Sidecar, read_sidecar
@@ -67,7 +67,7 @@ class ImageInput:
 
 
 @dataclass
-class ModelCard:
+class ModelInfo:
     """What is known of a model without running it.
 
     Attributes
@@ -190,18 +190,18 @@ class ModelCard:
             tuple(shape[1:]),
         )
 
-    def preprocessing(self) -> Choice:
+    def preprocessing(self) -> PreprocessingChoice:
         """The preprocessing and the reason for it."""
         if self.spec.preprocess != "auto":
-            return Choice(preprocessing.parse(self.spec.preprocess), "as asked")
+            return PreprocessingChoice(preprocessing.parse(self.spec.preprocess), "as asked")
         if self.sidecar.preprocess not in (None, "auto"):
             assert self.sidecar.preprocess is not None and self.sidecar_file is not None
-            return Choice(
+            return PreprocessingChoice(
                 preprocessing.parse(self.sidecar.preprocess), f"from {self.sidecar_file.name}"
             )
         endpoints = self.architecture.inputs
         if endpoints and endpoints[self.explained_input()].dtype in _WHOLE_NUMBERS:
-            return Choice(
+            return PreprocessingChoice(
                 preprocessing.PRESETS["none"],
                 "its input takes whole numbers",
             )
@@ -286,7 +286,7 @@ class ModelCard:
         return autolayer.resolve(self.architecture, address, model=self.reference), "as asked"
 
 
-def read_card(spec: ModelSpec) -> ModelCard:
+def describe_model(spec: ModelSpec) -> ModelInfo:
     """Read what a model's files say about it, without TensorFlow.
 
     Raises
@@ -300,7 +300,7 @@ def read_card(spec: ModelSpec) -> ModelCard:
     if not path.exists():
         reference = applications.parse_reference(spec.path)
         if reference is not None:
-            return ModelCard(spec, reference.name, application=reference)
+            return ModelInfo(spec, reference.name, application=reference)
         if not path.suffix and path.parent == Path() and ":" not in path.name:
             raise applications.unknown(spec.path)
     file = read_model_file(path, allow_weights_only=spec.arch is not None)
@@ -315,7 +315,7 @@ def read_card(spec: ModelSpec) -> ModelCard:
         names = {text.partition("=")[0].strip().rpartition("/")[2] for text in replacements}
         still = [u for u in upgraded.unsupported if u.partition(" ")[0] not in names]
         upgraded = replace(upgraded, unsupported=still)
-    card = ModelCard(
+    info = ModelInfo(
         spec,
         path.stem,
         file=file,
@@ -326,13 +326,13 @@ def read_card(spec: ModelSpec) -> ModelCard:
         upgraded=upgraded,
         replacements=replacements,
     )
-    card.architecture = read_architecture(config)
-    shape = card.stated_shape()
-    if shape is not None and _is_open_sequential(card.architecture):
-        card.config = with_input_layer(config, (None, *shape))
-        card.changes.append(f"Added an input layer of the shape {shape}, as asked.")
-        card.architecture = read_architecture(card.config)
-    return card
+    info.architecture = read_architecture(config)
+    shape = info.stated_shape()
+    if shape is not None and _is_open_sequential(info.architecture):
+        info.config = with_input_layer(config, (None, *shape))
+        info.changes.append(f"Added an input layer of the shape {shape}, as asked.")
+        info.architecture = read_architecture(info.config)
+    return info
 
 
 def _by_name(assignments: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from kvis_cli.errors import KvisError, OutputError, UsageError
-from kvis_cli.models.description.info import ModelCard
+from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.description.labels import read_labels
 from kvis_cli.models.description.sidecar import sidecar_path
 from kvis_cli.models.description.trust import check_code
@@ -17,7 +17,7 @@ from kvis_cli.paths import user_path
 from kvis_cli.shown import shown
 
 
-def write_sidecar(card: ModelCard, *, force: bool = False) -> Path:
+def write_sidecar(info: ModelInfo, *, force: bool = False) -> Path:
     """Write the sidecar of a model file beside it.
 
     Raises
@@ -27,36 +27,36 @@ def write_sidecar(card: ModelCard, *, force: bool = False) -> Path:
     OutputError
         When it cannot be written.
     """
-    if card.file is None:
+    if info.file is None:
         raise UsageError(
-            f"{card.reference} is no file.", "A sidecar lies beside the file of a model."
+            f"{info.reference} is no file.", "A sidecar lies beside the file of a model."
         )
-    path = sidecar_path(card.file.path)
+    path = sidecar_path(info.file.path)
     if path.exists() and not force:
         raise UsageError(f"'{path}' exists.", "", "Edit it, or add --force to replace it.")
     temporary = path.with_suffix(".tmp")
     try:
-        temporary.write_text(sidecar_text(card, path.parent), "utf-8")
+        temporary.write_text(sidecar_text(info, path.parent), "utf-8")
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written.", f"{error.strerror}.") from error
     return path
 
 
-def sidecar_text(card: ModelCard, folder: Path) -> str:
+def sidecar_text(info: ModelInfo, folder: Path) -> str:
     """The sidecar as YAML with a comment for every choice."""
-    lines = [f"# What kvis knows about {shown(Path(card.reference).name)} beyond its file."]
-    choice = card.preprocessing()
+    lines = [f"# What kvis knows about {shown(Path(info.reference).name)} beyond its file."]
+    choice = info.preprocessing()
     reason = shown(choice.reason)
     lines += [f"# {reason}"] if choice.certain else [f"# A guess: {reason}"]
     lines.append(_entry("preprocess", choice.preprocessing.to_spec()))
-    lines += _labels(card, folder)
-    lines += _layer(card)
-    if card.spec.size:
-        lines.append(_entry("size", card.spec.size))
-    elif any(i.shape is not None and None in i.shape[1:] for i in card.architecture.inputs):
+    lines += _labels(info, folder)
+    lines += _layer(info)
+    if info.spec.size:
+        lines.append(_entry("size", info.spec.size))
+    elif any(i.shape is not None and None in i.shape[1:] for i in info.architecture.inputs):
         lines += ["# The model leaves its input size open.", "# size: 224"]
-    lines += _replacements(card)
+    lines += _replacements(info)
     return "\n".join(lines) + "\n"
 
 
@@ -64,16 +64,16 @@ def _entry(key: str, value: Any) -> str:
     return yaml.safe_dump({key: value}, allow_unicode=True, sort_keys=False).rstrip()
 
 
-def _labels(card: ModelCard, folder: Path) -> list[str]:
-    if card.spec.labels:
-        if card.spec.labels.lower() == "imagenet":
+def _labels(info: ModelInfo, folder: Path) -> list[str]:
+    if info.spec.labels:
+        if info.spec.labels.lower() == "imagenet":
             return [_entry("labels", "imagenet")]
-        file = user_path(card.spec.labels).resolve()
+        file = user_path(info.spec.labels).resolve()
         read_labels(file)
         # Relative to the sidecar, so that both can be moved together.
         return [_entry("labels", os.path.relpath(file, folder.resolve()))]
     try:
-        head = card.head()
+        head = info.head()
     except KvisError:
         return []
     if head.labels.names and len(head.labels.names) <= 100:
@@ -83,22 +83,22 @@ def _labels(card: ModelCard, folder: Path) -> list[str]:
     return [f"# {head.classes} classes, whose names are not known.", "# labels: labels.txt"]
 
 
-def _layer(card: ModelCard) -> list[str]:
+def _layer(info: ModelInfo) -> list[str]:
     try:
-        call, reason = card.cam_layer("auto")
+        call, reason = info.cam_layer("auto")
     except KvisError:
         return []
     return [f"# {shown(reason)}", _entry("layer", call.path)]
 
 
-def _replacements(card: ModelCard) -> list[str]:
-    if card.replacements:
-        pairs = (text.partition("=") for text in card.replacements)
+def _replacements(info: ModelInfo) -> list[str]:
+    if info.replacements:
+        pairs = (text.partition("=") for text in info.replacements)
         return [_entry("replace_layer", {name.strip(): layer for name, _, layer in pairs})]
     try:
-        check_code(card)
+        check_code(info)
     except KvisError:
-        names = card.upgraded.lambdas if card.upgraded else []
+        names = info.upgraded.lambdas if info.upgraded else []
         if not names:
             return []
         lines = ["# What the layers with code compute; kvis never runs the code itself."]

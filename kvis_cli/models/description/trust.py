@@ -1,7 +1,7 @@
 """What a model file may not do to whoever opens it: refused before Keras starts, by one check.
 
 Every road from a file to Keras leads through `check_file`: the container by `files.check_safe`,
-then what its configuration names, by `check_code` (of a card) or `check_config` (alone).
+then what its configuration names, by `check_code` (of a description) or `check_config` (alone).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from kvis_cli.errors import ModelError, UntrustedError
-from kvis_cli.models.description.config_check import Finding, findings
-from kvis_cli.models.description.info import ModelCard
+from kvis_cli.models.description.config_check import ForbiddenPart, findings
+from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.files.read import check_safe
 from kvis_cli.models.files.savedmodel import check_savedmodel
 from kvis_cli.models.graph.editing import iterate_layers
@@ -22,7 +22,7 @@ _SHOWN = 3
 _LONGEST = 80
 
 
-def check_file(card: ModelCard) -> None:
+def check_file(info: ModelInfo) -> None:
     """Refuse a model file that must not reach Keras; without TensorFlow, and cheap when repeated.
 
     Raises
@@ -32,12 +32,12 @@ def check_file(card: ModelCard) -> None:
     UntrustedError
         It holds code, or reaches for other files, and ``--trust`` was not given.
     """
-    if card.file is not None:
-        check_safe(card.file.path)
-    check_code(card)
+    if info.file is not None:
+        check_safe(info.file.path)
+    check_code(info)
 
 
-def check_code(card: ModelCard) -> None:
+def check_code(info: ModelInfo) -> None:
     """Refuse what cannot be opened, or not without running code of the file or reading others.
 
     Raises
@@ -48,26 +48,26 @@ def check_code(card: ModelCard) -> None:
         For code, paths and addresses in the configuration, unless ``--trust`` was given and this
         Python can run the code; for a SavedModel that does more than compute.
     """
-    if card.file is not None and card.file.format == "savedmodel" and not card.spec.trust:
-        check_savedmodel(card.file.path)
-    if card.upgraded is None:
+    if info.file is not None and info.file.format == "savedmodel" and not info.spec.trust:
+        check_savedmodel(info.file.path)
+    if info.upgraded is None:
         return
-    if card.upgraded.unsupported:
-        shown = ", ".join(card.upgraded.unsupported)
-        name = card.upgraded.unsupported[0].partition(" ")[0]
+    if info.upgraded.unsupported:
+        shown = ", ".join(info.upgraded.unsupported)
+        name = info.upgraded.unsupported[0].partition(" ")[0]
         raise ModelError(
-            f"Keras 3 has nothing for a layer of {card.reference}: {shown}.",
+            f"Keras 3 has nothing for a layer of {info.reference}: {shown}.",
             "It was saved by an old Keras, and no layer of today computes the same.",
             f"If you know one, name it: --replace-layer {name}=LAYER:setting=value.",
         )
-    if not card.spec.trust:
-        check_config(card.config, card.reference, card.spec.custom_objects)
+    if not info.spec.trust:
+        check_config(info.config, info.reference, info.spec.custom_objects)
         return
-    layers = dict(iterate_layers(card.config))
-    for path in card.upgraded.lambdas:
+    layers = dict(iterate_layers(info.config))
+    for path in info.upgraded.lambdas:
         inner = layers[path].get("config")
         function = inner.get("function") if isinstance(inner, dict) else None
-        check_bytecode(card.reference, path, function, _replacement(path))
+        check_bytecode(info.reference, path, function, _replacement(path))
 
 
 def check_config(config: Config, reference: str, custom_objects: Collection[str] = ()) -> None:
@@ -106,7 +106,7 @@ def check_config(config: Config, reference: str, custom_objects: Collection[str]
 # --- messages ----------------------------------------------------------------------------------
 
 
-def _code(reference: str, config: Config, found: list[Finding]) -> UntrustedError:
+def _code(reference: str, config: Config, found: list[ForbiddenPart]) -> UntrustedError:
     paths = list(dict.fromkeys(f.layer for f in found))
     names = ", ".join(f"'{_shown(path)}'" for path in paths)
     plural = "layers" if len(paths) > 1 else "layer"
@@ -133,7 +133,7 @@ def _code(reference: str, config: Config, found: list[Finding]) -> UntrustedErro
     )
 
 
-def _file(reference: str, config: Config, found: list[Finding]) -> UntrustedError:
+def _file(reference: str, config: Config, found: list[ForbiddenPart]) -> UntrustedError:
     ask = "Ask its author for a plain `model.save()`."
     if any("vocab" in f.text for f in found):
         ask = "Save it with a vocabulary as a list of words in place of a path."
@@ -144,7 +144,7 @@ def _file(reference: str, config: Config, found: list[Finding]) -> UntrustedErro
     )
 
 
-def _gadget(reference: str, config: Config, found: list[Finding]) -> UntrustedError:
+def _gadget(reference: str, config: Config, found: list[ForbiddenPart]) -> UntrustedError:
     return UntrustedError(
         f"{reference} names something that is no part of a model: {_listed(found)}.",
         "It is none of Keras' layers, activations, initializers and the like; called on opening, "
@@ -154,7 +154,7 @@ def _gadget(reference: str, config: Config, found: list[Finding]) -> UntrustedEr
     )
 
 
-def _name(reference: str, config: Config, found: list[Finding]) -> UntrustedError:
+def _name(reference: str, config: Config, found: list[ForbiddenPart]) -> UntrustedError:
     return UntrustedError(
         f"{reference} has a layer whose name leads out of its folder: {_listed(found)}.",
         "Keras keeps the files of a layer in a folder of its name.",
@@ -162,7 +162,7 @@ def _name(reference: str, config: Config, found: list[Finding]) -> UntrustedErro
     )
 
 
-def _unknown(reference: str, config: Config, found: list[Finding]) -> ModelError:
+def _unknown(reference: str, config: Config, found: list[ForbiddenPart]) -> ModelError:
     what = found[0].reason
     return ModelError(
         f"{reference} needs a {what} that is not part of Keras: {_listed(found)}.",
@@ -176,13 +176,13 @@ def _replacement(layer: str) -> str:
     return f"--replace-layer {layer}=rescaling:scale=1/127.5,offset=-1"
 
 
-def _listed(found: list[Finding]) -> str:
+def _listed(found: list[ForbiddenPart]) -> str:
     texts = list(dict.fromkeys(_one(f) for f in found))
     more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
     return ", ".join(texts[:_SHOWN]) + more
 
 
-def _one(finding: Finding) -> str:
+def _one(finding: ForbiddenPart) -> str:
     where = f" in the layer '{_shown(finding.layer)}'" if finding.layer else ""
     return f"{_shown(finding.text)}{where}"
 

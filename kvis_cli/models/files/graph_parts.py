@@ -15,7 +15,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Refused:
     """An operation that may not run, and where it stands.
 
     Attributes

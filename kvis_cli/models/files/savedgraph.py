@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kvis_cli.models.files.graph_parts import (
-    Finding,
     MetaGraph,
     Node,
+    Refused,
     Span,
     dependents,
     expect_length,
@@ -72,7 +72,7 @@ class SavedGraph:
 
     def __init__(self, data: bytes, allowed: frozenset[bytes]) -> None:
         self.data = data
-        self.findings: list[Finding] = []
+        self.findings: list[Refused] = []
         self._walker = Walker(data, MAX_FIELDS)
         self._allowed = allowed
         self._cuts: set[int] = set()
@@ -337,7 +337,7 @@ class SavedGraph:
     def _refuse(self, op: bytes, node: bytes, function: bytes) -> None:
         if op not in self._named and len(self._named) < MAX_FINDINGS:
             self._named.add(op)
-            self.findings.append(Finding(name_text(op), name_text(node), name_text(function)))
+            self.findings.append(Refused(name_text(op), name_text(node), name_text(function)))
 
     # --- cutting ------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from kvis_cli.errors import ModelError, UntrustedError
-from kvis_cli.models.files.graph_parts import Finding
+from kvis_cli.models.files.graph_parts import Refused
 from kvis_cli.models.files.protobuf import WireError
 from kvis_cli.models.files.savedgraph import CHECKPOINT, SavedGraph
 
@@ -113,7 +113,7 @@ _REASONS = {
 }
 
 
-def _refusal(folder: Path, findings: list[Finding]) -> UntrustedError:
+def _refusal(folder: Path, findings: list[Refused]) -> UntrustedError:
     first = findings[0]
     operation = first.operation
     if operation.encode() in CHECKPOINT:

@@ -15,14 +15,14 @@ from kvis_cli.models.graph.layers import has_role
 
 
 @dataclass(frozen=True)
-class Choice:
+class LayerChoice:
     """The layer that was chosen, and why, as a sentence for people."""
 
     call: LayerCall
     reason: str
 
 
-def choose_cam_layer(architecture: Architecture, output_index: int = 0) -> Choice:
+def choose_cam_layer(architecture: Architecture, output_index: int = 0) -> LayerChoice:
     """Choose the tensor at which a class activation map is taken.
 
     It is the last tensor with a spatial extent above 1 in every direction that all paths from the
@@ -83,7 +83,7 @@ def choose_cam_layer(architecture: Architecture, output_index: int = 0) -> Choic
         reason += f", before {found.path} ({found.class_name})"
     if len(architecture.outputs) > 1:
         reason += f", for output '{output.name}'"
-    return Choice(chosen, reason)
+    return LayerChoice(chosen, reason)
 
 
 def cam_candidates(architecture: Architecture) -> set[LayerCall]:

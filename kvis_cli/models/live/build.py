@@ -1,4 +1,4 @@
-"""From a card to a Keras model: as Keras opens it, or by way of the upgrade."""
+"""From a description to a Keras model: as Keras opens it, or by way of the upgrade."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from kvis_cli.errors import KvisError, ModelError, UntrustedError, UsageError, WeightsError
 from kvis_cli.models.description import applications
-from kvis_cli.models.description.info import ModelCard
+from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.description.replacements import parse_replacement
 from kvis_cli.models.description.trust import check_file
 from kvis_cli.models.files.read import stored_weights
@@ -33,7 +33,7 @@ from kvis_cli.shown import said
 SPARE_WEIGHTS = 10_000
 
 
-def build_model(card: ModelCard) -> keras.Model:
+def build_model(info: ModelInfo) -> keras.Model:
     """Build the model of a file and give it its weights; the file is only read.
 
     Raises
@@ -45,31 +45,31 @@ def build_model(card: ModelCard) -> keras.Model:
     WeightsError
         When the stored weights are not those of its layers.
     """
-    assert card.file is not None
-    path = card.file.path
-    if card.file.format == "savedmodel":
+    assert info.file is not None
+    path = info.file.path
+    if info.file.format == "savedmodel":
         # It judges the very bytes that TensorFlow opens.
-        return _from_saved_model(card)
-    check_file(card)
-    if card.file.format == "weights_h5":
-        return _from_weights(card)
-    _check_amounts(card)
-    objects = {**legacy_objects(), **custom_objects(card.spec.custom_objects)}
-    if card.spec.trust:
-        objects = {**_named_in(card.config), **objects}
+        return _from_saved_model(info)
+    check_file(info)
+    if info.file.format == "weights_h5":
+        return _from_weights(info)
+    _check_amounts(info)
+    objects = {**legacy_objects(), **custom_objects(info.spec.custom_objects)}
+    if info.spec.trust:
+        objects = {**_named_in(info.config), **objects}
     try:
-        with warnings.catch_warnings(), _explained(card), _trusting(card.spec.trust):
+        with warnings.catch_warnings(), _explained(info), _trusting(info.spec.trust):
             # What Keras thinks of how the model was written is of no use to who explains it.
             warnings.simplefilter("ignore")
-            if card.native:
+            if info.native:
                 return keras.saving.load_model(
-                    path, custom_objects=objects, compile=False, safe_mode=not card.spec.trust
+                    path, custom_objects=objects, compile=False, safe_mode=not info.spec.trust
                 )
-            return _from_config(card, objects)
+            return _from_config(info, objects)
     except KvisError:
         raise
     except (ValueError, TypeError) as error:
-        raise ModelError(f"Keras cannot open {card.reference}.", str(error)[:400]) from error
+        raise ModelError(f"Keras cannot open {info.reference}.", str(error)[:400]) from error
 
 
 def custom_objects(references: list[str]) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def imported(reference: str, kind: str) -> Any:
 # --- refusing ----------------------------------------------------------------------------------
 
 
-def _check_amounts(card: ModelCard) -> None:
+def _check_amounts(info: ModelInfo) -> None:
     """Refuse weights that are no real numbers, and layers that declare more than the file holds.
 
     Raises
@@ -139,24 +139,24 @@ def _check_amounts(card: ModelCard) -> None:
     WeightsError
         Before any layer is made: with both numbers, or the name of the weights.
     """
-    assert card.file is not None
-    for weight in stored_weights(card.file.path):
+    assert info.file is not None
+    for weight in stored_weights(info.file.path):
         if weight.dtype.startswith("complex"):
             # Keras would leave their imaginary parts out.
             raise WeightsError(
-                f"{card.reference} holds weights that are complex numbers: '{weight.path}'.",
+                f"{info.reference} holds weights that are complex numbers: '{weight.path}'.",
                 "No layer of Keras has such weights.",
                 "The file was altered: copy it again, or save it again.",
             )
     declared, seen = 0, set()
-    for call in card.architecture:
+    for call in info.architecture:
         if call.layer_path not in seen:
             seen.add(call.layer_path)
             declared += call.params or 0
-    stored = _stored_numbers(card.file.path)
+    stored = _stored_numbers(info.file.path)
     if declared > stored + SPARE_WEIGHTS + stored // 10:
         raise WeightsError(
-            f"{card.reference} does not hold the weights of its layers.",
+            f"{info.reference} does not hold the weights of its layers.",
             f"They need {declared:,} numbers and the file stores {stored:,}.",
             "It is incomplete or was altered: copy it again, or save it again.",
         )
@@ -175,46 +175,46 @@ def _trusting(trust: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _explained(card: ModelCard) -> Iterator[None]:
+def _explained(info: ModelInfo) -> Iterator[None]:
     """Keras' own errors in words that say what to do."""
     try:
         yield
     except (ModelError, UsageError, WeightsError):
         raise
     except Exception as error:
-        raise _explanation(card, error) from error
+        raise _explanation(info, error) from error
 
 
-def _explanation(card: ModelCard, error: Exception) -> ModelError:
+def _explanation(info: ModelInfo, error: Exception) -> ModelError:
     text = said(error, 2000)
     # ("unsafe" alone is also what NumPy says of a cast.)
     if any(words in text for words in ("safe_mode", "unsafe_deserial", "arbitrary code")):
         return UntrustedError(
-            f"{card.reference} holds code that would run on opening.",
+            f"{info.reference} holds code that would run on opening.",
             f"{text[:240]}.",
             "If you trust the file, add --trust.",
         )
     missing = ("Could not locate", "Unknown layer", "is not registered", "cannot be imported")
     if any(words in text for words in missing):
         return ModelError(
-            f"{card.reference} needs a class that is not part of Keras.",
+            f"{info.reference} needs a class that is not part of Keras.",
             text[:240],
             "Give it with --custom-objects package.module:Name.",
         )
     return ModelError(
-        f"Keras cannot open {card.reference}.",
+        f"Keras cannot open {info.reference}.",
         f"{type(error).__name__}: {text[:400]}",
-        "" if card.native else "`kvis layers` shows its layers and what would be upgraded.",
+        "" if info.native else "`kvis layers` shows its layers and what would be upgraded.",
     )
 
 
 # --- whole models ------------------------------------------------------------------------------
 
 
-def _from_config(card: ModelCard, objects: dict[str, Any]) -> keras.Model:
-    assert card.file is not None and card.upgraded is not None
-    _check_replacements(card)
-    config = copy.deepcopy(card.config)
+def _from_config(info: ModelInfo, objects: dict[str, Any]) -> keras.Model:
+    assert info.file is not None and info.upgraded is not None
+    _check_replacements(info)
+    config = copy.deepcopy(info.config)
     config.pop("compile_config", None)
     # The config of an HDF5 file names no module for the model itself.
     if config["class_name"] in ("Functional", "Model"):
@@ -226,17 +226,17 @@ def _from_config(card: ModelCard, objects: dict[str, Any]) -> keras.Model:
             # HDF5 files name no module: Keras then asks for the registered name alone.
             layer["registered_name"] = layer["class_name"]
     model = keras.saving.deserialize_keras_object(
-        config, custom_objects=objects, safe_mode=not card.spec.trust
+        config, custom_objects=objects, safe_mode=not info.spec.trust
     )
-    if card.file.format == "h5":
-        _assign(card, model)
+    if info.file.format == "h5":
+        _assign(info, model)
     else:
-        _load_weights(card.file.path, model, ".keras")
+        _load_weights(info.file.path, model, ".keras")
     return model
 
 
-def _check_replacements(card: ModelCard) -> None:
-    for text in card.replacements:
+def _check_replacements(info: ModelInfo) -> None:
+    for text in info.replacements:
         layer = parse_replacement(text.partition("=")[2])
         make = getattr(keras.layers, layer["class_name"])
         try:
@@ -250,21 +250,21 @@ def _check_replacements(card: ModelCard) -> None:
             ) from None
 
 
-def _assign(card: ModelCard, model: keras.Model) -> None:
+def _assign(info: ModelInfo, model: keras.Model) -> None:
     """The weights of an HDF5 file, by layer name and order."""
-    assert card.file is not None and card.upgraded is not None
+    assert info.file is not None and info.upgraded is not None
     arrays = legacy_arrays(
-        card.file.path,
-        card.config,
-        generation=card.upgraded.generation,
-        backend=card.file.backend,
+        info.file.path,
+        info.config,
+        generation=info.upgraded.generation,
+        backend=info.file.backend,
     )
     for layer in model.layers:
         variables = layer.trainable_weights + layer.non_trainable_weights
         found = arrays.pop(layer.name, [])
         if [v.shape for v in variables] != [a.shape for a in found]:
             raise WeightsError(
-                f"The weights of layer '{layer.name}' in {card.reference} do not fit it.",
+                f"The weights of layer '{layer.name}' in {info.reference} do not fit it.",
                 f"It takes {_shapes(variables)}; the file has {_shapes(found)}.",
                 "The file was altered, or a replaced layer has weights of its own.",
             )
@@ -275,7 +275,7 @@ def _assign(card: ModelCard, model: keras.Model) -> None:
     arrays.pop("top_level_model_weights", None)
     if arrays:
         raise WeightsError(
-            f"{card.reference} holds weights that none of its layers takes.",
+            f"{info.reference} holds weights that none of its layers takes.",
             f"They belong to {', '.join(repr(name) for name in list(arrays)[:5])}.",
             "A replaced layer must not have had weights.",
         )
@@ -299,11 +299,11 @@ def _load_weights(path: Path, model: keras.Model, suffix: str) -> None:
 # --- weights alone, and SavedModels --------------------------------------------------------------
 
 
-def _from_weights(card: ModelCard) -> keras.Model:
+def _from_weights(info: ModelInfo) -> keras.Model:
     """A weights-only file with ``--arch module:function`` or ``app:name``."""
-    assert card.file is not None
-    reference = card.spec.arch or ""
-    path = card.file.path
+    assert info.file is not None
+    reference = info.spec.arch or ""
+    path = info.file.path
     if reference.startswith("app:"):
         name = reference.removeprefix("app:")
         known = applications.parse_reference(f"{name}:{path}")
@@ -325,14 +325,14 @@ def _from_weights(card: ModelCard) -> keras.Model:
             f"'{reference}' gave no Keras model.", f"It gave a {type(model).__name__}."
         )
     if not model.built:
-        shape = card.stated_shape()
+        shape = info.stated_shape()
         if shape is None:
             raise UsageError(
                 f"The model of '{reference}' is not built.",
                 "It does not know the shape of its input, and so has no weights yet.",
                 "Give it: --input-shape 224,224,3.",
             )
-        with _explained(card):
+        with _explained(info):
             model.build((None, *shape))
     new_style = any(
         mark in _top_names(path) for mark in ("layers", "_layer_checkpoint_dependencies")
@@ -364,19 +364,19 @@ def _top_names(path: Path) -> list[str]:
         return list(h5)
 
 
-def _from_saved_model(card: ModelCard) -> keras.Model:
+def _from_saved_model(info: ModelInfo) -> keras.Model:
     """A SavedModel as one layer: its gradients flow, its layers are not to be seen."""
-    assert card.file is not None
+    assert info.file is not None
     import tensorflow as tf
 
-    path = card.file.path
-    with _explained(card), opened_folder(path, trust=card.spec.trust) as folder:
+    path = info.file.path
+    with _explained(info), opened_folder(path, trust=info.spec.trust) as folder:
         loaded = tf.saved_model.load(str(folder))
         endpoints = [name for name in ("serve", "serving_default") if hasattr(loaded, name)]
         endpoints += [name for name in loaded.signatures if name not in endpoints]
         if not endpoints:
             raise ModelError(
-                f"{card.reference} has nothing to call.",
+                f"{info.reference} has nothing to call.",
                 "It is a SavedModel without signatures.",
                 "Save it with `model.export('folder')`.",
             )
@@ -392,4 +392,4 @@ def _from_saved_model(card: ModelCard) -> keras.Model:
         if isinstance(outputs, dict) and len(outputs) == 1:
             outputs = next(iter(outputs.values()))
         single = next(iter(inputs.values())) if len(inputs) == 1 else inputs
-        return keras.Model(single, outputs, name=card.name)
+        return keras.Model(single, outputs, name=info.name)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kvis_cli.errors import ModelError, OutputError, ResultError
-from kvis_cli.models.description.info import ModelCard, read_card
+from kvis_cli.models.description.info import ModelInfo, describe_model
 from kvis_cli.models.live.open import open_model
 from kvis_cli.models.live.structure import input_structure
 from kvis_cli.models.request import ModelSpec
@@ -23,7 +23,7 @@ OPEN_SIZE = 64
 TOLERANCE = 1e-5
 
 
-def convert_model(card: ModelCard, out: Path) -> float:
+def convert_model(info: ModelInfo, out: Path) -> float:
     """Open a model, write it to `out` and compare the predictions of both.
 
     Returns
@@ -41,13 +41,13 @@ def convert_model(card: ModelCard, out: Path) -> float:
     ResultError
         When the new file predicts something else; it is not kept.
     """
-    if card.file is not None and card.file.format == "savedmodel":
+    if info.file is not None and info.file.format == "savedmodel":
         raise ModelError(
-            f"{card.reference} cannot be converted.",
+            f"{info.reference} cannot be converted.",
             "A SavedModel holds compiled functions, not Keras layers.",
             "Convert the Keras model that it was exported from.",
         )
-    opened = open_model(card)
+    opened = open_model(info)
     with tempfile.TemporaryDirectory(dir=_writable(out.parent), prefix=".kvis-") as folder:
         new = Path(folder) / "model.keras"
         try:
@@ -55,16 +55,16 @@ def convert_model(card: ModelCard, out: Path) -> float:
         except OSError as error:
             raise OutputError(f"'{out}' cannot be written.", f"{error.strerror}.") from error
         except Exception as error:
-            raise ModelError(f"Keras cannot save {card.reference}.", said(error)) from error
+            raise ModelError(f"Keras cannot save {info.reference}.", said(error)) from error
         spec = ModelSpec(
-            path=str(new), custom_objects=card.spec.custom_objects, trust=card.spec.trust
+            path=str(new), custom_objects=info.spec.custom_objects, trust=info.spec.trust
         )
-        again = open_model(read_card(spec))
-        inputs = _noise(*input_structure(card, opened.model))
+        again = open_model(describe_model(spec))
+        inputs = _noise(*input_structure(info, opened.model))
         difference = _difference(opened.model, again.model, inputs)
         if not difference <= TOLERANCE:
             raise ResultError(
-                f"The converted {card.reference} predicts something else.",
+                f"The converted {info.reference} predicts something else.",
                 f"Its outputs differ by up to {difference:.2g}.",
                 "The file was not kept: please report which layers it has (`kvis layers`).",
             )

@@ -1,4 +1,4 @@
-"""Opening a model: from its card to a live Keras model, in safe mode."""
+"""Opening a model: from its description to a live Keras model, in safe mode."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from kvis_cli.errors import WeightsError
 from kvis_cli.models.description import applications, inputs
-from kvis_cli.models.description.fingerprint import Choice
-from kvis_cli.models.description.info import ImageInput, ModelCard
+from kvis_cli.models.description.fingerprint import PreprocessingChoice
+from kvis_cli.models.description.info import ImageInput, ModelInfo
 from kvis_cli.models.description.preprocessing import Preprocessing
 from kvis_cli.models.description.targets import Head
 from kvis_cli.models.graph.architecture import Architecture
@@ -33,7 +33,7 @@ class OpenModel:
 
     Attributes
     ----------
-    card
+    info
         What its files say.
     model
         The Keras model, exactly as loaded.
@@ -43,22 +43,22 @@ class OpenModel:
         What was chosen on the user's behalf, for people.
     """
 
-    card: ModelCard
+    info: ModelInfo
     model: keras.Model
     reader: ModelReader
     notes: list[str] = field(default_factory=list)
 
     @cached_property
     def head(self) -> Head:
-        return self.card.head()
+        return self.info.head()
 
     @cached_property
     def image_input(self) -> ImageInput:
-        return self.card.image_input()
+        return self.info.image_input()
 
     @cached_property
-    def preprocessing_choice(self) -> Choice:
-        return self.card.preprocessing()
+    def preprocessing_choice(self) -> PreprocessingChoice:
+        return self.info.preprocessing()
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -67,8 +67,8 @@ class OpenModel:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the model file; of the weights for an application."""
-        if self.card.file is not None and self.card.file.path.is_file():
-            with self.card.file.path.open("rb") as stream:
+        if self.info.file is not None and self.info.file.path.is_file():
+            with self.info.file.path.open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
         digest = hashlib.sha256()
         for weight in self.model.weights:
@@ -86,13 +86,13 @@ class OpenModel:
         return np.moveaxis(made, -1, 1) if self.image_input.channels_first else made
 
 
-def open_model(card: ModelCard, *, top: bool = True, seed: int = 0) -> OpenModel:
+def open_model(info: ModelInfo, *, top: bool = True, seed: int = 0) -> OpenModel:
     """Load a model.
 
     Parameters
     ----------
-    card
-        From `kvis_cli.models.description.info.read_card`. For an application, its
+    info
+        From `kvis_cli.models.description.info.describe_model`. For an application, its
         architecture is filled in.
     top
         Whether an application's classifier is wanted.
@@ -108,11 +108,11 @@ def open_model(card: ModelCard, *, top: bool = True, seed: int = 0) -> OpenModel
     WeightsError
         When weights are missing, do not fit or are not finite.
     """
-    if card.application is not None:
-        model = applications.build(card.application, top=top, seed=seed)
+    if info.application is not None:
+        model = applications.build(info.application, top=top, seed=seed)
     else:
-        model = build_model(card)
-    return _opened(card, model)
+        model = build_model(info)
+    return _opened(info, model)
 
 
 def open_live(model: keras.Model, spec: ModelSpec) -> OpenModel:
@@ -130,29 +130,29 @@ def open_live(model: keras.Model, spec: ModelSpec) -> OpenModel:
     WeightsError
         When weights are not finite.
     """
-    return _opened(ModelCard(spec, spec.path), model)
+    return _opened(ModelInfo(spec, spec.path), model)
 
 
-def _opened(card: ModelCard, model: keras.Model) -> OpenModel:
-    check_weights(card.reference, model)
-    specs, names = input_structure(card, model)
-    if not card.architecture.calls:
-        card.architecture = live_architecture(model, specs, names)
-    elif any(call.output_shape is None for call in card.architecture):
-        complete_shapes(card.architecture, model, specs, names)
-    notes, arrange = _arranged(card, specs, names)
-    if card.file is not None and card.file.format == "savedmodel":
+def _opened(info: ModelInfo, model: keras.Model) -> OpenModel:
+    check_weights(info.reference, model)
+    specs, names = input_structure(info, model)
+    if not info.architecture.calls:
+        info.architecture = live_architecture(model, specs, names)
+    elif any(call.output_shape is None for call in info.architecture):
+        complete_shapes(info.architecture, model, specs, names)
+    notes, arrange = _arranged(info, specs, names)
+    if info.file is not None and info.file.format == "savedmodel":
         notes.append("a SavedModel is sealed: scores are its outputs, never before their softmax")
-    return OpenModel(card, model, ModelReader(model, arrange), notes)
+    return OpenModel(info, model, ModelReader(model, arrange), notes)
 
 
-def _arranged(card: ModelCard, specs: Any, names: Any) -> tuple[list[str], feeding.Arrange | None]:
+def _arranged(info: ModelInfo, specs: Any, names: Any) -> tuple[list[str], feeding.Arrange | None]:
     """How the explained input joins the others, and what people must know of these."""
-    endpoints = card.architecture.inputs
-    given = card.given_inputs()
+    endpoints = info.architecture.inputs
+    given = info.given_inputs()
     if isinstance(names, str):
         return [], None
-    explained = endpoints[card.explained_input()]
+    explained = endpoints[info.explained_input()]
     constants, notes = {}, []
     for endpoint in endpoints:
         if endpoint is explained:
@@ -190,10 +190,10 @@ def check_weights(reference: str, model: keras.Model) -> None:
         )
 
 
-def architecture_of_application(card: ModelCard) -> Architecture:
+def architecture_of_application(info: ModelInfo) -> Architecture:
     """The layers of an application, built without weights."""
-    assert card.application is not None
-    bare = replace(card.application, weights="random")
+    assert info.application is not None
+    bare = replace(info.application, weights="random")
     return live_architecture(applications.build(bare))
 
 

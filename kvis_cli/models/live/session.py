@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from kvis_cli.errors import UnknownNameError, UsageError
-from kvis_cli.models.description.info import ModelCard
+from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import Architecture, LayerCall
 from kvis_cli.models.live.open import live_architecture
@@ -50,21 +50,21 @@ class LiveModel:
     def architecture(self) -> Architecture:
         """The graph; without calls where a subclassed model was never called."""
         try:
-            return live_architecture(self.model, *input_structure(self.card, self.model))
+            return live_architecture(self.model, *input_structure(self.info, self.model))
         except UsageError:
             return live_architecture(self.model)
 
     @property
-    def card(self) -> ModelCard:
-        """An empty card of the model's name."""
-        return ModelCard(ModelSpec(path=self.model.name), self.model.name)
+    def info(self) -> ModelInfo:
+        """An empty info of the model's name."""
+        return ModelInfo(ModelSpec(path=self.model.name), self.model.name)
 
     @cached_property
     def gives_probabilities(self) -> bool:
         """Whether its first output ends in a softmax or sigmoid."""
-        card = self.card
-        card.architecture = self.architecture
-        return card.final_activation() in ("softmax", "sigmoid")
+        info = self.info
+        info.architecture = self.architecture
+        return info.final_activation() in ("softmax", "sigmoid")
 
     @cached_property
     def _inputs(self) -> list[Any]:

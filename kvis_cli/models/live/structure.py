@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 
 from kvis_cli.errors import UsageError
-from kvis_cli.models.description.info import ModelCard
+from kvis_cli.models.description.info import ModelInfo
 
 
-def input_structure(card: ModelCard, model: keras.Model) -> tuple[Any, Any]:
+def input_structure(info: ModelInfo, model: keras.Model) -> tuple[Any, Any]:
     """What a model takes: its structure of ``tf.TensorSpec``, and that of the inputs' names.
 
     Raises
@@ -26,10 +26,10 @@ def input_structure(card: ModelCard, model: keras.Model) -> tuple[Any, Any]:
     if struct is not None:
         names = keras.tree.map_structure(lambda t: t._keras_history.operation.name, struct)
         return keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), struct), names
-    shapes = _build_shapes(card, model)
+    shapes = _build_shapes(info, model)
     if shapes is None:
         raise UsageError(
-            f"{card.reference} does not say the shape of its input.",
+            f"{info.reference} does not say the shape of its input.",
             f"It is a subclassed model ({type(model).__name__}).",
             "Give --size 224 for pictures, or --input-shape 224,224,3.",
         )
@@ -46,11 +46,11 @@ def input_structure(card: ModelCard, model: keras.Model) -> tuple[Any, Any]:
     return structure, _map_shapes(shapes, lambda _: next(leaves))
 
 
-def _build_shapes(card: ModelCard, model: keras.Model) -> Any:
-    stated = card.stated_shape()
+def _build_shapes(info: ModelInfo, model: keras.Model) -> Any:
+    stated = info.stated_shape()
     if stated is not None:
         return (None, *stated)
-    for config in (model.get_build_config(), card.config.get("build_config")):
+    for config in (model.get_build_config(), info.config.get("build_config")):
         if isinstance(config, dict):
             found = config.get("input_shape") or config.get("shapes_dict")
             if found:
