@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvis_cli.engines.activation_maximization.input_space import InputSpace
-from kvis_cli.engines.activation_maximization.presets import PRESETS, Recipe
+from kvis_cli.engines.activation_maximization.presets import Recipe
 from kvis_cli.engines.activation_maximization.published import stretch
 from kvis_cli.engines.activation_maximization.seeds import generator, seed_image
 from kvis_cli.engines.backprop_modifiers import find_rule
@@ -21,7 +21,7 @@ from kvis_cli.errors import KvisError, UsageError
 from kvis_cli.models.live.open import OpenModel
 from kvis_cli.models.live.reader import Tap
 from kvis_cli.shown import said
-from kvis_cli.spec.maximize import OptimizationSpec, parse_rescale
+from kvis_cli.spec.maximize import OptimizationSpec
 
 
 @dataclass
@@ -161,59 +161,6 @@ class Canvas:
         return self.from_unit(images, recipe) if kind in ("noise", "grey", "spectrum") else images
 
 
-def recipe_of(task: OptimizationSpec, canvas: Canvas, settings: dict[str, Any]) -> Recipe:
-    """The task's preset with the options that were given, then `settings` of a stage, changed.
-
-    Raises
-    ------
-    UsageError
-        For options that do not go together.
-    """
-    base = _fitted(PRESETS[task.preset], canvas)  # type: ignore[attr-defined]
-    names = (
-        "steps", "optimizer", "parametrization", "start", "tv", "lp", "l1", "l2", "grain",
-        "jitter", "pad", "rotate", "flip", "blur", "patience", "stretch", "act",
-    )  # fmt: skip
-    given: dict[str, Any] = {n: getattr(task, n, None) for n in (*names, "lr", "rescale")}
-    given = {k: v for k, v in {**given, **settings}.items() if v is not None}
-    changes: dict[str, Any] = {k: v for k, v in given.items() if k in names}
-    if "rescale" in given:
-        low, high = parse_rescale(given["rescale"])
-        changes["rescale"] = None if low == high == 1 else (low, high)
-    for name in ("jitter", "pad"):
-        if re.fullmatch(r"0*\.?0*(px|%)?", changes.get(name, "-")):
-            changes[name] = None
-    for name in ("rotate", "blur"):
-        if changes.get(name) == 0:
-            changes[name] = None
-    if "lr" in given:
-        low, high = canvas.value_range
-        changes["rate"] = given["lr"] * (high - low if base.as_coded else 1)
-    recipe = replace(base, **changes)
-    if recipe.as_coded and recipe.parametrization == "fourier":
-        raise UsageError(
-            "The fourier parametrization does not go with this preset.",
-            "The preset optimises model inputs as they are.",
-            "Use --preset quality.",
-        )
-    return recipe
-
-
-def _fitted(preset: Recipe, canvas: Canvas) -> Recipe:
-    """A preset without what has no meaning for the input; what is asked for stays, and may fail."""
-    axes = len(canvas.shape) - 1
-    if axes == 0:
-        preset = replace(
-            preset, parametrization="pixel", warm_up=0, jitter=None, rescale=None, tv=0.0
-        )
-    return preset if axes == 2 else replace(preset, rotate=None)
-
-
-def about_recipe(recipe: Recipe) -> dict[str, Any]:
-    """A recipe for the manifest: what is set."""
-    return {k: v for k, v in asdict(recipe).items() if v not in (None, False)}
-
-
 def lowers(task: OptimizationSpec) -> bool:
     """Whether the activation is to fall.
 
@@ -301,50 +248,3 @@ def _short(reason: str) -> str:
         r"(Computed output size would be negative[^.]*|Negative dimension.*?(?= for '|\.|$))", text
     )
     return (match[0] if match else text[:200].strip()) + "."
-
-
-def parse_units(texts: Sequence[str], count: int, rng: np.random.Generator) -> list[list[int]]:
-    """Unit options as lists of indices, each for one picture.
-
-    Parameters
-    ----------
-    texts
-        ``3``, ``0-7``, ``5+6`` (both at once), ``random:4``, ``all``.
-    count
-        How many units there are. Indices beyond it are left for the engine to refuse.
-    rng
-        For ``random``.
-
-    Raises
-    ------
-    UsageError
-        For anything else.
-    """
-    found: list[list[int]] = []
-    for text in texts:
-        text = text.strip().lower()
-        if text == "all":
-            found += [[i] for i in range(count)]
-        elif match := re.fullmatch(r"random:(\d+)", text):
-            wanted = int(match[1])
-            if not 1 <= wanted <= count:
-                raise UsageError(f"'{text}' asks for {wanted} of {count}.")
-            found += [[int(i)] for i in sorted(rng.choice(count, wanted, replace=False))]
-        elif match := re.fullmatch(r"(\d+)-(\d+)", text):
-            first, last = int(match[1]), int(match[2])
-            if last < first:
-                raise UsageError(f"'{text}' is an empty range.", "", f"Write {last}-{first}.")
-            if last >= count:
-                raise UsageError(
-                    f"'{text}' goes beyond the layer.",
-                    f"It has {count}, counted from 0.",
-                    f"Use 0 to {count - 1}.",
-                )
-            found += [[i] for i in range(first, last + 1)]
-        elif re.fullmatch(r"\d+(\+\d+)*", text):
-            found.append([int(part) for part in text.split("+")])
-        else:
-            raise UsageError(
-                f"'{text}' names no units.", "", "Write 3, 0-63, 3,7,12, random:16 or all."
-            )
-    return found

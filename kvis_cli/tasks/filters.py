@@ -9,11 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kvis_cli.engines.activation_maximization.engine import (
-    UNCHANGED,
-    ActivationMaximizer,
-    Maximized,
-)
+from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer
+from kvis_cli.engines.activation_maximization.history import UNCHANGED, Maximized
 from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization
 from kvis_cli.engines.activation_maximization.presets import Recipe, make_maximizer, phases
 from kvis_cli.engines.activation_maximization.restarts import (
@@ -37,16 +34,10 @@ from kvis_cli.runtime.interruption import held
 from kvis_cli.spec.filters import FiltersSpec, parse_grid
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.tasks.base import Answer
-from kvis_cli.tasks.canvas import (
-    Canvas,
-    about_recipe,
-    check_modifiers,
-    layer_shape,
-    lowers,
-    parse_units,
-    recipe_of,
-)
+from kvis_cli.tasks.canvas import Canvas, check_modifiers, layer_shape, lowers
 from kvis_cli.tasks.kernels import kernel_pictures
+from kvis_cli.tasks.recipes import about_recipe, recipe_of
+from kvis_cli.tasks.units import parse_units
 
 # Start pictures of noise for a filter that does not move; then it is shown pictures of all kinds.
 _TRIES = 3

@@ -3,108 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from kvis_cli.engines.activation_maximization.engine import (
-    UNCHANGED,
-    ActivationMaximizer,
-    Maximized,
-    in_batches,
-)
+from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer
+from kvis_cli.engines.activation_maximization.history import UNCHANGED, Maximized
 from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization, Goal
 from kvis_cli.engines.activation_maximization.plugin_losses import terms
 from kvis_cli.engines.activation_maximization.presets import Recipe, make_maximizer, phases
 from kvis_cli.engines.activation_maximization.seeds import generator
-from kvis_cli.errors import InputError, ResultError, UsageError
+from kvis_cli.engines.batching import in_batches
+from kvis_cli.errors import ResultError, UsageError
 from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation, Optimized, Target
-from kvis_cli.images.fitting import fit_photo
-from kvis_cli.images.photo import read_photo
 from kvis_cli.models.description.targets import parse_classes
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.live.open import OpenModel
 from kvis_cli.models.live.reader import Tap
 from kvis_cli.models.request import parse_size
-from kvis_cli.paths import safe_name, user_path
+from kvis_cli.paths import safe_name
 from kvis_cli.render.animation import SUFFIXES
-from kvis_cli.render.arrays import as_picture, is_plain
+from kvis_cli.render.arrays import as_picture
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.maximize import MaximizeSpec, parse_stages
 from kvis_cli.tasks.base import Answer
-from kvis_cli.tasks.canvas import (
-    Canvas,
-    about_recipe,
-    check_modifiers,
-    layer_shape,
-    lowers,
-    parse_units,
-    recipe_of,
-)
+from kvis_cli.tasks.canvas import Canvas, check_modifiers, layer_shape, lowers
+from kvis_cli.tasks.pictures import Found, Judged, Wanted
+from kvis_cli.tasks.recipes import about_recipe, recipe_of
+from kvis_cli.tasks.start_picture import start_picture
+from kvis_cli.tasks.units import parse_position, parse_units
 
 # The saved picture has 8 bits and the picture itself has not; more than this is a mistake.
 _KEPT = 0.9
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """One picture: what it is for, and which run it is."""
-
-    target: Target
-    goal: Goal
-    run: int
-
-    @property
-    def key(self) -> tuple[int, ...]:
-        return (self.run, *(index for index, _ in self.goal.units))
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What the optimisation came to, before anything is written.
-
-    Attributes
-    ----------
-    maximizer, results
-        Of the last phase; of all phases.
-    frames
-        Per picture and phase, what its animation shows.
-    """
-
-    maximizer: ActivationMaximizer
-    results: list[Maximized]
-    frames: dict[tuple[int, int], list[np.ndarray]]
-
-    @property
-    def result(self) -> Maximized:
-        return self.results[-1]
-
-    def film(self, row: int) -> list[np.ndarray]:
-        """The frames of a picture, phase after phase."""
-        return [f for phase in range(len(self.results)) for f in self.frames[row, phase]]
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """What the pictures are to the model once they are rounded to 8 bits.
-
-    Attributes
-    ----------
-    scores
-        ``(N,)``.
-    probabilities
-        Per picture those of its units; None where the outputs are none.
-    warnings
-        Per picture, those of the optimisation among them.
-    """
-
-    scores: np.ndarray
-    probabilities: list[list[float]] | None
-    warnings: list[tuple[str, ...]]
 
 
 class MaximizeTask:
@@ -119,13 +53,13 @@ class MaximizeTask:
     def __init__(self, opened: OpenModel, task: MaximizeSpec, job: JobSpec) -> None:
         self.opened, self.task, self.job = opened, task, job
         self.notes: list[str] = []
-        self.wanted: list[_Wanted] = []
+        self.wanted: list[Wanted] = []
         self.bound: tuple[int | None, ...] = ()
         self.canvas = Canvas.of(opened)
         self.modify, self.backprop = check_modifiers(task)
         self.losses = terms(task.loss)
         stages = parse_stages(task.stages) if task.stages else [{}]
-        whole = [recipe_of(task, self.canvas, _typed(stage)) for stage in stages]
+        whole = [recipe_of(task, self.canvas, typed_stage(stage)) for stage in stages]
         if task.layer is not None and task.tv is None and task.preset == "quality":
             # Activations of inner layers have no common scale that smoothness could be weighed by.
             whole = [
@@ -144,7 +78,7 @@ class MaximizeTask:
                 f"An animation cannot be written as '{task.gif}'.",
                 f"Its suffix is one of {', '.join(SUFFIXES)}.",
             )
-        self.seed = self._seed_image() if task.seed_image else None
+        self.seed = start_picture(opened, self.shape, task.seed_image) if task.seed_image else None
 
     def _class_targets(self, task: MaximizeSpec) -> None:
         if task.unit or task.at or task.size:
@@ -193,7 +127,7 @@ class MaximizeTask:
                 f"It has {count}.",
                 "Name them with --unit 3, 0-7, 5+6, random:4 or all.",
             )
-        position = _position(task.at) if task.at else ()
+        position = parse_position(task.at) if task.at else ()
         for units in parse_units(task.unit, count, generator(self.job.seed, 8)):
             name = "+".join(map(str, units))
             label = f"{self.layer} · {name}" + (f" at {task.at}" if task.at else "")
@@ -205,7 +139,7 @@ class MaximizeTask:
     ) -> None:
         sign = -1.0 if (self.task.direction == "decrease") != lowers(self.task) else 1.0
         goal = Goal(tuple((i, w * sign) for i, w in units), position)
-        self.wanted += [_Wanted(target, goal, run) for run in range(self.task.runs)]
+        self.wanted += [Wanted(target, goal, run) for run in range(self.task.runs)]
 
     def _aims(self, recipe: Recipe) -> list[tuple[Any, float]]:
         goals = [w.goal for w in self.wanted]
@@ -273,7 +207,7 @@ class MaximizeTask:
             )
         yield Answer(made)
 
-    def _optimise(self, listener: Listener) -> _Found:
+    def _optimise(self, listener: Listener) -> Found:
         keys = [w.key for w in self.wanted]
         first = self.recipes[0]
         images = self.canvas.start(first, self.shape, keys, self.job.seed)
@@ -327,7 +261,7 @@ class MaximizeTask:
                 "The gradient is zero everywhere.",
                 "Are the weights all zero? Otherwise try another --seed or --start spectrum.",
             )
-        return _Found(maximizer, results, frames)
+        return Found(maximizer, results, frames)
 
     def _maximizer(self, recipe: Recipe) -> ActivationMaximizer:
         return make_maximizer(
@@ -352,7 +286,7 @@ class MaximizeTask:
                 values = ", ".join(f"{k} {v[step, i]:.4g}" for k, v in terms.items())
                 listener.note(f"{head}: step {step + 1}: {values}")
 
-    def _judge(self, pixels: np.ndarray, found: _Found) -> _Judged:
+    def _judge(self, pixels: np.ndarray, found: Found) -> Judged:
         """Look at pictures of 8 bits, ``(N, …, C)``, as the model does."""
         result, recipe = found.result, self.recipes[-1]
         scores = found.maximizer.measure(
@@ -383,7 +317,7 @@ class MaximizeTask:
                 [float(outputs[i, index]) for index, _ in wanted.target.units]
                 for i, wanted in enumerate(self.wanted)
             ]
-        return _Judged(scores, probabilities, warnings)
+        return Judged(scores, probabilities, warnings)
 
     def _probabilities(self, pixels: np.ndarray) -> np.ndarray | None:
         """The model's own outputs for the saved pictures, where they are probabilities."""
@@ -406,57 +340,13 @@ class MaximizeTask:
             outputs = np.where(sign > 0, outputs, 1 - outputs)
         return outputs.reshape(len(outputs), -1, outputs.shape[-1]).mean(axis=1)
 
-    def _seed_image(self) -> np.ndarray:
-        """The start picture as channels-last model inputs."""
-        assert self.task.seed_image is not None
-        path = user_path(self.task.seed_image)
-        if path.suffix.lower() not in (".npy", ".npz"):
-            if not is_plain(self.shape):
-                raise UsageError(
-                    f"'{path.name}' cannot be a start picture.",
-                    f"The model's input has the shape {self.shape}.",
-                    "Give an array: .npz or .npy.",
-                )
-            height, width, channels = self.shape
-            photo = read_photo(path).pixels
-            pixels, _ = fit_photo(photo, height, width, channels, self.opened.info.spec.fit)
-            return self.opened.preprocessing.apply(pixels)
-        try:
-            loaded = np.load(path, allow_pickle=False)
-            array = loaded["inputs"] if path.suffix.lower() == ".npz" else loaded
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"The array '{path}' cannot be read.",
-                f"{error}.",
-                "Give a .npz that kvis wrote with --raw, or a .npy of model inputs.",
-            ) from None
-        array = np.asarray(array, np.float32)
-        if array.shape == (1, *self.shape):
-            array = array[0]
-        if array.shape != self.shape:
-            raise UsageError(
-                f"The array '{path.name}' does not fit.",
-                f"Its shape is {array.shape}; the picture's is {self.shape}.",
-                "Use the --size of the run that wrote it.",
-            )
-        return array
-
 
 def _terms(result: Maximized) -> dict[str, np.ndarray]:
     """The history of every loss and of their sum, ``(steps, N)``."""
     return {k: v for k, v in result.history.items() if k != "unmoved"}
 
 
-def _typed(stage: dict[str, str]) -> dict[str, Any]:
+def typed_stage(stage: dict[str, str]) -> dict[str, Any]:
     """The texts of a stage as values of the spec's own types."""
     checked = MaximizeSpec.model_validate(stage)
     return {name: getattr(checked, name) for name in stage}
-
-
-def _position(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.replace("x", ",").split(","))
-    except ValueError:
-        raise UsageError(
-            f"'{text}' is not a position.", "", "Write row,column: --at 3,4."
-        ) from None

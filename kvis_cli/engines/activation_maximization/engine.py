@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
+from kvis_cli.engines.activation_maximization.history import Maximized, Part, joined
 from kvis_cli.engines.activation_maximization.input_modifiers import InputModifier
 from kvis_cli.engines.activation_maximization.input_space import InputSpace
 from kvis_cli.engines.activation_maximization.losses import Loss, View, Weighted, weighted
 from kvis_cli.engines.activation_maximization.optimizers import Adam, Optimizer
 from kvis_cli.engines.activation_maximization.parametrizations import Parametrization, Pixel
+from kvis_cli.engines.activation_maximization.state import State, as_list, as_state, wide
 from kvis_cli.engines.backprop_modifiers import Rule, backprop_modifier
-from kvis_cli.errors import ResultError, UsageError
+from kvis_cli.engines.batching import in_batches
+from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader
 
-T = TypeVar("T")
 Progress = Callable[[int, int], None]
 Frames = Callable[[list[int], int, np.ndarray], None]
 Watch = Callable[[int, np.ndarray, np.ndarray, np.ndarray], None]
@@ -27,57 +29,9 @@ GradientModifier = Callable[[Any], Any]
 
 Keep = Literal["best", "after-best", "last"]
 
-UNCHANGED = "the picture is the one it started from: no step made it better"
 
 # How often the loop looks whether every picture has come to rest: looking waits for the device.
 _LOOK_EVERY = 8
-
-
-@dataclass
-class Maximized:
-    """What came of it.
-
-    Attributes
-    ----------
-    images
-        float32 ``(N, …, C)`` in the unit range.
-    scores
-        float32 ``(N,)``: the activation of `images`, no input modifiers in between.
-    history
-        Per loss: float32 ``(steps, N)``, unweighted, as seen through the input modifiers; NaN
-        after a picture has come to rest. ``total`` is the weighted sum.
-    steps
-        ``(N,)``: how many steps each picture took.
-    warnings
-        Per picture, what a person must know.
-    unchanged
-        bool ``(N,)``: which pictures are those they started from.
-    """
-
-    images: np.ndarray
-    scores: np.ndarray
-    history: dict[str, np.ndarray]
-    steps: np.ndarray
-    warnings: list[tuple[str, ...]] = field(default_factory=list)
-    unchanged: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
-
-    @property
-    def unmoved(self) -> np.ndarray:
-        """``(N,)``: where nothing in the picture ever changed the activation: a dead unit."""
-        return self.history["unmoved"][0] > 0
-
-
-@dataclass(frozen=True)
-class _State:
-    """Per picture, tensors with the batch as their first axis."""
-
-    parameters: Any
-    slots: tuple[Any, ...]
-    best: Any
-    best_total: Any
-    good: Any
-    active: Any
-    stale: Any
 
 
 class ActivationMaximizer:
@@ -202,7 +156,7 @@ class ActivationMaximizer:
         ]
         batches = 0
 
-        def run(rows: list[int], size: int) -> _Part:
+        def run(rows: list[int], size: int) -> Part:
             nonlocal batches
             before = batches * steps
             total = before - (rows[0] - count) // size * steps
@@ -215,7 +169,7 @@ class ActivationMaximizer:
             batches += 1
             return part
 
-        return self._joined(in_batches(count, batch_size, run, self._note), steps)
+        return joined(in_batches(count, batch_size, run, self._note), self.losses, steps)
 
     def _note(self, text: str) -> None:
         if text not in self.notes:
@@ -232,7 +186,7 @@ class ActivationMaximizer:
         frames: Frames | None,
         frames_every: int,
         watch: Watch | None,
-    ) -> _Part:
+    ) -> Part:
         # The last batch is filled up, so that nothing is compiled anew.
         filled = rows + rows[-1:] * (size - len(rows))
         arguments = self._arguments(filled)
@@ -245,9 +199,9 @@ class ActivationMaximizer:
                 frames(rows, step, self._images(state.parameters)[: len(rows)])
             before = state.parameters
             state_list, seen, gradient = self._compiled(
-                _as_list(state), numbers, arguments, tf.constant(step, tf.int32)
+                as_list(state), numbers, arguments, tf.constant(step, tf.int32)
             )
-            state = _as_state(state_list)
+            state = as_state(state_list)
             if watch is not None:
                 watch(step, seen.numpy()[:, :-2], self._images(before), gradient.numpy())
             history.append(seen)
@@ -263,9 +217,9 @@ class ActivationMaximizer:
         axes = tuple(range(1, started.ndim))
         return replace(part, unchanged=(part.images == started).all(axis=axes))
 
-    def _start(self, parameters: Any) -> _State:
+    def _start(self, parameters: Any) -> State:
         batch = parameters.shape[0]
-        return _State(
+        return State(
             parameters,
             self.optimizer.slots(parameters),
             parameters,
@@ -285,8 +239,8 @@ class ActivationMaximizer:
         return np.asarray(self.parametrization.decode(parameters))
 
     def _finish(
-        self, state: _State, history: np.ndarray, rows: list[int], arguments: list[dict[str, Any]]
-    ) -> _Part:
+        self, state: State, history: np.ndarray, rows: list[int], arguments: list[dict[str, Any]]
+    ) -> Part:
         count = len(rows)
         history = history[:, :count]
         images = self._images(state.parameters)
@@ -300,7 +254,7 @@ class ActivationMaximizer:
                 better = np.isfinite(np.asarray(state.best_total))
             images = np.where(better.reshape(-1, *[1] * (images.ndim - 1)), best, images)
             scores = np.where(better, best_scores, scores)
-        return _Part(images[:count], scores[:count], history, rows)
+        return Part(images[:count], scores[:count], history, rows)
 
     def _scores(self, images: np.ndarray, arguments: list[dict[str, Any]]) -> np.ndarray:
         return np.asarray(self._measured(tf.constant(images), arguments))
@@ -314,62 +268,12 @@ class ActivationMaximizer:
 
         return np.concatenate(in_batches(len(images), batch_size, run, self._note))
 
-    def _joined(self, parts: list[_Part], steps: int) -> Maximized:
-        names = ["total", *(w.loss.name for w in self.losses)]
-        rows = [row for part in parts for row in part.rows]
-        values = np.full((steps, len(rows), len(names) + 2), np.nan, np.float32)
-        first = 0
-        for part in parts:
-            values[: len(part.history), first : first + len(part.rows)] = part.history
-            first += len(part.rows)
-        went = values[..., -1] > 0
-        taken = went.sum(axis=0)
-        warnings = [self._warnings(values[:, b], names, steps) for b in range(len(rows))]
-        values[~went & np.isfinite(values[..., 0])] = np.nan
-        objectives = [i for i, w in enumerate(self.losses, 1) if w.loss.is_objective] or [0]
-        aimed = values[:, :, objectives].sum(axis=-1)
-        with np.errstate(invalid="ignore"):
-            unmoved = (taken > 1) & (np.nan_to_num(aimed - aimed[:1]) == 0).all(axis=0)
-        history = {name: values[..., i] for i, name in enumerate(names)}
-        history["unmoved"] = unmoved[np.newaxis].astype(np.float32)
-        return Maximized(
-            np.concatenate([p.images for p in parts]),
-            np.concatenate([p.scores for p in parts]),
-            history,
-            taken,
-            warnings,
-            np.concatenate([p.unchanged for p in parts if p.unchanged is not None]),
-        )
-
-    def _warnings(self, values: np.ndarray, names: list[str], steps: int) -> tuple[str, ...]:
-        """`values` is ``(steps, terms + 2)``: the terms, then whether all was finite, and moved."""
-        broken = np.flatnonzero(values[:, -2] == 0)
-        if not len(broken):
-            return ()
-        step = int(broken[0])
-        bad = [
-            n
-            for n, v in zip(names[1:], values[step, 1 : len(names)], strict=True)
-            if not np.isfinite(v)
-        ]
-        term = f"the term '{bad[0]}'" if bad else "the gradient"
-        if step == 0:
-            raise ResultError(
-                f"The optimisation cannot begin: {term} is not finite for the start picture.",
-                "The model gives NaN or infinity for it.",
-                "Look at the model's outputs with `kvis cam`; try another --seed or --preset.",
-            )
-        return (
-            f"{term} stopped being finite at step {step + 1} of {steps}; "
-            "the picture is the last finite one",
-        )
-
     # What follows is traced.
 
     def _step(
         self, state_list: list[Any], draws: list[Any], arguments: list[dict[str, Any]], step: Any
     ) -> tuple[list[Any], Any, Any]:
-        state = _as_state(state_list)
+        state = as_state(state_list)
         with backprop_modifier(self.backprop_modifier) as rectifiers:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(state.parameters)
@@ -392,23 +296,23 @@ class ActivationMaximizer:
         finite = tf.reduce_all(tf.math.is_finite(terms), 1)
         finite &= tf.reduce_all(tf.math.is_finite(gradient), axes)
         moving = state.active & finite
-        gradient = tf.where(_wide(moving, gradient), gradient, 0.0)
+        gradient = tf.where(wide(moving, gradient), gradient, 0.0)
         moved, slots = self.optimizer.step(state.parameters, gradient, state.slots, step + 1)
         moved = self.parametrization.project(moved)
-        good = tf.where(_wide(moving, moved), state.parameters, state.good)
+        good = tf.where(wide(moving, moved), state.parameters, state.good)
         better = moving & (total < state.best_total)
         enough = moving & (total < state.best_total - 1e-3 * tf.abs(state.best_total))
         enough |= better & tf.math.is_inf(state.best_total)
         stale = tf.where(enough, 0, state.stale + 1)
         active = moving & (stale < self.patience) if self.patience else moving
         # Parameters that gave no finite number give way to those before them.
-        kept = tf.where(_wide(state.active & ~finite, moved), good, state.parameters)
-        parameters = tf.where(_wide(moving, moved), moved, kept)
+        kept = tf.where(wide(state.active & ~finite, moved), good, state.parameters)
+        parameters = tf.where(wide(moving, moved), moved, kept)
         best = parameters if self.keep == "after-best" else state.parameters
-        new = _State(
+        new = State(
             parameters,
             slots,
-            tf.where(_wide(better, moved), best, state.best),
+            tf.where(wide(better, moved), best, state.best),
             tf.where(better, total, state.best_total),
             good,
             active,
@@ -423,7 +327,7 @@ class ActivationMaximizer:
             ],
             axis=1,
         )
-        return _as_list(new), seen, gradient
+        return as_list(new), seen, gradient
 
     def _terms(
         self, images: Any, draws: list[Any] | None, arguments: list[dict[str, Any]]
@@ -459,81 +363,3 @@ class ActivationMaximizer:
         aims = [i for i, w in enumerate(self.losses) if w.loss.is_objective]
         terms, total = self._terms(images, None, arguments)
         return -tf.reduce_sum(tf.gather(terms, aims, axis=1), axis=1) if aims else -total
-
-
-@dataclass(frozen=True)
-class _Part:
-    images: np.ndarray
-    scores: np.ndarray
-    history: np.ndarray
-    rows: list[int]
-    unchanged: np.ndarray | None = None
-
-
-def in_batches(
-    count: int,
-    batch_size: int,
-    run: Callable[[list[int], int], T],
-    note: Callable[[str], None] = lambda text: None,
-) -> list[T]:
-    """Do rows 0 to `count` in batches, halved whenever memory does not suffice.
-
-    Parameters
-    ----------
-    count
-        How many rows there are.
-    batch_size
-        At most so many at once.
-    run
-        Gets the numbers of the rows of a batch, and the size up to which the last one is to be
-        filled, so that nothing is compiled anew.
-    note
-        Told what was halved.
-
-    Raises
-    ------
-    ResultError
-        When memory does not suffice for one row.
-    """
-    size = _even(count, batch_size)
-    parts: list[T] = []
-    done = 0
-    while done < count:
-        rows = list(range(done, min(done + size, count)))
-        try:
-            parts.append(run(rows, size))
-        except (tf.errors.ResourceExhaustedError, MemoryError):
-            if size == 1:
-                raise ResultError(
-                    "There is not enough memory for even one picture.",
-                    "The model or the picture is too large for this device.",
-                    "Use a smaller --size or another --device.",
-                ) from None
-            size = -(-size // 2)
-            note(f"out of memory: going on with batches of {size}")
-            continue
-        done += len(rows)
-    return parts
-
-
-def _even(count: int, batch_size: int) -> int:
-    """The size of equal batches of at most `batch_size`."""
-    batches = -(-count // max(1, batch_size))
-    return -(-count // max(1, batches))
-
-
-def _wide(flags: Any, like: Any) -> Any:
-    """``(B,)`` as ``(B, 1, …)`` of the rank of `like`."""
-    return tf.reshape(flags, [-1] + [1] * (like.shape.rank - 1))
-
-
-def _as_list(state: _State) -> list[Any]:
-    return [
-        state.parameters, list(state.slots), state.best, state.best_total, state.good,
-        state.active, state.stale,
-    ]  # fmt: skip
-
-
-def _as_state(values: list[Any]) -> _State:
-    parameters, slots, *rest = values
-    return _State(parameters, tuple(slots), *rest)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kvis_cli.engines.activation_maximization import regularizers
-from kvis_cli.engines.activation_maximization.engine import UNCHANGED, ActivationMaximizer
-from kvis_cli.engines.activation_maximization.input_space import InputSpace
+from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer
+from kvis_cli.engines.activation_maximization.history import UNCHANGED
 from kvis_cli.engines.activation_maximization.losses import Loss as EngineLoss
 from kvis_cli.engines.activation_maximization.losses import UserLoss, Weighted
 from kvis_cli.engines.activation_maximization.objectives import (
@@ -20,7 +20,6 @@ from kvis_cli.engines.activation_maximization.objectives import (
     as_goals,
 )
 from kvis_cli.engines.activation_maximization.presets import (
-    PRESETS,
     Recipe,
     make_maximizer,
     phases,
@@ -28,30 +27,24 @@ from kvis_cli.engines.activation_maximization.presets import (
 from kvis_cli.engines.activation_maximization.published import (
     KerasVisLPNorm,
     KerasVisTotalVariation,
-    stretch,
 )
-from kvis_cli.engines.activation_maximization.seeds import generator, seed_image
+from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
 from kvis_cli.engines.scores import ScoreKind
-from kvis_cli.errors import UnknownNameError, UsageError
+from kvis_cli.errors import UsageError
 from kvis_cli.keras_vis.callbacks import OptimizerCallback, Print
 from kvis_cli.keras_vis.input_modifiers import InputModifier, get
 from kvis_cli.keras_vis.losses import Loss, input_of
 from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
 from kvis_cli.keras_vis.visualization.composed import WeightedLosses, checked, loss_model, name_of
+from kvis_cli.keras_vis.visualization.recipes import recipe_for
+from kvis_cli.keras_vis.visualization.setting import InputSetting, Range
 from kvis_cli.keras_vis.visualization.subject import (
     Indices,
     Subject,
-    as_batch,
-    input_channels_first,
     subject_of,
 )
-from kvis_cli.models.live.session import Address, LiveModel, live_model
-
-Range = tuple[float, float]
-
-# keras-vis' weights and 200 iterations, with a step in units of the range and pixels kept in it.
-MENDED = Recipe(steps=200, rate=0.05, parametrization="pixel", start="noise", tv=10.0, lp=10.0)
+from kvis_cli.models.live.session import Address, live_model
 
 
 def visualize_activation(
@@ -132,9 +125,9 @@ def visualize_activation(
     _check_wrt(wrt_tensor, live.model.inputs if hasattr(live.model, "inputs") else [])
     subject = subject_of(live, layer_idx)
     pairs = subject.pairs(filter_indices)
-    setting = _Setting.of(live, input_range, seed_input, subject.layer is not None)
+    setting = InputSetting.of(live, input_range, seed_input, subject.layer is not None)
     modify, sign = _modifier(grad_modifier)
-    recipe = _recipe(preset, act_max_weight, lp_norm_weight, tv_weight, max_iter)
+    recipe = recipe_for(preset, act_max_weight, lp_norm_weight, tv_weight, max_iter)
     recipe = replace(recipe, act=sign * recipe.act, sure=recipe.sure if sign > 0 else 0.0)
     moves = [get(m) for m in input_modifiers or []]
 
@@ -207,7 +200,7 @@ def visualize_activation_with_losses(
     return minimised(
         input_tensor,
         losses,
-        _recipe(preset, 1.0, 0.0, 0.0, max_iter),
+        recipe_for(preset, 1.0, 0.0, 0.0, max_iter),
         wrt_tensor=wrt_tensor,
         seed_input=seed_input,
         input_range=input_range,
@@ -260,7 +253,7 @@ def minimised(
     # Regularizers alone have no model of their own: the first is computed as a loss of the input.
     own = own or [kept[0][0]]
     live = loss_model(input_tensor, own)
-    setting = _Setting.of(live, input_range, seed_input, False)
+    setting = InputSetting.of(live, input_range, seed_input, False)
     if as_floats:
         setting = replace(setting, whole=False)
     terms: list[tuple[EngineLoss, float]] = []
@@ -280,85 +273,10 @@ def minimised(
     return _run(maximizer, recipe, setting, callbacks, verbose, seed, ())
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """The input that a picture is made for."""
-
-    live: LiveModel
-    shape: tuple[int, ...]
-    range: Range
-    start: np.ndarray | None
-    whole: bool
-
-    @classmethod
-    def of(cls, live: LiveModel, input_range: Range, seed_input: Any, any_size: bool) -> _Setting:
-        low, high = input_range
-        if not low < high:
-            raise UsageError(f"The input range {input_range} is empty.")
-        first = input_channels_first(live)
-        start = None
-        if seed_input is not None:
-            start = as_batch(live, seed_input, any_size=any_size)[0][0].astype(np.float32)
-            start = np.moveaxis(start, 0, -1) if first else start
-            shape: tuple[int | None, ...] | None = start.shape
-        else:
-            shape = live.input_shape and live.input_shape[1:]
-            if shape and first:
-                shape = (*shape[1:], shape[0])
-        if shape is None or None in shape:
-            raise UsageError(
-                f"'{live.model.name}' leaves the size of its input open.",
-                f"Its shape is {live.input_shape}.",
-                "Give a seed_input of the size that you want.",
-            )
-        known = tuple(n for n in shape if n is not None)
-        whole = all(isinstance(edge, int) for edge in input_range)
-        whole = whole and low >= 0 and high <= 255 and high - low > 1
-        return cls(live, known, (float(low), float(high)), start, whole)
-
-    @property
-    def space(self) -> InputSpace:
-        low, high = (np.float32(edge) for edge in self.range)
-        return InputSpace(np.asarray(low), np.asarray(high), input_channels_first(self.live))
-
-    def seeds(self, recipe: Recipe, seed: int, numbers: tuple[int, ...]) -> np.ndarray:
-        """``(1, …, C)``: the start picture as the recipe optimises it."""
-        if self.start is not None:
-            start = self.start[np.newaxis]
-            return start if recipe.as_coded else self.space.to_unit(start)
-        kind: Any = recipe.start
-        rng = generator(seed, 0, *numbers)
-        return seed_image(kind, self.shape, rng, self.range)[np.newaxis]
-
-    def inputs(self, image: np.ndarray, recipe: Recipe) -> np.ndarray:
-        """An optimised picture as a channels-last model input."""
-        low, high = self.range
-        return image if recipe.as_coded else image * (high - low) + low
-
-    def gradient(self, gradient: np.ndarray, recipe: Recipe) -> np.ndarray:
-        """The gradient of what is optimised; of pixels, as one of model inputs."""
-        if recipe.as_coded or recipe.parametrization != "pixel":
-            return gradient
-        low, high = self.range
-        return gradient / (high - low)
-
-    def shown(self, image: np.ndarray, recipe: Recipe) -> np.ndarray:
-        """An optimised picture as it is returned."""
-        low, high = self.range
-        picture = self.inputs(image, recipe)
-        if recipe.as_coded:
-            picture = stretch(picture) * (high - low) + low
-        if self.whole:
-            # keras-vis and the book cut off what is behind the point.
-            picture = picture if recipe.as_coded else np.rint(picture)
-            return np.clip(picture, low, high).astype(np.uint8)
-        return picture.astype(np.float32)
-
-
 def _run(
     maximizer: Callable[[Recipe], ActivationMaximizer],
     recipe: Recipe,
-    setting: _Setting,
+    setting: InputSetting,
     callbacks: Sequence[Any] | None,
     verbose: bool,
     seed: int,
@@ -441,17 +359,6 @@ def _as_keras_vis(terms: list[Weighted], values: list[float]) -> list[tuple[str,
             place = 2
         named.append((place, name, value))
     return [(name, value) for _, name, value in sorted(named, key=lambda entry: entry[0])]
-
-
-def _recipe(
-    preset: str | None, act: float | None, lp: float | None, tv: float | None, steps: int | None
-) -> Recipe:
-    if preset is not None and preset not in PRESETS:
-        raise UnknownNameError.of("preset", preset, PRESETS)
-    base = MENDED if preset is None else PRESETS[preset]
-    if preset in (None, "keras-vis"):
-        base = replace(base, act=act or 0.0, lp=lp or 0.0, tv=tv or 0.0)
-    return base if steps is None else replace(base, steps=steps)
 
 
 def _aims(subject: Subject, score: ScoreKind, sure: float) -> list[tuple[EngineLoss, float]]:
