@@ -18,7 +18,7 @@ help:
 	@echo "make test-all  everything: test, test-slow, test-browser (Chromium), test-conformance (peers)"
 	@echo "make test-lowest  the tests of the models with the lowest versions allowed"
 	@echo "make dist      sdist and wheel, into dist/"
-	@echo "make lint      ruff and mypy"
+	@echo "make lint      ruff, mypy, and the contracts about imports"
 	@echo "make bench     speed and quality tables"
 	@echo "make fuzz      feed damaged files to every reader, FUZZ_SECONDS=60 each (Linux)"
 	@echo "make docs      the documentation, into site/"
@@ -93,6 +93,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --quiet
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

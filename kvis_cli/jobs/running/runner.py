@@ -6,7 +6,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from kvis_cli.jobs.results.resume import read_finished
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import RUN, ResultStore
 from kvis_cli.paths import user_path
+from kvis_cli.runtime.packages import version_of
 from kvis_cli.runtime.tensorflow import check_device, start
 from kvis_cli.spec.job import JobSpec
 
@@ -358,7 +358,7 @@ class Run:
         )
         for task, entry in zip(self.job.tasks, spec["tasks"], strict=True):
             entry["kind"] = task.kind
-        versions = {name: metadata.version(name) for name in PACKAGES}
+        versions = {name: version_of(name) for name in PACKAGES}
         return {"kvis": __version__, "spec": spec, "versions": versions}
 
     def _summary(self, seconds: float) -> dict[str, Any]:
