@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import ExitCode, ModelError
-from kvis_cli.models.files import read
+from kvis_cli.models.files import archive, errors
 from kvis_cli.models.files.read import check_safe, read_model_file, stored_weights
 
 CONFIG = {
@@ -164,7 +164,7 @@ def test_bad_archives(tmp_path, members, word):
 
 
 def test_zip_bomb(tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "BOMB_BYTES", 1 << 20)
+    monkeypatch.setattr(archive, "BOMB_BYTES", 1 << 20)
     path = tmp_path / "m.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", json.dumps(CONFIG))
@@ -302,7 +302,7 @@ def test_weights_of_a_compressed_archive(tmp_path):
 
 
 def test_a_crash_of_the_library_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(read, "survives", lambda reader, path: False)
+    monkeypatch.setattr(errors, "survives", lambda reader, path: False)
     refused(h5_file(tmp_path / "m.h5"), "crashes")
 
 
