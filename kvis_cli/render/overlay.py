@@ -13,6 +13,7 @@ from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.render import colormaps
 from kvis_cli.render.caption import with_note
 from kvis_cli.render.contour import draw_level_lines, level_lines
+from kvis_cli.render.defaults import ALPHA, LEVEL
 from kvis_cli.render.resize import resize_map
 from kvis_cli.render.scale import MAP_KINDS, MapKind, Scaled, format_value, scale_map
 
@@ -47,13 +48,13 @@ class Style:
         Share of the limit, 0 to 1, for the contour line and the mask.
     """
 
-    alpha: float = 0.5
+    alpha: float = ALPHA
     colormap: str | None = None
     kind: MapKind = "heatmap"
     limit: float | None = None
     percentile: float | None = None
     mode: BlendMode = "weighted"
-    level: float = 0.5
+    level: float = LEVEL
 
     def __post_init__(self) -> None:
         for name, value in (("alpha", self.alpha), ("level", self.level)):

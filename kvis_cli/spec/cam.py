@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
 from kvis_cli.engines.cam.registry import CAM_METHODS
+from kvis_cli.engines.cam.settings import CONTRASTS, CamSettings, Direction
 from kvis_cli.options.fields import METHOD, PICTURE, TARGET, Texts, known, option
 from kvis_cli.spec.pictures import ExplainSpec
 
@@ -51,25 +52,26 @@ class CamSpec(ExplainSpec):
         panel=TARGET,
         metavar="REGION",
     )
-    direction: Literal["increase", "decrease", "maintain"] = option(
-        "increase",
+    direction: Direction = option(
+        CamSettings.direction,
         "Show what raises the score, what lowers it (counterfactual), or what it hardly reacts to "
         "(maintain).",
         panel=TARGET,
     )
     aug_smooth: bool = option(
         False,
-        "Average maps over mirrored inputs and inputs of 0.9 and 1.1 times the contrast "
-        "(6 times the work).",
+        "Average maps over mirrored inputs and inputs of "
+        f"{' and '.join(f'{c:g}' for c in CONTRASTS if c != 1)} times the contrast "
+        f"({2 * len(CONTRASTS)} times the work).",
         panel=METHOD,
     )
     eigen_smooth: bool = option(
-        False,
+        CamSettings.eigen_smooth,
         "Reduce weighted feature maps to their first principal component instead of their sum.",
         panel=METHOD,
     )
     noise_samples: int = option(
-        0,
+        CamSettings.noise_samples,
         "Average gradients over that many noisy copies of each photo (SmoothGrad-CAM++).",
         panel=METHOD,
         metavar="N",
@@ -77,14 +79,14 @@ class CamSpec(ExplainSpec):
         le=10_000,
     )
     noise: float = option(
-        0.15,
+        CamSettings.noise,
         "Standard deviation of that noise, as a share of the photo's own range.",
         panel=METHOD,
         gt=0,
         le=10,
     )
     max_channels: int | None = option(
-        None,
+        CamSettings.max_channels,
         "scorecam, ablationcam: only the channels that vary most over the photo.",
         panel=METHOD,
         metavar="N",
@@ -110,6 +112,51 @@ class CamSpec(ExplainSpec):
             if self.filter and self.changed({"class": "class_"}.get(name, name)):
                 raise ValueError(f"--{name} is not looked at with --filter, which explains filters")
         return self
+
+    @model_validator(mode="after")
+    def _options_are_read(self) -> Self:
+        reads = {name: method.options for name, method in CAM_METHODS.items()}
+        self.refuse_idle_options(("noise_samples", "eigen_smooth", "max_channels"), reads)
+        return self
+
+    @property
+    def drawn_as(self) -> str:
+        """The name of the view of map and photo."""
+        return self.view
+
+    @property
+    def names_layers(self) -> bool:
+        """Whether file names need the layer."""
+        return len(self.layer) > 1 or "all-spatial" in self.layer
+
+    def method_names(self) -> list[str]:
+        """The methods as they are given."""
+        return self.method
+
+    def layers(self) -> list[str]:
+        """The layers that are named: those of filters, where filters are explained."""
+        return [text.rpartition(":")[0] for text in self.filter] or self.layer
+
+    def classes(self) -> list[str]:
+        """The classes that are named; none where filters are explained."""
+        return [] if self.filter else super().classes()
+
+    def settings(self, **known: Any) -> CamSettings:
+        """Return the settings of the engines.
+
+        Parameters
+        ----------
+        **known
+            Fields of `CamSettings` that depend on the model and the job.
+        """
+        return CamSettings(
+            direction=self.direction,
+            eigen_smooth=self.eigen_smooth,
+            noise_samples=self.noise_samples,
+            noise=self.noise,
+            max_channels=self.max_channels,
+            **known,
+        )
 
     @model_validator(mode="after")
     def _one_contrast(self) -> Self:

@@ -45,6 +45,14 @@ class FiltersSpec(OptimizationSpec):
         "atlas", "How it is done; the options below change it.", panel=OPTIMIZATION
     )
 
+    def layers(self) -> list[str]:
+        """The layers, each with an atlas."""
+        return self.layer
+
+    def start_images(self) -> list[str]:
+        """Pictures that silent filters start from."""
+        return self.images
+
     @field_validator("layer")
     @classmethod
     def _some_layer(cls, value: list[str]) -> list[str]:

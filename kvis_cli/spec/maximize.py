@@ -18,10 +18,6 @@ class OptimizationSpec(PictureSpec):
     """How pictures are optimised: a preset, and what is changed of it."""
 
     needs_images: ClassVar[bool] = False
-    # A picture that is optimised has no heat over a photo.
-    overlay: ClassVar[float] = 0.5  # type: ignore[misc]
-    colormap: ClassVar[str | None] = None  # type: ignore[misc]
-    scale: ClassVar[str] = "per-image"  # type: ignore[misc, assignment]
 
     steps: int | None = option(
         None, "Optimisation steps (default: the preset's).", panel=OPTIMIZATION, ge=1, le=100_000
@@ -181,6 +177,15 @@ class MaximizeSpec(OptimizationSpec):
         metavar="NAME",
     )
     gif_every: int = option(5, "Steps between the frames.", panel=PICTURE, ge=1)
+
+    def layers(self) -> list[str]:
+        """The layer, where one is named."""
+        return [self.layer] if self.layer else []
+
+    def classes(self) -> list[str]:
+        """The classes that are named; ``random:10`` names none."""
+        named = [] if self.unit else self.class_
+        return [text for text in named if not text.lower().startswith("random:")]
 
     @field_validator("stages")
     @classmethod

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
 from kvis_cli.options.fields import PICTURE, RUN, TARGET, Spec, Texts, known, option
 from kvis_cli.render import colormaps
+from kvis_cli.render.defaults import ALPHA, LEVEL
+
+Options = tuple[str, ...] | None
+
+
+class HeatmapSpec(Spec):
+    """How maps are drawn over photos."""
+
+    overlay: float = option(
+        ALPHA, "Strength of the heat over the photo, 0 to 1.", panel=PICTURE, ge=0, le=1
+    )
+    colormap: str | None = option(
+        None,
+        f"Palette: {', '.join(colormaps.names())}. (default: {colormaps.DEFAULT_SEQUENTIAL}; for "
+        f"maps with a sign {colormaps.DEFAULT_DIVERGING})",
+        panel=PICTURE,
+        metavar="NAME",
+    )
+    scale: Literal["per-image", "shared"] = option(
+        "per-image",
+        "Scale each map by its own maximum, or all by one shared maximum.",
+        panel=PICTURE,
+    )
+
+    @field_validator("colormap")
+    @classmethod
+    def _colormap_known(cls, value: str | None) -> str | None:
+        if value is not None:
+            known("colormap", colormaps.names(), [value])
+        return value
 
 
 class PictureSpec(Spec):
-    """How maps become pictures.
+    """What the pictures of every task have in common, and what a job asks of its tasks.
 
     Attributes
     ----------
@@ -29,21 +60,6 @@ class PictureSpec(Spec):
     needs_head: ClassVar[bool] = True
     results_version: ClassVar[int] = 2
 
-    overlay: float = option(
-        0.5, "Strength of the heat over the photo, 0 to 1.", panel=PICTURE, ge=0, le=1
-    )
-    colormap: str | None = option(
-        None,
-        f"Palette: {', '.join(colormaps.names())}. (default: {colormaps.DEFAULT_SEQUENTIAL}; for "
-        f"maps with a sign {colormaps.DEFAULT_DIVERGING})",
-        panel=PICTURE,
-        metavar="NAME",
-    )
-    scale: Literal["per-image", "shared"] = option(
-        "per-image",
-        "Scale each map by its own maximum, or all by one shared maximum.",
-        panel=PICTURE,
-    )
     grid: bool = option(
         False, "Also put all pictures of the run on one captioned sheet.", panel=PICTURE
     )
@@ -55,17 +71,35 @@ class PictureSpec(Spec):
         True, "Store the spec, versions and hashes in the PNG files.", panel=PICTURE
     )
 
-    # Tasks without heat maps have no such field.
-    @field_validator("colormap", check_fields=False)
-    @classmethod
-    def _colormap_known(cls, value: str | None) -> str | None:
-        if value is not None:
-            known("colormap", colormaps.names(), [value])
-        return value
+    @property
+    def shares_scale(self) -> bool:
+        """Whether the look of each picture depends on all the others."""
+        return False
+
+    def methods(self) -> list[str]:
+        """The methods, each a task of its own; one empty name for a task without a choice."""
+        return [""]
+
+    def layers(self) -> list[str]:
+        """The layers that are named."""
+        return []
+
+    def classes(self) -> list[str]:
+        """The classes that are named, also in contrasts."""
+        return []
+
+    def start_images(self) -> list[str]:
+        """Pictures that a result depends on without explaining them."""
+        return []
+
+    def changed(self, name: str) -> bool:
+        """Whether a field is not what it is by default."""
+        field = type(self).model_fields[name]
+        return bool(getattr(self, name) != field.get_default(call_default_factory=True))
 
 
-class ExplainSpec(PictureSpec):
-    """What all methods that explain an image share: the target and its score."""
+class ExplainSpec(PictureSpec, HeatmapSpec):
+    """What all methods that explain an image share: the target, its score, and the heat map."""
 
     class_: Texts = option(
         lambda: ["top1"],
@@ -89,7 +123,7 @@ class ExplainSpec(PictureSpec):
         max_length=2,
     )
     level: float = option(
-        0.5,
+        LEVEL,
         "Share of the map's limit where contour, mask and --box draw the line.",
         panel=PICTURE,
         gt=0,
@@ -106,14 +140,66 @@ class ExplainSpec(PictureSpec):
         panel=PICTURE,
     )
 
-    def changed(self, name: str) -> bool:
-        """Whether a field is not what it is by default."""
-        field = type(self).model_fields[name]
-        return bool(getattr(self, name) != field.get_default(call_default_factory=True))
+    @property
+    def shares_scale(self) -> bool:
+        """Whether the look of each picture depends on all the others."""
+        return self.scale == "shared"
+
+    @property
+    def drawn_as(self) -> str:
+        """The name of the view of map and photo."""
+        raise NotImplementedError
+
+    @property
+    def palette_end(self) -> float | None:
+        """The percentile at which the palette ends; None where the method says it."""
+        return None
+
+    @property
+    def names_layers(self) -> bool:
+        """Whether file names need the layer; by the spec alone: a rerun names them alike."""
+        return False
+
+    def methods(self) -> list[str]:
+        """The methods, each a task of its own."""
+        return list(dict.fromkeys(self.method_names()))
+
+    def method_names(self) -> list[str]:
+        """The methods as they are given."""
+        raise NotImplementedError
+
+    def classes(self) -> list[str]:
+        """The classes that are named, also in contrasts."""
+        return [*self.class_, *self.contrast]
+
+    def refuse_idle_options(self, names: Iterable[str], options: Mapping[str, Options]) -> None:
+        """Refuse an option that none of the methods reads: it is a misunderstanding.
+
+        Parameters
+        ----------
+        names
+            Fields that not all methods read.
+        options
+            Registered method -> the fields that it reads; None: perhaps all of them.
+
+        Raises
+        ------
+        ValueError
+            With the methods that the option is for.
+        """
+        chosen = self.methods()
+        for name in names:
+            if self.changed(name) and not any(
+                options[m] is None or name in (options[m] or ()) for m in chosen
+            ):
+                takers = ", ".join(m for m, reads in options.items() if reads and name in reads)
+                flag = name.replace("_", "-")
+                raise ValueError(
+                    f"--{flag} changes nothing in {', '.join(chosen)}: it is for {takers}"
+                )
 
     @model_validator(mode="after")
     def _bar_has_colours(self) -> Self:
-        view = getattr(self, "view", "")
-        if self.colorbar and view in ("contour", "mask"):
-            raise ValueError(f"--colorbar explains colours, and --view {view} has none")
+        if self.colorbar and self.drawn_as in ("contour", "mask"):
+            raise ValueError(f"--colorbar explains colours, and --view {self.drawn_as} has none")
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
@@ -10,6 +10,9 @@ from kvis_cli.engines.gradient_modifiers import GRADIENT_MODIFIERS
 from kvis_cli.engines.saliency import SALIENCY_METHODS
 from kvis_cli.engines.saliency.baselines import BASELINES
 from kvis_cli.engines.saliency.channels import CHANNELS
+from kvis_cli.engines.saliency.rise import MASKS
+from kvis_cli.engines.saliency.settings import SaliencySettings
+from kvis_cli.engines.saliency.smoothgrad import SAMPLES
 from kvis_cli.options.fields import METHOD, PICTURE, TARGET, Texts, known, option
 from kvis_cli.spec.pictures import ExplainSpec
 
@@ -48,21 +51,21 @@ class SaliencySpec(ExplainSpec):
     )
     samples: int | None = option(
         None,
-        "Noisy copies of each photo (default: 50), or masks of rise (default: 1000).",
+        f"Noisy copies of each photo (default: {SAMPLES}), or masks of rise (default: {MASKS}).",
         panel=METHOD,
         metavar="N",
         ge=1,
         le=1_000_000,
     )
     noise: float = option(
-        0.15,
+        SaliencySettings.noise,
         "Standard deviation of the noise, as a share of the input's range.",
         panel=METHOD,
         gt=0,
         le=10,
     )
     steps: int = option(
-        64,
+        SaliencySettings.steps,
         "Points on the path of integrated_gradients and blur_ig.",
         panel=METHOD,
         ge=1,
@@ -176,24 +179,56 @@ class SaliencySpec(ExplainSpec):
             raise ValueError("--class is not looked at with --layer, which explains its --unit")
         if self.explained_layer and self.changed("score"):
             raise ValueError("--score is of classes, and --layer explains none")
-        self._refuse_idle_options()
-        return self
-
-    def _refuse_idle_options(self) -> None:
-        """An option that none of the methods looks at is a misunderstanding, not a preference."""
+        reads = {name: method.options for name, method in SALIENCY_METHODS.items()}
+        names = ("samples", "noise", "steps", "baseline", "patch", "stride")
+        self.refuse_idle_options(names, reads)
         methods = [SALIENCY_METHODS[name] for name in self.method]
-        for name in ("samples", "noise", "steps", "baseline", "patch", "stride"):
-            if self.changed(name) and not any(m.hears is None or name in m.hears for m in methods):
-                takers = [m.name for m in SALIENCY_METHODS.values() if m.hears and name in m.hears]
-                raise ValueError(
-                    f"--{name} changes nothing in {', '.join(self.method)}: it is for "
-                    f"{', '.join(takers)}"
-                )
         if self.backprop and not any(m.gradient and not m.backprop for m in methods):
             raise ValueError(
                 f"--backprop changes nothing in {', '.join(self.method)}: it is for methods made "
                 "of gradients that bring no rule of their own"
             )
+        return self
+
+    @property
+    def drawn_as(self) -> str:
+        """The name of the view of map and photo."""
+        return self.view
+
+    @property
+    def palette_end(self) -> float | None:
+        """The percentile at which the palette ends."""
+        return self.percentile
+
+    def method_names(self) -> list[str]:
+        """The methods as they are given."""
+        return self.method
+
+    def layers(self) -> list[str]:
+        """The layers that are named."""
+        return [name for name in (self.explained_layer, self.wrt) if name]
+
+    def classes(self) -> list[str]:
+        """The classes that are named; none where units are explained."""
+        return [] if self.unit else super().classes()
+
+    def settings(self, **known: Any) -> SaliencySettings:
+        """Return the settings of the engine.
+
+        Parameters
+        ----------
+        **known
+            Fields of `SaliencySettings` that depend on the model and the job.
+        """
+        return SaliencySettings(
+            samples=self.samples,
+            noise=self.noise,
+            steps=self.steps,
+            baseline=self.baseline,
+            patch=self.patch,
+            stride=self.stride,
+            **known,
+        )
 
     def modifiers(self) -> list[str]:
         """The modifiers asked for; empty for each method's own."""

@@ -11,7 +11,7 @@ from kvis_cli.engines.cam.augmented import AugmentedCam
 from kvis_cli.engines.cam.engine import CamEngine
 from kvis_cli.engines.cam.fusion import fuse
 from kvis_cli.engines.cam.layers import CamLayer
-from kvis_cli.engines.cam.registry import CAM_METHODS, CamMethod
+from kvis_cli.engines.cam.registry import CAM_METHODS
 from kvis_cli.engines.cam.settings import CamBatch, CamEngineLike, CamSettings, Key
 from kvis_cli.errors import UsageError
 from kvis_cli.events import Listener
@@ -65,13 +65,8 @@ class CamTask(InputTask):
         self.task = task
         self.grids: dict[str, MapGrid | None] = {}
         layers, self.shown = self._layers()
-        settings = CamSettings(
-            cam_objective(opened, task, self.filters),
-            direction=task.direction,
-            eigen_smooth=task.eigen_smooth,
-            noise_samples=task.noise_samples,
-            noise=task.noise,
-            max_channels=task.max_channels,
+        settings = task.settings(
+            objective=cam_objective(opened, task, self.filters),
             channel_axis=1 if opened.image_input.channels_first else -1,
             batch_size=job.batch_size,
             seed=job.seed,
@@ -149,7 +144,6 @@ class CamTask(InputTask):
                     "Leave --direction out, or use another method.",
                 )
         shared = [name for name, method in methods.items() if method.weighted is not None]
-        self._refuse_idle_options(methods)
         engines: list[CamEngineLike] = []
         if shared:
             engines.append(CamEngine(reader, layers, shared, settings))
@@ -164,23 +158,6 @@ class CamTask(InputTask):
             width_axis = 3 if settings.channel_axis == 1 else 2
             engines = [AugmentedCam(engine, width_axis) for engine in engines]
         return engines
-
-    def _refuse_idle_options(self, methods: dict[str, CamMethod]) -> None:
-        """An option that none of the methods looks at is a misunderstanding, not a preference."""
-        weighted = any(m.weighted is not None for m in methods.values())
-        summed = any(m.weighted is not None and m.reduction == "sum" for m in methods.values())
-        perturbed = bool(methods.keys() & {"scorecam", "ablationcam"})
-        for flag, given, heard, takes in (
-            ("--noise-samples", self.task.noise_samples, weighted, "methods of one gradient"),
-            ("--eigen-smooth", self.task.eigen_smooth, summed or perturbed, "weighted sums"),
-            ("--max-channels", self.task.max_channels, perturbed, "scorecam and ablationcam"),
-        ):
-            if given and not heard:
-                raise UsageError(
-                    f"{flag} changes nothing in {', '.join(methods)}.",
-                    f"It is for {takes}.",
-                    "Leave it out, or choose another --method; `kvis methods` describes them.",
-                )
 
     def explain(self, inputs: np.ndarray | None, listener: Listener) -> Iterator[Answer]:
         """Yield the maps of each input of a batch."""

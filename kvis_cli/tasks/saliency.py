@@ -11,7 +11,6 @@ from kvis_cli.engines.backprop_modifiers import Rectifiers
 from kvis_cli.engines.gradient_modifiers import GRADIENT_MODIFIERS
 from kvis_cli.engines.saliency.engine import SaliencyBatch, SaliencyEngine, SaliencyMap
 from kvis_cli.engines.saliency.gaussian import smooth
-from kvis_cli.engines.saliency.settings import SaliencySettings
 from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation, Target
 from kvis_cli.models.description.fingerprint import guess_preprocessing
@@ -60,16 +59,10 @@ class SaliencyTask(InputTask):
             modifiers=task.modifiers(),
             channels=task.channels,
             backprop=task.backprop,
-            settings=SaliencySettings(
+            settings=task.settings(
                 low=self._input_range()[0],
                 high=self._input_range()[1],
                 channel_axis=self.channel_axis,
-                samples=task.samples,
-                noise=task.noise,
-                steps=task.steps,
-                baseline=task.baseline,
-                patch=task.patch,
-                stride=task.stride,
                 seed=job.seed,
                 batch_size=job.batch_size,
             ),

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import ExitCode, ModelError
-from kvis_cli.models.files import archive, errors
+from kvis_cli.models.files import archive as archives
+from kvis_cli.models.files import errors
 from kvis_cli.models.files.read import check_safe, read_model_file, stored_weights
 
 CONFIG = {
@@ -164,7 +165,7 @@ def test_bad_archives(tmp_path, members, word):
 
 
 def test_zip_bomb(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "BOMB_BYTES", 1 << 20)
+    monkeypatch.setattr(archives, "BOMB_BYTES", 1 << 20)
     path = tmp_path / "m.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", json.dumps(CONFIG))

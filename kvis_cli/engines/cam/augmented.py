@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kvis_cli.engines.cam.settings import CamBatch, CamEngineLike
-
-CONTRASTS = (0.9, 1.0, 1.1)
+from kvis_cli.engines.cam.settings import CONTRASTS, CamBatch, CamEngineLike
 
 
 class AugmentedCam:

@@ -10,9 +10,13 @@ if TYPE_CHECKING:
     from kvis_cli.engines.cam.settings import CamEngineLike
 
 
+PERTURBATION = ("eigen_smooth", "max_channels")
+
+
 @engine(
-    "scorecam", "Wang et al. 2019, arXiv:1910.01279", "1 forward + 1 per channel", gradient=False
-)
+    "scorecam", "Wang et al. 2019, arXiv:1910.01279", "1 forward + 1 per channel", gradient=False,
+    options=PERTURBATION,
+)  # fmt: skip
 def scorecam(*arguments: Any) -> CamEngineLike:
     """Channels weighted by the score of the image seen through them; no gradient.
 
@@ -28,7 +32,7 @@ def scorecam(*arguments: Any) -> CamEngineLike:
 
 @engine(
     "ablationcam", "Desai & Ramaswamy 2020, doi:10.1109/WACV45572.2020.9093360",
-    "1 forward + 1 from the layer on per channel", gradient=False,
+    "1 forward + 1 from the layer on per channel", gradient=False, options=PERTURBATION,
 )  # fmt: skip
 def ablationcam(*arguments: Any) -> CamEngineLike:
     """Channels weighted by how far the score falls without them; no gradient.
@@ -43,6 +47,7 @@ def ablationcam(*arguments: Any) -> CamEngineLike:
 @engine(
     "fullgrad", "Srinivas & Fleuret 2019, arXiv:1905.00780",
     "1 forward + 1 backward to the input", at_input=True, reads_layer=False, directed=False,
+    options=(),
 )  # fmt: skip
 def fullgrad(*arguments: Any) -> CamEngineLike:
     """Input gradient and the gradients of all biases, which together account for the score.
@@ -56,7 +61,7 @@ def fullgrad(*arguments: Any) -> CamEngineLike:
 
 @engine(
     "guided_gradcam", "Selvaraju et al. 2016, arXiv:1610.02391",
-    "1 forward + 1 guided backward to the input", at_input=True, percentile=99.0,
+    "1 forward + 1 guided backward to the input", at_input=True, percentile=99.0, options=(),
 )  # fmt: skip
 def guided_gradcam(*arguments: Any) -> CamEngineLike:
     """Guided backpropagation where Grad-CAM is warm: fine lines, only on the class.

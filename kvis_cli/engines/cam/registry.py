@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kvis_cli.engines.cam.reduction import Reduction
@@ -98,6 +98,9 @@ class CamMethod:
         Whether it tells what raises the score from what lowers it.
     percentile
         Where the palette ends: maps of fine lines have a few extreme pixels.
+    options
+        The fields of `CamSettings` that the method reads, of those that not all methods read;
+        None: perhaps all of them.
     """
 
     name: str
@@ -116,6 +119,7 @@ class CamMethod:
     needs_linear_head: bool = False
     directed: bool = True
     percentile: float | None = None
+    options: tuple[str, ...] | None = None
 
     @property
     def signed(self) -> bool:
@@ -142,7 +146,13 @@ def weighting(
 
     def enter(function: Weighted) -> Weighted:
         about, formula = _described(function)
-        CAM_METHODS[name] = CamMethod(name, paper, cost, about, formula, weighted=function, **facts)
+        method = CamMethod(name, paper, cost, about, formula, weighted=function, **facts)
+        reads = (
+            "noise_samples",
+            "noise",
+            *(("eigen_smooth",) if method.reduction == "sum" else ()),
+        )
+        CAM_METHODS[name] = replace(method, options=reads)
         return function
 
     return enter

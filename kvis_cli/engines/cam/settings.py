@@ -6,14 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-
 from kvis_cli.engines.cam.layers import CamLayer
 from kvis_cli.engines.cam.objective import Objective
 from kvis_cli.lazy import tf
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from kvis_cli.models.live.reader import ModelReader
+
+
+CONTRASTS = (0.9, 1.0, 1.1)
+"""The contrasts of the inputs that `--aug-smooth` averages over."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class BlurIntegratedGradients:
     "Xu et al. 2020, arXiv:2004.03383",
     "64 forward, 64 backward (--steps)",
     "Gradients along the way from a blurred input to the sharp one.",
-    hears=("steps",),
+    options=("steps",),
 )
 def blur_ig(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     """`BlurIntegratedGradients`; its values add up to score(x) - score(blurred x)."""

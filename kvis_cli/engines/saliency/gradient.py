@@ -25,7 +25,7 @@ _INSENSITIVE = (
     _COST,
     "How much a small change of each pixel moves the score.",
     pointwise=True,
-    hears=(),
+    options=(),
 )
 def gradient(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     """``∂score/∂x``; with a backprop modifier, what its rule makes of it."""
@@ -43,7 +43,7 @@ def gradient(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     _COST,
     "The gradient times the input: each pixel's share of a linear score.",
     pointwise=True,
-    hears=(),
+    options=(),
 )
 def input_x_gradient(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     """``x · ∂score/∂x``, in the model's own input values."""
@@ -58,8 +58,15 @@ def input_x_gradient(score: ScoreFunction, settings: SaliencySettings) -> Explai
 
 def _with_rule(name: str, paper: str, backprop: str, about: str) -> Make:
     return register(
-        name, paper, _COST, about, pointwise=True, backprop=backprop, caution=_INSENSITIVE, hears=()
-    )(gradient)
+        name,
+        paper,
+        _COST,
+        about,
+        pointwise=True,
+        backprop=backprop,
+        caution=_INSENSITIVE,
+        options=(),
+    )(gradient)  # fmt: skip
 
 
 guided_backprop = _with_rule(

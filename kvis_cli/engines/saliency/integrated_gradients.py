@@ -77,7 +77,7 @@ def completeness_gap(values: Any, change: np.ndarray) -> np.ndarray:
     "Sundararajan et al. 2017, arXiv:1703.01365",
     "64 forward, 64 backward (--steps)",
     "Gradients along the way from a baseline; adds up to the score's change on it.",
-    hears=("steps", "baseline"),
+    options=("steps", "baseline"),
 )
 def integrated_gradients(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     """`IntegratedGradients`; its values add up to score(x) - score(baseline)."""

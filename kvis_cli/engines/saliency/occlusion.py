@@ -105,7 +105,7 @@ def _check(size: tuple[int, ...], patch: int, stride: int) -> None:
     "What the score loses where a patch hides the input.",
     modifier="none",
     gradient=False,
-    hears=("patch", "stride", "baseline"),
+    options=("patch", "stride", "baseline"),
 )
 def occlusion(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     """`Occlusion`: positive where hiding lowers the score."""

@@ -47,8 +47,8 @@ class SaliencyMethod:
         Whether its values are never negative, whatever the modifier.
     caution
         What a person must know before believing it.
-    hears
-        The fields of `SaliencySettings` of its own that it looks at; None: perhaps all of them.
+    options
+        The fields of `SaliencySettings` that the method reads; None: perhaps all of them.
     """
 
     name: str
@@ -63,7 +63,7 @@ class SaliencyMethod:
     deterministic: bool = True
     unsigned: bool = False
     caution: str = ""
-    hears: tuple[str, ...] | None = None
+    options: tuple[str, ...] | None = None
 
 
 SALIENCY_METHODS: dict[str, SaliencyMethod] = {}

@@ -118,7 +118,7 @@ def random_mask(
     modifier="none",
     gradient=False,
     deterministic=False,
-    hears=("samples", "baseline"),
+    options=("samples", "baseline"),
 )
 def rise(score: ScoreFunction, settings: SaliencySettings) -> Explain:
     """`Rise`: positive where showing raises the score."""

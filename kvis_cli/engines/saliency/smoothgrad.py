@@ -136,7 +136,7 @@ def _method(
 
         return explain
 
-    facts = {"unsigned": squares, "deterministic": False, "hears": ("samples", "noise")}
+    facts = {"unsigned": squares, "deterministic": False, "options": ("samples", "noise")}
     return register(name, paper, _COST, about, **facts)(make)
 
 

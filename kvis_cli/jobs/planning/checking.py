@@ -17,7 +17,6 @@ from kvis_cli.models.description.trust import check_code
 from kvis_cli.models.graph import autolayer
 from kvis_cli.spec.cam import CamSpec
 from kvis_cli.spec.job import TaskSpec
-from kvis_cli.spec.saliency import SaliencySpec
 
 IMAGENET_CLASSES = 1000
 
@@ -67,9 +66,9 @@ def _checks(plan: Plan, model: PlannedModel) -> Iterator[tuple[str, Callable[[],
             yield from ((what, check) for check in _layer_checks(info, task))
         if head is None:
             continue
-        for text in _classes(task):
+        for text in task.classes():
             yield what, partial(parse_classes, [text], head)
-    if head is not None and any(hasattr(t, "class_") and t.needs_images for t in plan.job.tasks):
+    if head is not None and any(t.needs_images for t in plan.job.tasks):
         # The first image of each class stands for all of them.
         asked = {text: i.source.path for i in reversed(plan.images) for text in i.source.classes}
         for text, image in asked.items():
@@ -89,20 +88,9 @@ def _head(info: ModelInfo) -> Head | None:
 
 
 def _layer_checks(info: ModelInfo, task: TaskSpec) -> Iterator[Callable[[], Any]]:
-    if isinstance(task, CamSpec):
-        named = [text.rpartition(":")[0] for text in task.filter]
-        if not named:
-            yield from (partial(cam_layers, info, text) for text in task.layer)
-    else:
-        layer = getattr(task, "layer", None) or getattr(task, "explained_layer", None) or []
-        named = [layer] if isinstance(layer, str) else list(layer)
-        named += [task.wrt] if isinstance(task, SaliencySpec) and task.wrt else []
-    for text in filter(None, named):
-        yield partial(autolayer.resolve, info.architecture, text, model=info.reference)
-
-
-def _classes(task: TaskSpec) -> list[str]:
-    if getattr(task, "filter", None) or getattr(task, "unit", None):
-        return []
-    texts = [*getattr(task, "class_", ()), *getattr(task, "contrast", ())]
-    return [text for text in texts if not text.lower().startswith("random:")]
+    fused = isinstance(task, CamSpec) and not task.filter
+    for text in task.layers():
+        if fused:
+            yield partial(cam_layers, info, text)
+        else:
+            yield partial(autolayer.resolve, info.architecture, text, model=info.reference)

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kvis_cli.jobs.planning.plan import Plan, PlannedImage, PlannedModel, Task, methods_of
+from kvis_cli.jobs.planning.plan import Plan, PlannedImage, PlannedModel, Task
 from kvis_cli.spec.job import TaskSpec
+from kvis_cli.spec.pictures import ExplainSpec
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,13 @@ def make_chunks(plan: Plan, todo: Iterable[str], size: int | None) -> list[Chunk
             groups.setdefault(key, []).append(ChunkImage(image, tuple(tasks)))
         for (methods, classes), images in groups.items():
             update: dict[str, Any] = {}
-            if methods != ("",) and list(methods) != methods_of(spec):
+            if methods != ("",) and list(methods) != spec.methods():
                 update["method"] = list(methods)
-            if classes and hasattr(spec, "class_"):
+            if classes and isinstance(spec, ExplainSpec):
                 update["class_"] = list(classes)
             reduced = spec.model_copy(update=update) if update else spec
             batch = _batch_size(plan, classes)
-            step = len(images) if size is None or spec.scale == "shared" else size
+            step = len(images) if size is None or spec.shares_scale else size
             for start in range(0, len(images), step):
                 part = tuple(images[start : start + step])
                 tasks_of_part = tuple(task for image in part for task in image.tasks)

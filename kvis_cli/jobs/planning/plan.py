@@ -132,7 +132,7 @@ class Plan:
     def _shares_names(self) -> list[bool]:
         """Whether an entry's file names could be those of another entry."""
         names = [
-            set(methods_of(t)) if t.needs_images and methods_of(t) != [""] else {t.kind}
+            set(t.methods()) if t.needs_images and t.methods() != [""] else {t.kind}
             for t in self.job.tasks
         ]
         return [
@@ -167,12 +167,6 @@ class Plan:
                 "image_sha256": image.sha256,
             }
         return row
-
-
-def methods_of(task: TaskSpec) -> list[str]:
-    """The methods that a task spec lists; one empty name where it has no such list."""
-    methods = getattr(task, "method", None)
-    return list(dict.fromkeys(methods)) if isinstance(methods, list) and methods else [""]
 
 
 def make_plan(
@@ -257,12 +251,12 @@ def _tasks(plan: Plan) -> Iterator[Task]:
         for e, spec in enumerate(job.tasks):
             folder = plan.folder(m, e)
             # With a shared scale every picture depends on all the others.
-            others = everything if spec.scale == "shared" and spec.needs_images else ""
+            others = everything if spec.shares_scale and spec.needs_images else ""
             # Pictures that an atlas may start from are content, not names.
-            starts = find_images(getattr(spec, "images", []))
+            starts = find_images(spec.start_images())
             if starts:
                 others = hash_of([plan.digests.file(path) for path in starts])
-            for method in methods_of(spec):
+            for method in spec.methods():
                 common = hash_of(about_model, settings[e], method, spec.results_version, others)
                 if not spec.needs_images:
                     yield Task(hash_of(common, folder), m, e, None, method)
@@ -280,7 +274,7 @@ def _not_content(spec: TaskSpec) -> set[str]:
 def _in_shard(plan: Plan, task: Task, shard: Shard) -> bool:
     """All methods of a picture are of one shard: they cost one pass together."""
     spec = plan.job.tasks[task.entry]
-    whole = task.image is None or spec.scale == "shared"
+    whole = task.image is None or spec.shares_scale
     image = "" if whole or task.image is None else plan.images[task.image].name
     key = hash_of(plan.models[task.model].name, task.entry, image)
     return int(key[:12], 16) % shard.count == shard.index

@@ -21,7 +21,7 @@ from kvis_cli.render.colorbar import ColorBar, with_colorbar
 from kvis_cli.render.overlay import Style, in_view, render_view
 from kvis_cli.render.scale import MAP_KINDS, MapKind, limit_of, shared_limit
 from kvis_cli.render.unseen import mark_unseen
-from kvis_cli.spec.pictures import PictureSpec
+from kvis_cli.spec.pictures import ExplainSpec
 
 # Pictures waiting to be encoded; more would only fill memory while the computing runs ahead.
 MAX_PENDING = 32
@@ -76,10 +76,10 @@ class PictureWriter:
         So many pictures are drawn at once.
     """
 
-    def __init__(self, store: ResultStore, spec: PictureSpec, done: Done, threads: int = 1) -> None:
+    def __init__(self, store: ResultStore, spec: ExplainSpec, done: Done, threads: int = 1) -> None:
         self.store = store
         self.spec = spec
-        self.view: str = getattr(spec, "view", "overlay")
+        self.view = spec.drawn_as
         self.done = done
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="kvis-picture")
         self._pending: deque[Future[tuple[Item, Path, float | None]]] = deque()
@@ -87,7 +87,7 @@ class PictureWriter:
 
     def add(self, item: Item, pixels: np.ndarray) -> None:
         """Take an explanation. With a shared scale it waits for the others."""
-        if self.spec.scale == "shared":
+        if self.spec.shares_scale:
             self._held.append(item)
             return
         self._submit(item, pixels, None)
@@ -141,7 +141,7 @@ class PictureWriter:
             left = picture.shape[1] - width
             marked = mark_unseen(picture[:, left:], unseen)
             picture = np.hstack([picture[:, :left], marked]) if left else marked
-        if getattr(self.spec, "box", False):
+        if self.spec.box:
             box = hot_box(raw, (height, width), style.level)
             more = {**item.row.more, "box": box and list(box)}
             item = replace(item, row=replace(item.row, more=more))
@@ -150,7 +150,7 @@ class PictureWriter:
         # Why a map is blank is already said in it, and no colour of it means anything.
         if explanation.warnings and not scaled.blank:
             picture = with_note(picture, explanation.warnings[0])
-        if getattr(self.spec, "colorbar", False) and not scaled.blank:
+        if self.spec.colorbar and not scaled.blank:
             picture = with_colorbar(picture, ColorBar(style, scaled.limit, view=self.view))
         path = self.store.write_picture(item.path(self.store), picture, item.row.provenance())
         if self.spec.raw:
@@ -165,12 +165,12 @@ class PictureWriter:
         return style_of(self.spec, kind, limit, self._percentile(explanation))
 
     def _percentile(self, explanation: Explanation) -> float | None:
-        own: float | None = explanation.percentile
-        return getattr(self.spec, "percentile", own)
+        end = self.spec.palette_end
+        return explanation.percentile if end is None else end
 
 
 def style_of(
-    spec: PictureSpec, kind: MapKind, limit: float | None = None, percentile: float | None = None
+    spec: ExplainSpec, kind: MapKind, limit: float | None = None, percentile: float | None = None
 ) -> Style:
     """The look that a task gives to maps of a kind."""
     style = Style(
@@ -178,10 +178,10 @@ def style_of(
         colormap=spec.colormap,
         kind=kind,
         limit=limit,
-        percentile=getattr(spec, "percentile", percentile),
-        level=getattr(spec, "level", 0.5),
+        percentile=percentile if spec.palette_end is None else spec.palette_end,
+        level=spec.level,
     )
-    return in_view(style, getattr(spec, "view", "overlay"))
+    return in_view(style, spec.drawn_as)
 
 
 def without_channels(explanation: Explanation) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kvis_cli.errors import KvisError
 from kvis_cli.images.photo import read_photo
-from kvis_cli.jobs.planning.plan import Plan, PlannedImage, Task, methods_of
+from kvis_cli.jobs.planning.plan import Plan, PlannedImage, Task
 from kvis_cli.jobs.results.pictures import style_of
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import ResultStore
@@ -19,7 +19,7 @@ from kvis_cli.render.colorbar import ColorBar
 from kvis_cli.render.grid import Sheet, render_sheet
 from kvis_cli.render.resize import fit_size, resize_photo
 from kvis_cli.render.scale import MapKind
-from kvis_cli.spec.job import TaskSpec
+from kvis_cli.spec.pictures import ExplainSpec
 
 # A sheet longer than this is split: nobody scrolls it, and memory stays bounded.
 MAX_ROWS = 40
@@ -43,9 +43,13 @@ def write_sheets(
     changed
         The tasks that were done in this run.
     """
-    asking = [e for e, task in enumerate(plan.job.tasks) if task.grid and task.needs_images]
+    asking = {
+        e: task
+        for e, task in enumerate(plan.job.tasks)
+        if isinstance(task, ExplainSpec) and task.grid
+    }
     for m, model in enumerate(plan.models):
-        for e in asking:
+        for e, spec in asking.items():
             tasks = [t for t in plan.tasks if (t.model, t.entry) == (m, e)]
             if not any(task.id in changed and task.id in rows for task in tasks):
                 continue
@@ -54,7 +58,7 @@ def write_sheets(
             images = list(pictures)
             for number, at in enumerate(range(0, len(images), MAX_ROWS), 1):
                 part = {image: pictures[image] for image in images[at : at + MAX_ROWS]}
-                sheet = _sheet(plan, store, plan.job.tasks[e], model.name, part)
+                sheet = _sheet(plan, store, spec, model.name, part)
                 file = name if number == 1 else f"{name}-{number}"
                 folder = model.name if len(plan.models) > 1 else ""
                 path = store.path(file, folder=folder)
@@ -67,7 +71,7 @@ def _pictures(
     """Per image its rows, in the order of layers, classes, methods."""
     found: dict[int, list[tuple[tuple[int, int], ResultRow]]] = {}
     for task in tasks:
-        methods = methods_of(plan.job.tasks[task.entry])
+        methods = plan.job.tasks[task.entry].methods()
         for row in rows.get(task.id, []):
             assert task.image is not None
             place = row.place, methods.index(task.method)
@@ -79,7 +83,11 @@ def _pictures(
 
 
 def _sheet(
-    plan: Plan, store: ResultStore, spec: TaskSpec, title: str, pictures: dict[int, list[ResultRow]]
+    plan: Plan,
+    store: ResultStore,
+    spec: ExplainSpec,
+    title: str,
+    pictures: dict[int, list[ResultRow]],
 ) -> Sheet:
     def cells(image: int) -> list[np.ndarray]:
         first = _photo(plan.images[image])
@@ -104,12 +112,12 @@ def _sheet(
     )
 
 
-def color_bars(spec: TaskSpec, rows: list[ResultRow]) -> list[ColorBar]:
+def color_bars(spec: ExplainSpec, rows: list[ResultRow]) -> list[ColorBar]:
     """A bar for heat maps, one for signed maps: those that there are, in the order of `rows`.
 
     Views without colours have none.
     """
-    view: str = getattr(spec, "view", "overlay")
+    view = spec.drawn_as
     if view in ("contour", "mask"):
         return []
     found: dict[MapKind, list[ResultRow]] = {}
@@ -119,7 +127,7 @@ def color_bars(spec: TaskSpec, rows: list[ResultRow]) -> list[ColorBar]:
     for kind, of_kind in found.items():
         limits = [row.limit for row in of_kind if row.limit is not None]
         # Methods measure in different units: the numbers of one cannot stand for several.
-        shared = spec.scale == "shared" and len({row.method for row in of_kind}) == 1
+        shared = spec.shares_scale and len({row.method for row in of_kind}) == 1
         limit = max(limits) if shared and limits else None
         bars.append(ColorBar(style_of(spec, kind), limit, view=view))
     return bars
@@ -142,7 +150,7 @@ def _fitted(pixels: np.ndarray) -> np.ndarray:
     return resize_photo(pixels, size) if size < pixels.shape[:2] else pixels
 
 
-def _columns(rows: list[ResultRow], spec: TaskSpec) -> list[str]:
+def _columns(rows: list[ResultRow], spec: ExplainSpec) -> list[str]:
     """What tells the columns apart: the method, the layer, the class, whichever vary."""
     varies = {
         key: len({getattr(row, key) for row in rows}) > 1
@@ -151,7 +159,7 @@ def _columns(rows: list[ResultRow], spec: TaskSpec) -> list[str]:
     # A method that reads no layer is no other layer.
     varies["layer"] = len({row.layer for row in rows} - {"", None}) > 1
     # The classes behind top3 are other ones in every row.
-    if any(c.lower().startswith("top") for c in getattr(spec, "class_", ())):
+    if any(c.lower().startswith("top") for c in spec.class_):
         varies["target"] = False
     return [
         " · ".join(

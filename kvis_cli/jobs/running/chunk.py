@@ -24,6 +24,7 @@ from kvis_cli.metrics import entropy
 from kvis_cli.render.caption import can_render
 from kvis_cli.render.fonts import suggest_package
 from kvis_cli.runtime.cores import side_threads
+from kvis_cli.spec.pictures import ExplainSpec
 
 if TYPE_CHECKING:
     from kvis_cli.explanation import Explanation
@@ -42,7 +43,9 @@ class ChunkRun:
     """One pass over the images of a chunk."""
 
     def __init__(self, work: Work, chunk: Chunk, opened: OpenModel, task: ModelTask) -> None:
+        assert isinstance(chunk.spec, ExplainSpec)
         self.work = work
+        self.spec = chunk.spec
         self.chunk = chunk
         self.opened = opened
         self.task = task
@@ -58,7 +61,7 @@ class ChunkRun:
         """Explain all images and wait until their pictures are on disk."""
         chunk = self.chunk
         threads = side_threads(self.work.job.workers)
-        writer = PictureWriter(self.work.store, chunk.spec, self._picture_done, threads)
+        writer = PictureWriter(self.work.store, self.spec, self._picture_done, threads)
         total, finished = len(chunk.images), 0
         try:
             for batch in self._decoded(threads):
@@ -189,7 +192,7 @@ class ChunkRun:
                 prepared.placement,
                 prepared.source.image.name,
                 self.chunk.folder,
-                _several_layers(self.chunk.spec),
+                self.spec.names_layers,
                 row,
             )
             writer.add(item, prepared.photo.pixels)
@@ -197,7 +200,7 @@ class ChunkRun:
     def _check_fonts(self, explanation: Explanation) -> None:
         """Say once which font is missing, where labels are drawn."""
         label = explanation.target.label
-        if ("fonts", "") in self.cautioned or not getattr(self.chunk.spec, "grid", False):
+        if ("fonts", "") in self.cautioned or not self.spec.grid:
             return
         if not can_render(label):
             self.cautioned.add(("fonts", ""))
@@ -216,7 +219,7 @@ class ChunkRun:
         row = replace(
             item.row,
             file=store.name(path),
-            raw=store.name(item.path(store, ".npz")) if self.chunk.spec.raw else None,
+            raw=store.name(item.path(store, ".npz")) if self.spec.raw else None,
             limit=six_digits(limit),
         )
         self.listener.wrote(path)
@@ -302,12 +305,6 @@ def about_model(chunk: Chunk, opened: OpenModel) -> dict[str, Any]:
         "model_sha256": chunk.model.sha256 if opened.info.file else opened.digest,
         "kind": chunk.spec.kind,
     }
-
-
-def _several_layers(spec: Any) -> bool:
-    """Whether file names need the layer; by the spec alone, so that a rerun names them alike."""
-    layers = getattr(spec, "layer", ())
-    return len(layers) > 1 or "all-spatial" in layers
 
 
 def _key(explanation: Explanation) -> tuple[str, ...]:

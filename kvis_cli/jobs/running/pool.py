@@ -258,7 +258,7 @@ class Pool:
             left += [task for c in same for task in c.tasks]
             self.sink.failed(left, chunk.model.spec.path, error)
             return
-        whole = not chunk.images or chunk.spec.scale == "shared" or not worker.current
+        whole = not chunk.images or chunk.spec.shares_scale or not worker.current
         if whole:
             if chunk.attempt >= self.job.retries:
                 self.sink.failed(left, chunk.model.spec.path, error)

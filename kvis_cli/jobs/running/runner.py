@@ -230,7 +230,7 @@ class Run:
     def _with_shared_scales(self, todo: list[str]) -> list[str]:
         """With a shared scale, all pictures of an entry are made anew or none."""
         entries = {(self.ids[i].model, self.ids[i].entry) for i in todo}
-        shared = {(m, e) for m, e in entries if self.job.tasks[e].scale == "shared"}
+        shared = {(m, e) for m, e in entries if self.job.tasks[e].shares_scale}
         if not shared:
             return todo
         wanted = set(todo)
