@@ -4,7 +4,8 @@
 use.
 
 ==============================  ====================================================
-``kvis_cli.explain``            explain live models: arrays in, `Explanation` out
+``kvis_cli.Explainer``          one model, explained as often as wanted
+``kvis_cli.explain``            the same for one question: arrays in, `Explanation` out
 ``kvis_cli.training``           maps while a model trains
 ``kvis_cli.keras_vis``          keras-vis' functions, under their own names
 ``kvis_cli.engines``            the computations themselves
@@ -19,7 +20,11 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = ("explain", "keras_vis", "training")
-_NAMES = {"Explanation": "kvis_cli.explanation", "KvisError": "kvis_cli.errors"}
+_NAMES = {
+    "Explainer": "kvis_cli.explain",
+    "Explanation": "kvis_cli.explanation",
+    "KvisError": "kvis_cli.errors",
+}
 __all__ = ["__version__", *_MODULES, *_NAMES]
 
 

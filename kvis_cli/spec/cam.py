@@ -135,7 +135,9 @@ class CamSpec(ExplainSpec):
 
     def layers(self) -> list[str]:
         """The layers that are named: those of filters, where filters are explained."""
-        return [text.rpartition(":")[0] for text in self.filter] or self.layer
+        if self.filter:
+            return [name for text in self.filter if (name := text.rpartition(":")[0])]
+        return self.layer
 
     def classes(self) -> list[str]:
         """The classes that are named; none where filters are explained."""

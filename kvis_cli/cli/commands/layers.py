@@ -13,7 +13,6 @@ from kvis_cli.cli.shared import Json, Traceback, exit_codes
 from kvis_cli.models.request import ModelSpec
 
 if TYPE_CHECKING:
-    from kvis_cli.explanation import MapGrid
     from kvis_cli.models.description.info import ModelInfo
 
 
@@ -65,9 +64,8 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
         For an application name, whose architecture only Keras knows.
     """
     from kvis_cli.errors import KvisError
+    from kvis_cli.models.description.layer_table import auto_layer, layer_rows
     from kvis_cli.models.description.trust import check_code
-    from kvis_cli.models.graph.autolayer import cam_candidates
-    from kvis_cli.models.graph.geometry import map_grid
     from kvis_cli.models.request import build_model_spec
 
     info = _info_with_layers(build_model_spec({"path": model, **given}))
@@ -77,25 +75,8 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
         check_code(info)
     except KvisError as error:
         refusal = str(error)
-    candidates = {call.path for call in cam_candidates(architecture)}
-    try:
-        auto, reason = info.cam_layer("auto")
-    except KvisError as error:
-        auto, reason = None, str(error)
-    rows = [
-        {
-            "index": call.index,
-            "path": call.path,
-            "type": call.class_name,
-            "output_shape": list(call.output_shape) if call.output_shape else None,
-            "filters": call.filters,
-            "params": call.params,
-            "grid": _grid(map_grid(call)),
-            "cam": call.path in candidates,
-            "auto": auto is not None and call.path == auto.path,
-        }
-        for call in architecture.calls
-    ]
+    auto, reason = auto_layer(info)
+    rows = layer_rows(info)
     choice = info.preprocessing()
     return {
         "model": model,
@@ -116,13 +97,6 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
         "refused": refusal,
         "layers": rows,
     }
-
-
-def _grid(grid: MapGrid | None) -> dict[str, Any] | None:
-    """Where a layer's cells lie on the input; null where the graph does not say it."""
-    if grid is None:
-        return None
-    return {k: v for k, v in grid.to_json().items() if k != "applied"}
 
 
 def _info_with_layers(spec: ModelSpec) -> ModelInfo:

@@ -11,16 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from kvis_cli.explanation import Explanation
+from kvis_cli.images.drawing import Look, draw
 from kvis_cli.images.fitting import Placement
 from kvis_cli.images.photo import Photo, read_photo
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import ResultStore
-from kvis_cli.render.box import draw_box, hot_box
-from kvis_cli.render.caption import with_note
-from kvis_cli.render.colorbar import ColorBar, with_colorbar
-from kvis_cli.render.overlay import Style, in_view, render_view
-from kvis_cli.render.scale import MAP_KINDS, MapKind, limit_of, shared_limit
-from kvis_cli.render.unseen import mark_unseen
+from kvis_cli.render.scale import shared_limit
 from kvis_cli.spec.pictures import ExplainSpec
 
 # Pictures waiting to be encoded; more would only fill memory while the computing runs ahead.
@@ -57,6 +53,19 @@ class Item:
         )
 
 
+def look_of(spec: ExplainSpec) -> Look:
+    """The look that a task gives to its maps."""
+    return Look(
+        view=spec.drawn_as,
+        alpha=spec.overlay,
+        colormap=spec.colormap,
+        level=spec.level,
+        percentile=spec.palette_end,
+        box=spec.box,
+        colorbar=spec.colorbar,
+    )
+
+
 Done = Callable[[Item, Path, float | None], None]
 """Takes an item, its file, and the end of its palette where a sheet will need that."""
 
@@ -79,7 +88,7 @@ class PictureWriter:
     def __init__(self, store: ResultStore, spec: ExplainSpec, done: Done, threads: int = 1) -> None:
         self.store = store
         self.spec = spec
-        self.view = spec.drawn_as
+        self.look = look_of(spec)
         self.done = done
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="kvis-picture")
         self._pending: deque[Future[tuple[Item, Path, float | None]]] = deque()
@@ -126,68 +135,17 @@ class PictureWriter:
         self, item: Item, pixels: np.ndarray, limit: float | None
     ) -> tuple[Item, Path, float | None]:
         explanation = item.explanation
-        values = without_channels(explanation)
-        style = self.style(explanation, limit)
-        if limit is None and style.kind in MAP_KINDS:
-            # The end of the palette is the map's own, wherever on the photo it is drawn.
-            own = limit_of(values, style.kind, style.percentile)
-            style = replace(style, limit=own or None)
-        height, width = pixels.shape[:2]
-        raw = item.placement.to_photo(values, height, width, explanation.grid)
-        picture = render_view(self.view, pixels, raw, style)
-        unseen = item.placement.unseen(height, width)
-        if unseen is not None:
-            # Of photo and overlay side by side, the overlay.
-            left = picture.shape[1] - width
-            marked = mark_unseen(picture[:, left:], unseen)
-            picture = np.hstack([picture[:, :left], marked]) if left else marked
-        if self.spec.box:
-            box = hot_box(raw, (height, width), style.level)
-            more = {**item.row.more, "box": box and list(box)}
+        drawn = draw(explanation, pixels, item.placement, replace(self.look, limit=limit))
+        if self.look.box:
+            more = {**item.row.more, "box": drawn.box and list(drawn.box)}
             item = replace(item, row=replace(item.row, more=more))
-            picture = draw_box(picture, box) if box else picture
-        scaled = style.scaled(raw)
-        # Why a map is blank is already said in it, and no colour of it means anything.
-        if explanation.warnings and not scaled.blank:
-            picture = with_note(picture, explanation.warnings[0])
-        if self.spec.colorbar and not scaled.blank:
-            picture = with_colorbar(picture, ColorBar(style, scaled.limit, view=self.view))
-        path = self.store.write_picture(item.path(self.store), picture, item.row.provenance())
+        path = self.store.write_picture(item.path(self.store), drawn.pixels, item.row.provenance())
         if self.spec.raw:
             self.store.write_raw(item.path(self.store, ".npz"), explanation)
         if not self.spec.grid:
             return item, path, None
-        return item, path, style.scaled(explanation.map).limit
-
-    def style(self, explanation: Explanation, limit: float | None = None) -> Style:
-        """The look of an explanation's map."""
-        kind: MapKind = "signed" if explanation.kind == "signed" else "heatmap"
-        return style_of(self.spec, kind, limit, self._percentile(explanation))
+        return item, path, drawn.style.scaled(explanation.map).limit
 
     def _percentile(self, explanation: Explanation) -> float | None:
         end = self.spec.palette_end
         return explanation.percentile if end is None else end
-
-
-def style_of(
-    spec: ExplainSpec, kind: MapKind, limit: float | None = None, percentile: float | None = None
-) -> Style:
-    """The look that a task gives to maps of a kind."""
-    style = Style(
-        alpha=spec.overlay,
-        colormap=spec.colormap,
-        kind=kind,
-        limit=limit,
-        percentile=percentile if spec.palette_end is None else spec.palette_end,
-        level=spec.level,
-    )
-    return in_view(style, spec.drawn_as)
-
-
-def without_channels(explanation: Explanation) -> np.ndarray:
-    """The map to draw: of a map that kept its channels, the strongest of each pixel."""
-    raw = explanation.map
-    if explanation.channels != "keep" or raw.ndim < 3:
-        return raw
-    strongest = np.abs(raw).argmax(-1)[..., None]
-    return np.take_along_axis(raw, strongest, -1)[..., 0]

@@ -24,7 +24,7 @@ _NOT_IN_PICTURES = ("schema", "status", "file", "of", "entry")
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A row. None and empty stand for a key that is not there.
+    """A row. A field that is what it is by default is not in the file.
 
     Attributes
     ----------
@@ -157,9 +157,9 @@ class ResultRow:
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain JSON values."""
         found: dict[str, Any] = {"schema": SCHEMA, **self.more}
-        for name in _FIELDS:
+        for name, missing in _FIELDS.items():
             value = getattr(self, name)
-            there = value not in (None, "", ()) or name in _ALWAYS
+            there = value != missing or name in _ALWAYS
             if there or (self.map and name in _OF_MAPS) or (name == "of" and self.status == "done"):
                 found[name] = list(value) if isinstance(value, tuple) else value
         return found
@@ -190,7 +190,8 @@ class ResultRow:
         return f"{self.label} {number}".strip()
 
 
-_FIELDS = tuple(f.name for f in fields(ResultRow) if f.name != "more")
+# Field -> what stands for a key that is not there.
+_FIELDS = {f.name: f.default for f in fields(ResultRow) if f.name != "more"}
 
 
 def six_digits(value: float | None) -> float | None:

@@ -12,7 +12,7 @@ import numpy as np
 from kvis_cli.errors import KvisError
 from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.planning.plan import Plan, PlannedImage, Task
-from kvis_cli.jobs.results.pictures import style_of
+from kvis_cli.jobs.results.pictures import look_of
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.render.colorbar import ColorBar
@@ -129,7 +129,7 @@ def color_bars(spec: ExplainSpec, rows: list[ResultRow]) -> list[ColorBar]:
         # Methods measure in different units: the numbers of one cannot stand for several.
         shared = spec.shares_scale and len({row.method for row in of_kind}) == 1
         limit = max(limits) if shared and limits else None
-        bars.append(ColorBar(style_of(spec, kind), limit, view=view))
+        bars.append(ColorBar(look_of(spec).style(kind), limit, view=view))
     return bars
 
 

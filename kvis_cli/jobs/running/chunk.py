@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kvis_cli.errors import KvisError, OutputError, ResultError, UsageError
+from kvis_cli.images.drawing import strongest_channels
 from kvis_cli.jobs.planning.chunks import Chunk, ChunkImage
 from kvis_cli.jobs.planning.plan import Task
-from kvis_cli.jobs.results.pictures import Item, PictureWriter, without_channels
+from kvis_cli.jobs.results.pictures import Item, PictureWriter
 from kvis_cli.jobs.results.regions import region_numbers
 from kvis_cli.jobs.results.row import ResultRow, six_digits
 from kvis_cli.jobs.running.decoding import Prepared, decoded
@@ -110,7 +111,7 @@ class ChunkRun:
             self.told = len(self.task.notes)
             for prepared, answer in zip(part, answers, strict=False):
                 assert answer.output is not None
-                top = self._top(answer.output)
+                top = self.opened.head.top(answer.output, TOP)
                 shown = (self.chunk.model.name, str(prepared.photo.path))
                 if shown not in self.work.predicted:
                     self.work.predicted.add(shown)
@@ -233,15 +234,6 @@ class ChunkRun:
         del self.waiting[task.id]
         self.sink.done(task, self.rows.pop(task.id))
 
-    def _top(self, output: np.ndarray) -> list[tuple[str, float]]:
-        head = self.opened.head
-        if head.binary:
-            p = float(output[0])
-            rows = [(head.class_name(1), p), (head.class_name(0), 1 - p)]
-            return sorted(rows, key=lambda row: -row[1])
-        best = np.argsort(-output, kind="stable")[:TOP]
-        return [(head.class_name(int(i)), float(output[i])) for i in best]
-
     def _row(
         self,
         prepared: Prepared,
@@ -282,7 +274,7 @@ def _with_padding_warning(explanation: Explanation, prepared: Prepared) -> Expla
     height, width = prepared.photo.pixels.shape[:2]
     if explanation.kind == "image":
         return explanation
-    raw = without_channels(explanation)
+    raw = strongest_channels(explanation)
     share = prepared.placement.share_on_padding(raw, height, width)
     if share < PADDING_SHARE:
         return explanation

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kvis_cli.errors import InputError, KvisError
-from kvis_cli.images.arrays import as_input, is_array, load_array
-from kvis_cli.images.fitting import ArrayPlacement, Placement, fit_photo
+from kvis_cli.images.arrays import is_array, load_array
+from kvis_cli.images.fitting import Placement
 from kvis_cli.images.photo import Photo, read_photo
 from kvis_cli.jobs.planning.chunks import ChunkImage
 from kvis_cli.jobs.results.regions import region_of
@@ -66,35 +65,20 @@ def prepare(source: ChunkImage, opened: OpenModel) -> Prepared:
     InputError
         For an image that cannot be read, or is not what the model takes.
     """
-    size = opened.image_input
+    # It needs Keras, which is imported by whoever has opened the model.
+    from kvis_cli.models.live.photo_input import input_of_array, input_of_photo
+
     photo = read_photo(source.image.source.path)
-    height, width = photo.pixels.shape[:2]
-    region = region_of(source.image.source, height, width)
-    if is_array(photo.path) or not size.is_picture:
-        made, place = array_input(photo.path, opened, height, width)
-        return Prepared(source, photo, made, place, region)
-    fit = opened.info.spec.fit
-    array, placement = fit_photo(photo.pixels, size.height, size.width, size.channels, fit)
-    made = opened.to_inputs(array[np.newaxis])[0]
-    return Prepared(source, photo, made, placement, region)
-
-
-def array_input(
-    path: Path, opened: OpenModel, height: int, width: int
-) -> tuple[np.ndarray, ArrayPlacement]:
-    """The input in an ``.npy`` file, as it is, and its place on a picture of ``height × width``.
-
-    Raises
-    ------
-    InputError
-        For a picture where arrays are needed, or an array of another shape.
-    """
-    size = opened.image_input
-    if not is_array(path):
+    region = region_of(source.image.source, *photo.pixels.shape[:2])
+    if not is_array(photo.path) and not opened.image_input.is_picture:
         raise InputError(
-            f"'{path}' is a picture, and {opened.info.reference} takes none.",
-            f"Its input is {size.describe()} numbers.",
+            f"'{photo.path}' is a picture, and {opened.info.reference} takes none.",
+            f"Its input is {opened.image_input.describe()} numbers.",
             "Save such an input with `numpy.save('input.npy', array)` and give that file.",
         )
-    array = as_input(load_array(path), size.shape, path)
-    return array, ArrayPlacement(0, 0, width, height, array.shape)
+    if is_array(photo.path):
+        array = load_array(photo.path)
+        made, placement = input_of_array(opened, array, photo.path, photo.pixels)
+    else:
+        made, placement = input_of_photo(opened, photo.pixels)
+    return Prepared(source, photo, made, placement, region)

@@ -6,10 +6,9 @@ The same code serves a single command in its own process and the worker processe
 from __future__ import annotations
 
 import gc
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from kvis_cli.errors import KvisError, UsageError
 from kvis_cli.events import Listener
@@ -24,14 +23,11 @@ from kvis_cli.models.description.info import ModelInfo, describe_model
 from kvis_cli.runtime.interruption import held
 from kvis_cli.runtime.tensorflow import Device
 from kvis_cli.spec.job import JobSpec
+from kvis_cli.tasks.cache import compiled_task
 from kvis_cli.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from kvis_cli.models.live.open import OpenModel
-    from kvis_cli.tasks.base import InputTask, ModelTask
-
-# Compiled tasks kept for an open model: one per entry of the job and set of methods.
-MAX_TASKS = 8
 
 
 class Worker:
@@ -79,7 +75,6 @@ class Worker:
         self.infos = infos or {}
         self._open: tuple[str, OpenModel] | None = None
         self._broken: dict[str, KvisError] = {}
-        self._tasks: OrderedDict[tuple[int, str], ModelTask] = OrderedDict()
 
     def run(self, chunk: Chunk) -> None:
         """Do a chunk; whatever becomes of it, the sink hears of every one of its tasks."""
@@ -90,7 +85,10 @@ class Worker:
             with tf.device(self.device.name):
                 opened = self._model(chunk)
                 if chunk.images:
-                    self.chunk_run(self.work, chunk, opened, self._task(chunk, opened)).run()
+                    task = compiled_task(
+                        opened, chunk.spec, self.job, chunk.entry, self.listener.note
+                    )
+                    self.chunk_run(self.work, chunk, opened, task).run()
                 else:
                     self._make(chunk, opened)
         except KvisError as error:
@@ -127,26 +125,12 @@ class Worker:
         if self._open is not None:
             import keras
 
+            # Engines hold the model, too.
+            self._open[1].engines.clear()
             self._open = None
-            self._tasks.clear()
             with held():
                 keras.backend.clear_session()
                 gc.collect()
-
-    def _task(self, chunk: Chunk, opened: OpenModel) -> ModelTask:
-        # The classes of a table are many, and none of them is compiled in.
-        key = chunk.entry, chunk.spec.model_dump_json(exclude={"class_"})
-        if key in self._tasks:
-            cast("InputTask", self._tasks[key]).retarget(chunk.spec)
-        else:
-            task = TASKS[chunk.spec.kind](opened, chunk.spec, self.job)
-            for note in task.notes:
-                self.listener.note(note)
-            self._tasks[key] = task
-            while len(self._tasks) > MAX_TASKS:
-                self._tasks.popitem(last=False)
-        self._tasks.move_to_end(key)
-        return self._tasks[key]
 
     def _make(self, chunk: Chunk, opened: OpenModel) -> None:
         (task,) = chunk.tasks

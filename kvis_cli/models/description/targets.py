@@ -53,6 +53,28 @@ class Head:
     def class_name(self, index: int) -> str:
         return self.labels.name(index)
 
+    def top(self, output: np.ndarray, count: int) -> list[tuple[str, float]]:
+        """Return the classes with the largest outputs.
+
+        Parameters
+        ----------
+        output
+            ``(units,)``: the model's own output.
+        count
+            How many.
+
+        Returns
+        -------
+        list of (str, float)
+            Label and output, the largest first; of equal ones the one with the smaller index.
+        """
+        if self.binary:
+            p = float(output[0])
+            rows = [(self.class_name(1), p), (self.class_name(0), 1 - p)]
+            return sorted(rows, key=lambda row: -row[1])
+        best = np.argsort(-output, kind="stable")[:count]
+        return [(self.class_name(int(i)), float(output[i])) for i in best]
+
     def label(self, units: Sequence[tuple[int, float]]) -> str:
         """For captions: ``tabby``, ``water_ouzel + scorpion``, ``tabby - Egyptian_cat``."""
         if self.binary:

@@ -25,6 +25,10 @@ from kvis_cli.models.live.reader import ModelReader
 from kvis_cli.models.live.structure import input_structure
 from kvis_cli.models.live.tracing import complete_shapes, traced_architecture
 from kvis_cli.models.request import ModelSpec
+from kvis_cli.runtime.cache import Cache
+
+# Compiled engines hold tensors; one per entry of a job's tasks and set of methods is enough.
+MOST_ENGINES = 8
 
 
 @dataclass
@@ -40,13 +44,16 @@ class OpenModel:
     reader
         Runs it and reads its layers.
     notes
-        What was chosen on the user's behalf, for people.
+        Choices made on the user's behalf.
+    engines
+        What was compiled for it.
     """
 
     info: ModelInfo
     model: keras.Model
     reader: ModelReader
     notes: list[str] = field(default_factory=list)
+    engines: Cache = field(default_factory=lambda: Cache(MOST_ENGINES))
 
     @cached_property
     def head(self) -> Head:

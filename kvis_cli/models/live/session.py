@@ -5,7 +5,6 @@ Engines are kept with the model, so that a thousand calls compile once; they go 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -21,6 +20,7 @@ from kvis_cli.models.live.open import live_architecture
 from kvis_cli.models.live.reader import ModelReader, children, walk
 from kvis_cli.models.live.structure import input_structure
 from kvis_cli.models.request import ModelSpec
+from kvis_cli.runtime.cache import Cache
 
 Address = Any
 """A layer by its number in ``model.layers``, name, path, or as the layer itself or its tensor."""
@@ -29,6 +29,7 @@ Address = Any
 _ATTRIBUTE = "__kvis__"
 # Callables made anew for each call must not pile up as engines.
 _MOST_ENGINES = 32
+_MOST_OPENED = 4
 
 
 class LiveModel:
@@ -44,7 +45,9 @@ class LiveModel:
         self.model = model
         self.reader = ModelReader(model)
         self.state = _state(model)
-        self._engines: OrderedDict[Any, Any] = OrderedDict()
+        self.engines = Cache(_MOST_ENGINES)
+        # As it is opened under different options, each with engines of its own.
+        self.opened = Cache(_MOST_OPENED)
 
     @cached_property
     def architecture(self) -> Architecture:
@@ -134,12 +137,7 @@ class LiveModel:
 
     def engine(self, key: Any, make: Callable[[], Any]) -> Any:
         """The engine for `key`, made by `make` where there is none yet."""
-        if key in self._engines:
-            self._engines.move_to_end(key)
-            return self._engines[key]
-        if len(self._engines) >= _MOST_ENGINES:
-            self._engines.popitem(last=False)
-        return self._engines.setdefault(key, make())
+        return self.engines.get(key, make)
 
 
 def live_model(model: keras.Model) -> LiveModel:

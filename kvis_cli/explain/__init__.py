@@ -1,0 +1,152 @@
+"""Explaining live models in Python: what the commands compute, as `Explanation` objects.
+
+Every keyword is a key of the job file and has its default, so a call, a flag and a line of YAML
+mean the same. Importing this is instant; TensorFlow is imported by the first call.
+
+Examples
+--------
+::
+
+    from kvis_cli import explain
+
+    [heat] = explain.cam(model, "cat.jpg", class_="tabby", labels="imagenet")
+    heat.map, heat.score, heat.target.label, heat.warnings
+
+    [ouzel] = explain.maximize(model, class_=20, steps=128)
+    PIL.Image.fromarray(ouzel.map.round().astype("uint8")).save("ouzel.png")
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kvis_cli.explain.explainer import Explainer, Images, split_options
+from kvis_cli.explain.shown import Explanations, ShownExplanation
+from kvis_cli.explanation import Explanation, Target
+
+__all__ = [
+    "Explainer",
+    "Explanation",
+    "Explanations",
+    "ShownExplanation",
+    "Target",
+    "cam",
+    "filters",
+    "maximize",
+    "saliency",
+]
+
+
+def cam(model: Any, images: Images, **options: Any) -> Explanations:
+    """Class activation maps: where does the model look?
+
+    Parameters
+    ----------
+    model
+        A live Keras model, or whatever ``kvis cam`` takes: a file, an application's name.
+    images
+        Files or arrays. An array for a model that takes no pictures is its input as it is.
+    **options
+        The keys of a ``cam`` task (``class_``, ``method``, ``layer``, ``score`` …), of a model
+        (``preprocess``, ``labels``, ``size``, ``output`` …), ``batch_size`` and ``seed``;
+        ``kvis cam --help`` explains them.
+
+    Returns
+    -------
+    Explanations
+        Raw maps in their own grid, unscaled: for each image, layer, class and method.
+
+    Raises
+    ------
+    SpecError
+        For options that are not there or have wrong values.
+    UsageError
+        For unknown classes, layers and methods, and for options of how pictures are shown.
+    """
+    return _one_shot("cam", model, options).cam(images, **options)
+
+
+def saliency(model: Any, images: Images, **options: Any) -> Explanations:
+    """Saliency: which pixels move the score?
+
+    Parameters
+    ----------
+    model, images, **options
+        As for `cam`, with the keys of a ``saliency`` task; ``kvis saliency --help`` explains them.
+
+    Returns
+    -------
+    Explanations
+        Raw maps of the input's size, unscaled: for each image, class, method and modifier.
+
+    Raises
+    ------
+    SpecError, UsageError
+        As for `cam`.
+    """
+    return _one_shot("saliency", model, options).saliency(images, **options)
+
+
+def maximize(model: Any, **options: Any) -> Explanations:
+    """Activation maximization: what does a class or a unit look like to the model?
+
+    Parameters
+    ----------
+    model
+        As for `cam`.
+    **options
+        As for `cam`, with the keys of a ``maximize`` task (``class_``, or ``layer`` and ``unit``,
+        ``preset``, ``steps`` …); ``kvis maximize --help`` explains them. ``losses`` is a list of
+        terms beside them: names of registered losses, ``"name:weight"``, or
+        `kvis_cli.engines.activation_maximization.losses.Loss` objects and functions of its `View`,
+        alone or as ``(loss, weight)``.
+
+    Returns
+    -------
+    Explanations
+        For each target and run. ``map`` is the picture, float32 ``(H, W, C)`` in 0..255; rounded
+        it is the file that the command writes. ``extras`` has ``inputs``, the picture as a model
+        input; ``score_saved``, the score of the rounded picture; ``loss``, the history of every
+        term; and ``steps``.
+
+    Raises
+    ------
+    SpecError, UsageError
+        As for `cam`.
+    """
+    return _one_shot("maximize", model, options).maximize(**options)
+
+
+def filters(model: Any = "vgg16", **options: Any) -> Explanations:
+    """What does each filter of a layer want to see?
+
+    Parameters
+    ----------
+    model
+        As for `cam`.
+    **options
+        As for `cam`, with the keys of a ``filters`` task (``layer``, ``filters``, ``size`` …);
+        ``kvis filters --help`` explains them.
+
+    Returns
+    -------
+    Explanations
+        For each layer and filter, as by `maximize`. With ``weights=True`` the kernels themselves,
+        which have no score.
+
+    Raises
+    ------
+    SpecError, UsageError
+        As for `cam`.
+    ResultError
+        When every filter is dead.
+    """
+    return _one_shot("filters", model, options).filters(**options)
+
+
+def _one_shot(kind: str, model: Any, options: dict[str, Any]) -> Explainer:
+    """Make an explainer of the options of the model, which are taken out of `options`."""
+    of_model, of_task = split_options(kind, options)
+    options.clear()
+    options.update(of_task)
+    return Explainer(model, **of_model)
