@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kvis_cli.events import Listener
+from kvis_cli.spec.formats import REPORTS
 
 
 def finish_reports(
@@ -18,7 +19,7 @@ def finish_reports(
     folder
         The result folder.
     formats
-        Keys of `write.FILES`.
+        Keys of `kvis_cli.spec.formats.REPORTS`.
     gif
         Whether to make animations over the models.
     changed
@@ -28,9 +29,9 @@ def finish_reports(
     """
     if not (formats or gif):
         return []
-    from kvis_cli.report.write import FILES, write_report
+    from kvis_cli.report.write import write_report
 
-    missing = [name for name in formats if changed or not (folder / FILES[name]).is_file()]
+    missing = [name for name in formats if changed or not (folder / REPORTS[name]).is_file()]
     written = [write_report(folder, name) for name in missing]
     if gif and changed:
         from kvis_cli.report.animations import write_animations

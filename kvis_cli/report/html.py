@@ -18,6 +18,7 @@ from kvis_cli.images.photo import read_photo
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.report.charts import curve, short_names
 from kvis_cli.report.data import FinishedRun, Group, model_of
+from kvis_cli.report.registry import report_format
 from kvis_cli.report.summary import mean, reasons, summarise
 from kvis_cli.shown import json_text, shown, shown_html
 
@@ -27,6 +28,7 @@ QUALITY = 84
 MAX_NAMES = 12
 
 
+@report_format("html")
 def to_html(run: FinishedRun) -> str:
     """The page of a run."""
     size = next(size for count, size in SIZES if len(run.rows) <= count)

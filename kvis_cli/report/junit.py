@@ -6,10 +6,12 @@ import xml.etree.ElementTree as ET
 
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.report.data import FinishedRun, model_of
+from kvis_cli.report.registry import report_format
 from kvis_cli.report.summary import reason
 from kvis_cli.shown import shown_xml
 
 
+@report_format("junit")
 def to_junit(run: FinishedRun) -> str:
     """The run as CI systems read test results."""
     done: dict[str, list[ResultRow]] = {}

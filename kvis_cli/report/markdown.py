@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kvis_cli.report.data import FinishedRun, model_of
+from kvis_cli.report.registry import report_format
 from kvis_cli.report.summary import MEANS, reasons, summarise
 from kvis_cli.shown import shown
 
@@ -14,6 +15,7 @@ MAX_MODELS = 60
 MAX_REASONS = 20
 
 
+@report_format("markdown")
 def to_markdown(run: FinishedRun) -> str:
     """A table of models, then failures and warnings."""
     summary = summarise(run)

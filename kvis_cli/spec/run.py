@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator
 
 from kvis_cli.options.fields import RUN, Spec, as_list, option
+from kvis_cli.spec.formats import REPORTS
 
-ReportFormat = Literal["html", "json", "junit", "markdown"]
+if TYPE_CHECKING:
+    ReportFormat = str
+else:
+    ReportFormat = Literal[tuple(REPORTS)]
 
 
 class RunSpec(Spec):
@@ -45,7 +49,7 @@ class RunSpec(Spec):
     fail_fast: bool = option(False, "Stop at the first failure.", panel=RUN, job_only=True)
     report: Annotated[list[ReportFormat], BeforeValidator(as_list)] = option(
         list,
-        "Reports to write at the end: html, json, junit, markdown.",
+        f"Reports to write at the end: {', '.join(REPORTS)}.",
         panel=RUN,
         metavar="FORMAT",
         job_only=True,

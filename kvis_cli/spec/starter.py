@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kvis_cli.paths import MODEL_SUFFIXES
 from kvis_cli.shown import json_text
+from kvis_cli.spec.formats import REPORTS
 
-MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 # A folder with more entries than this is not searched to its end.
 MAX_FILES = 20_000
@@ -41,7 +42,7 @@ output: kvis-out
 # batch_size: 16
 # workers: 2                  # processes that compute
 # timeout: 60                 # seconds for one task
-report: [html]                # also json, junit, markdown
+report: [html]                # also {formats}
 """
 
 
@@ -50,6 +51,7 @@ def starter(folder: Path, home: Path) -> str:
     models, images = _find(folder)
     return TEMPLATE.format(
         name="job.yaml",
+        formats=", ".join(name for name in REPORTS if name != "html"),
         models=_listed(models, home, "path/to/model.keras", "  - path: "),
         images=_listed(images, home, "path/to/photos/*.jpg", "  - "),
     )

@@ -16,7 +16,8 @@ from kvis_cli.jobs.results.resume import read_finished
 from kvis_cli.jobs.results.sound import parse, sound_row, sound_run, whole_run
 from kvis_cli.jobs.results.store import read_rows
 from kvis_cli.report.data import load_run
-from kvis_cli.report.write import FILES, write_report
+from kvis_cli.report.write import write_report
+from kvis_cli.spec.formats import REPORTS
 from tests.helpers.rows import result_rows
 
 ROW = {"task": "t", "of": 1, "file": "a.png", "model": "m.keras", "warnings": [], "score": 1.5}
@@ -95,7 +96,7 @@ def test_a_shard_that_kvis_did_not_write_is_one_error(changes, error, tmp_path):
 def test_reports_are_made_of_what_is_sound(tmp_path):
     folder = shard(tmp_path / "run", {"score": 1e308, "probability": None}, models=[3])
     assert load_run(folder).about == {}
-    for name in FILES:
+    for name in REPORTS:
         assert write_report(folder, name).is_file()
 
 

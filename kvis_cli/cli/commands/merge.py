@@ -9,6 +9,7 @@ import typer
 
 from kvis_cli.cli.output import print_path
 from kvis_cli.cli.shared import Traceback, exit_codes
+from kvis_cli.spec.formats import REPORTS
 
 
 def merge(
@@ -26,9 +27,7 @@ def merge(
     ] = False,
     report: Annotated[
         list[str] | None,
-        typer.Option(
-            "--report", help="Reports to write: html, json, junit, markdown.", metavar="FORMAT"
-        ),
+        typer.Option("--report", help=f"Reports to write: {', '.join(REPORTS)}.", metavar="FORMAT"),
     ] = None,
     traceback: Traceback = False,
 ) -> None:
@@ -50,12 +49,12 @@ def merge(
         from kvis_cli.jobs.results.store import RUN
         from kvis_cli.options.fields import as_list
         from kvis_cli.report.animations import write_animations
-        from kvis_cli.report.write import FILES, write_report
+        from kvis_cli.report.write import write_report
 
         asked = as_list(report or [])
         for name in asked:
-            if name not in FILES:
-                raise UnknownNameError.of("report", name, FILES)
+            if name not in REPORTS:
+                raise UnknownNameError.of("report", name, REPORTS)
         for path in merge_shards(out, shards or (), partial=partial, move=move):
             print_path(path)
         run = json.loads((out / RUN).read_text("utf-8"))

@@ -9,6 +9,7 @@ import typer
 
 from kvis_cli.cli.output import print_path
 from kvis_cli.cli.shared import Traceback, exit_codes
+from kvis_cli.spec.formats import REPORTS, one_of_reports
 
 
 def report(
@@ -19,7 +20,7 @@ def report(
         typer.Option(
             "--format",
             "-f",
-            help="html, json, junit or markdown; several are allowed. (default: html)",
+            help=f"{one_of_reports()}; several are allowed. (default: html)",
             metavar="NAME",
         ),
     ] = None,
@@ -47,12 +48,12 @@ def report(
         from kvis_cli.errors import UnknownNameError, UsageError
         from kvis_cli.options.fields import as_list
         from kvis_cli.report.animations import write_animations
-        from kvis_cli.report.write import FILES, write_report
+        from kvis_cli.report.write import write_report
 
         names = list(dict.fromkeys(as_list(format or ["html"])))
         for name in names:
-            if name not in FILES:
-                raise UnknownNameError.of("format", name, FILES)
+            if name not in REPORTS:
+                raise UnknownNameError.of("format", name, REPORTS)
         if out is not None and len(names) > 1:
             raise UsageError("--out names one file.", f"There are {len(names)} formats.")
         for name in names:

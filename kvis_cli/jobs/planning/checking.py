@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,10 +29,17 @@ class Problem:
     error: KvisError
 
 
-def check_plan(plan: Plan) -> list[Problem]:
+def check_plan(plan: Plan, known: Mapping[str, ModelInfo] | None = None) -> list[Problem]:
     """Unreadable models and images, unknown layers and classes: all of them.
 
     What a file does not say (an application's layers, a SavedModel's) is left to the run.
+
+    Parameters
+    ----------
+    plan
+        The job.
+    known
+        Models whose files have been read, by path.
     """
     problems: dict[tuple[str, str], Problem] = {}
     for image in plan.images:
@@ -41,7 +48,7 @@ def check_plan(plan: Plan) -> list[Problem]:
             error = InputError(f"'{path}' cannot be read.", "There is no such file, or no access.")
             problems[path, ""] = Problem(path, error)
     for model in plan.models:
-        for what, check in _checks(plan, model):
+        for what, check in _checks(plan, model, known or {}):
             try:
                 check()
             except KvisError as error:
@@ -49,11 +56,13 @@ def check_plan(plan: Plan) -> list[Problem]:
     return list(problems.values())
 
 
-def _checks(plan: Plan, model: PlannedModel) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _checks(
+    plan: Plan, model: PlannedModel, known: Mapping[str, ModelInfo]
+) -> Iterator[tuple[str, Callable[[], Any]]]:
     """What is checked, each with what it is about; a check raises."""
     path = model.spec.path
     try:
-        info = describe_model(model.spec)
+        info = known.get(path) or describe_model(model.spec)
         head = _head(info)
     except KvisError as error:
         yield path, partial(_fail, error)

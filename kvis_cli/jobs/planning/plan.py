@@ -16,7 +16,7 @@ from kvis_cli.jobs.planning.identity import hash_of, model_digest, model_setting
 from kvis_cli.jobs.planning.sources import Source, find_sources
 from kvis_cli.models.description.applications import parse_reference
 from kvis_cli.models.request import ModelSpec
-from kvis_cli.paths import safe_name, unique_names
+from kvis_cli.paths import MODEL_SUFFIXES, safe_name, unique_names
 from kvis_cli.spec.job import JobSpec, TaskSpec
 
 # Fields that say which pictures a task has, or how they are collected, but not what one shows.
@@ -294,7 +294,7 @@ def _expand(text: str) -> list[str]:
         return [text]
     found = expand_glob(text)
     # Sidecars and label files lie beside checkpoints.
-    files = [str(p) for p in found if p.suffix.lower() in (".keras", ".h5", ".hdf5") or p.is_dir()]
+    files = [str(p) for p in found if p.suffix.lower() in MODEL_SUFFIXES or p.is_dir()]
     if not files:
         raise UsageError(f"No model matches '{text}'.", "", "Check the path and the glob.")
     return files

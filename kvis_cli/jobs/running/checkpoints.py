@@ -11,10 +11,9 @@ from kvis_cli.errors import KvisError, UsageError
 from kvis_cli.models.description.info import describe_model
 from kvis_cli.models.files.read import check_safe
 from kvis_cli.models.request import ModelSpec
-from kvis_cli.paths import natural_key
+from kvis_cli.paths import MODEL_SUFFIXES, natural_key
 from kvis_cli.spec.job import JobSpec
 
-SUFFIXES = (".keras", ".h5", ".hdf5")
 Stamp = tuple[int, int]
 
 
@@ -119,7 +118,7 @@ def watch_folder(
 
 
 def _is_checkpoint(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES or (path / "saved_model.pb").is_file()
+    return path.suffix.lower() in MODEL_SUFFIXES or (path / "saved_model.pb").is_file()
 
 
 def _stamp(path: Path) -> Stamp | None:

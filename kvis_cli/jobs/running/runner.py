@@ -204,7 +204,7 @@ class Run:
                 if isinstance(error, UsageError) or len(self.plan.models) == 1:
                     raise
         # A wrong layer or class is said at once, not after TensorFlow has started.
-        for problem in check_plan(self.plan):
+        for problem in check_plan(self.plan, infos):
             if isinstance(problem.error, UsageError):
                 raise problem.error
         return infos
