@@ -4,25 +4,17 @@ VENV   ?= .venv
 LOWEST ?= .venv-lowest
 BIN    := $(VENV)/bin
 OUT    ?= demo-out
+RELEASE ?= .venv-release
 # Seconds that each reader of untrusted bytes is fuzzed, and which readers: all where it is empty.
 FUZZ_SECONDS ?= 60
 FUZZ_READERS ?=
 # The marker says that the environment is complete; it is older than a changed pyproject.toml.
 READY  := $(VENV)/.ready
 
-.PHONY: docs demo test test-slow test-browser test-conformance test-all test-lowest dist lint bench fuzz clean help
+.PHONY: release-check mutants docs demo test test-slow test-browser test-conformance test-all test-lowest dist lint bench fuzz clean help
 
-help:
-	@echo "make demo      install, then explain the sample models: pictures in $(OUT)/"
-	@echo "make test      install, then run the tests"
-	@echo "make test-all  everything: test, test-slow, test-browser (Chromium), test-conformance (peers)"
-	@echo "make test-lowest  the tests of the models with the lowest versions allowed"
-	@echo "make dist      sdist and wheel, into dist/"
-	@echo "make lint      ruff, mypy, and the contracts about imports"
-	@echo "make bench     speed and quality tables"
-	@echo "make fuzz      feed damaged files to every reader, FUZZ_SECONDS=60 each (Linux)"
-	@echo "make docs      the documentation, into site/"
-	@echo "make clean     remove the environment and everything generated"
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 18 | sed 's/^/make /'
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
@@ -46,7 +38,7 @@ $(READY): $(VENV)/.installed
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"; fi
 	@touch $@
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed ## install, then explain the sample models: pictures in $(OUT)/
 	$(BIN)/kvis run configs/demo.yaml --out $(OUT) > /dev/null
 	@echo
 	@echo "Sheets:   $(OUT)/shapes/grid-cam.png, $(OUT)/shapes_shortcut/grid-cam.png"
@@ -57,23 +49,23 @@ demo: $(VENV)/.installed
 PYTEST ?=
 FAST   := not slow and not conformance and not browser
 
-test: $(READY)
+test: $(READY) ## install, then run the fast tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(FAST)" $(PYTEST)
 
-test-slow: $(READY)
+test-slow: $(READY) ## long tests: all model kinds, kills, the commands of the documentation
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow" $(PYTEST)
 
-test-browser: $(READY)
+test-browser: $(READY) ## reports in Chromium
 	$(BIN)/python -m pytest -m "browser and not slow" $(PYTEST)
 
 # keras-vis is a peer; none of what it depends on is installed.
 $(VENV)/peers: $(VENV)/.made
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps -d $@ keras-vis==0.4.1
 
-test-conformance: $(READY) $(VENV)/peers
+test-conformance: $(READY) $(VENV)/peers ## comparisons with other libraries
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "conformance and not slow" $(PYTEST)
 
-test-all: test test-slow test-browser test-conformance
+test-all: test test-slow test-browser test-conformance ## everything: fast, slow, browser and conformance tests
 
 # The lowest versions that pyproject.toml allows, in an environment of their own.
 $(LOWEST)/.ready: tests/lowest.txt pyproject.toml
@@ -81,37 +73,46 @@ $(LOWEST)/.ready: tests/lowest.txt pyproject.toml
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c tests/lowest.txt -e . pytest pytest-xdist
 	@touch $@
 
-test-lowest: $(LOWEST)/.ready
+test-lowest: $(LOWEST)/.ready ## the tests of the models with the lowest versions allowed
 	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile -m "$(FAST)" tests/models tests/cli/test_cam.py $(PYTEST)
 
-dist: $(READY)
+dist: $(READY) ## sdist and wheel, into dist/
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist . > /dev/null
 	@ls dist
 
-lint: $(READY)
+# From nothing but what would be published: the wheel in an environment of its own explains models.
+release-check: dist ## build sdist and wheel, install the wheel into an empty environment, run the demo
+	rm -rf $(RELEASE)
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check dist/kvis-*.whl
+	cd $(RELEASE) && bin/kvis --version && \
+	  bin/kvis run $(CURDIR)/configs/demo.yaml --out $(CURDIR)/$(RELEASE)/demo-out > /dev/null
+	@echo "The wheel works: $(RELEASE)/demo-out/report.html"
+
+lint: $(READY) ## ruff, mypy, the contracts about imports and docstrings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(READY)
+bench: $(READY) ## speed and quality tables
 	$(BIN)/python -m benchmarks
 
 # What is found is kept in tests/fuzz/cases, where `make test` tries it ever after.
-fuzz: $(READY)
+fuzz: $(READY) ## feed damaged files to every reader, FUZZ_SECONDS=60 each (Linux)
 	@if command -v uv >/dev/null 2>&1; \
 	then uv pip install --quiet --python $(BIN)/python -e ".[fuzz]"; \
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[fuzz]"; fi
 	$(BIN)/python tests/fuzz/campaign.py --seconds $(FUZZ_SECONDS) $(FUZZ_READERS)
 
-docs: $(VENV)/.installed
+docs: $(VENV)/.installed ## the documentation, into site/
 	@if command -v uv >/dev/null 2>&1; \
 	then uv pip install --quiet --python $(BIN)/python -e ".[docs]"; \
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"; fi
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "Documentation: site/index.html"
 
-clean:
-	rm -rf $(VENV) $(LOWEST) $(OUT) kvis-out site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+clean: ## remove the environment and everything generated
+	rm -rf $(VENV) $(LOWEST) $(RELEASE) $(OUT) kvis-out site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

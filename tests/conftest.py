@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from kvis_cli.runtime.tensorflow import set_environment
+from tests.helpers.models import tiny_network
 
 ROOT = Path(__file__).resolve().parents[1]
 # Whichever test imports TensorFlow first, it is the TensorFlow of kvis.
@@ -112,22 +113,8 @@ def kvis() -> Callable[..., Ran]:
 @pytest.fixture(scope="session")
 def tiny_model(tf, tmp_path_factory) -> Path:
     """A model file of a few hundred weights: 16×16 RGB, three classes, softmax."""
-    import keras
-
-    keras.utils.set_random_seed(3)
-    model = keras.Sequential(
-        [
-            keras.Input((16, 16, 3)),
-            keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(4, 3, activation="relu", name="first"),
-            keras.layers.Conv2D(6, 3, strides=2, activation="relu", name="second"),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(3, activation="softmax", name="classes"),
-        ],
-        name="tiny",
-    )
     path = tmp_path_factory.mktemp("model") / "tiny.keras"
-    model.save(path)
+    tiny_network(3).save(path)
     return path
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.models import tiny_network
+
 JOB = """\
 version: 1
 models: ["epoch-*.keras"]
@@ -73,21 +75,8 @@ class Job:
 
 
 def make_models(folder: Path, names: list[str]) -> None:
-    import keras
-
     for seed, name in enumerate(names):
-        keras.utils.set_random_seed(seed)
-        model = keras.Sequential(
-            [
-                keras.Input((16, 16, 3)),
-                keras.layers.Rescaling(1 / 255),
-                keras.layers.Conv2D(4, 3, activation="relu", name="first"),
-                keras.layers.Conv2D(6, 3, strides=2, activation="relu", name="second"),
-                keras.layers.GlobalAveragePooling2D(),
-                keras.layers.Dense(3, activation="softmax", name="classes"),
-            ]
-        )
-        model.save(folder / name)
+        tiny_network(seed).save(folder / name)
 
 
 def make_photos(folder: Path, count: int) -> None:

@@ -543,13 +543,13 @@ def test_one_trace_for_many_calls(vis, digits):
     from kvis_cli.models.live.session import live_model
 
     rng = np.random.default_rng(0)
-    live_model(digits)._engines.clear()
+    live_model(digits).engines._values.clear()
     for i in range(20):
         image = rng.random((28, 28, 1))
         vis.visualize_saliency(digits, -1, i % 10, image)
         vis.visualize_cam(digits, -1, i % 5, image)
         vis.visualize_activation(digits, "conv2", i % 8, max_iter=1)
-    engines = [e for e in live_model(digits)._engines.values() if not isinstance(e, list)]
+    engines = [e for e in live_model(digits).engines._values.values() if not isinstance(e, list)]
     traces = [e.traces if hasattr(e, "traces") else e[1].traces for e in engines]
     # The saliency engine compiles the gradient and the reduction of channels, each once.
     assert sorted(traces) == [1, 1, 2]

@@ -1,0 +1,31 @@
+"""Small networks that tests share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def tiny_network(seed: int) -> Any:
+    """A network of a few hundred weights: 16×16 RGB, three classes, softmax.
+
+    It has biases, and a curved head: a network without is homogeneous, so that a scaled input
+    scales the gradients, and whole classes of mistakes cancel out of every map.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    bias = keras.initializers.RandomUniform(-0.1, 0.2, seed=seed)
+    return keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="relu", bias_initializer=bias, name="first"),
+            keras.layers.Conv2D(
+                6, 3, strides=2, activation="relu", bias_initializer=bias, name="second"
+            ),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(5, activation="tanh", bias_initializer=bias, name="bend"),
+            keras.layers.Dense(3, activation="softmax", bias_initializer=bias, name="classes"),
+        ],
+        name="tiny",
+    )
