@@ -120,7 +120,7 @@ class UntrustedError(ModelError):
 
 
 def close_matches(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """The up to `n` entries of `known` that look like `name`, best first, case ignored."""
+    """Return the up to `n` entries of `known` that look like `name`, best first, case ignored."""
     by_lower: dict[str, str] = {}
     for entry in known:
         by_lower.setdefault(entry.lower(), entry)

@@ -16,32 +16,32 @@ class Listener:
         """Work begins: how many tasks each model has left, how many were done before."""
 
     def stage(self, text: str) -> None:
-        """A step that takes a while has begun: starting TensorFlow, opening a model."""
+        """Take note of a step that takes a while: TensorFlow starts, a model is opened."""
 
     def starting(self) -> None:
         """TensorFlow is about to be imported, here or in workers."""
         self.stage("starting TensorFlow")
 
     def note(self, text: str) -> None:
-        """A choice that was made on the user's behalf."""
+        """Take note of a choice that was made on the user's behalf."""
 
     def warn(self, text: str) -> None:
         """Something to know before believing the result."""
 
     def predicted(self, image: str, top: list[tuple[str, float]], head: Any) -> None:
-        """The model's first classes for an image, with its own outputs; `head` is its `Head`."""
+        """Take note of the model's first classes for an image; `head` is its `Head`."""
 
     def progress(self, done: int, total: int, unit: str = "images") -> None:
         """`done` of `total` images (or steps …) of the task at hand are finished."""
 
     def wrote(self, path: Path) -> None:
-        """A file is on disk."""
+        """Take note of a file that is on disk."""
 
     def task(self, about: Mapping[str, Any], ok: bool) -> None:
-        """A task is done or has failed; `about` says which, see `Plan.describe`."""
+        """Take note of a task that is done or has failed; see `Plan.describe`."""
 
     def failed(self, what: str, error: KvisError) -> None:
-        """A model or an image could not be done; the rest goes on."""
+        """Take note of a model or an image that could not be done; the rest goes on."""
 
     def row(self, row: Any) -> None:
-        """A `kvis_cli.jobs.results.row.ResultRow` that is on disk."""
+        """Take note of a `kvis_cli.jobs.results.row.ResultRow` that is on disk."""

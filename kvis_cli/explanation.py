@@ -95,7 +95,7 @@ class MapGrid:
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any], shape: tuple[int, ...]) -> MapGrid:
-        """What `to_json` gave of a map of a `shape`.
+        """Return what `to_json` gave of a map of a `shape`.
 
         Raises
         ------

@@ -28,7 +28,9 @@ def pointing_game(raw: np.ndarray, mask: np.ndarray) -> bool:
 
 
 def energy_in_mask(raw: np.ndarray, mask: np.ndarray) -> float:
-    """The share, 0 to 1, of the map's positive values that lies in the mask; 0 for a blank map.
+    """Return the share, 0 to 1, of the map's positive values that lies in the mask.
+
+    0 for a blank map.
 
     Wang et al. 2019 (Score-CAM), arXiv:1910.01279, section 4.3.
     """

@@ -13,7 +13,7 @@ from kvis_cli.errors import OutputError, UsageError, first_line
 
 
 def user_path(text: str) -> Path:
-    """The path that `text` means, ``~`` and ``~name`` filled in where there is such a home.
+    """Return the path that `text` means, ``~`` and ``~name`` filled in where there is such a home.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def safe_name(text: str) -> str:
 
 
 def unique_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A short file name for each path: its stem, with parent folders where stems repeat."""
+    """Return a short file name for each path: its stem, with parent folders where stems repeat."""
     names: dict[Path, str] = {}
     pending, depth = list(paths), 1
     while pending:

@@ -45,12 +45,12 @@ def load_methods() -> None:
 
 
 def loss_names() -> list[str]:
-    """The losses that other packages bring."""
+    """Return the losses that other packages bring."""
     return sorted(_entries(LOSSES))
 
 
 def loss(name: str) -> Any:
-    """What one of `loss_names` names; None where there is nothing of the name.
+    """Return what one of `loss_names` names; None where there is nothing of the name.
 
     Warns
     -----
@@ -62,12 +62,14 @@ def loss(name: str) -> Any:
 
 
 def palette_names() -> list[str]:
-    """The palettes that other packages bring."""
+    """Return the palettes that other packages bring."""
     return sorted(_entries(PALETTES))
 
 
 def palette(name: str) -> np.ndarray | None:
-    """The colours ``(256, 3)`` of one of `palette_names`; None where there is nothing of the name.
+    """Return the colours ``(256, 3)`` of one of `palette_names`.
+
+    None where there is nothing of the name.
 
     Warns
     -----

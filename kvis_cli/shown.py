@@ -1,8 +1,8 @@
-"""What a person may be shown of a text that a stranger wrote.
+r"""What a person may be shown of a text that a stranger wrote.
 
 A label, a layer's name, a file name or the message of a library may hold characters that a
 terminal obeys (``ESC [ 2 J``), that turn text around (U+202E), or that nobody sees (U+200B). Here,
-and only here, they become what Python calls them: ``\\x1b``, ``\\u202e``. Whatever kvis shows goes
+and only here, they become what Python calls them: ``\x1b``, ``\u202e``. Whatever kvis shows goes
 through this module: messages and tables when they are put together (`shown`), and once more where
 they leave the process (`ShownStream`, and the console of `kvis_cli.cli.console`).
 
@@ -24,12 +24,15 @@ UNSAFE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 
 
 def shown(text: object) -> str:
-    """`text` on one line, with nothing in it that acts: ``a<ESC>[31m`` becomes ``a\\x1b[31m``."""
+    r"""`text` on one line, with nothing in it that acts: ``a<ESC>[31m`` becomes ``a\x1b[31m``."""
     return _replaced(str(text), "", _named)
 
 
 def said(error: BaseException, limit: int = 300) -> str:
-    """What an exception of a library says, on one line, without the colours that Keras adds."""
+    """Return what an exception of a library says, on one line.
+
+    Without the colours that Keras adds.
+    """
     text = " ".join(_COLOURS.sub("", str(error)).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -40,7 +43,7 @@ def shown_lines(text: str) -> str:
 
 
 def safe_json(text: str) -> str:
-    """JSON text of any `json.dumps`, with all such characters as ``\\uXXXX``: the same document.
+    r"""JSON text of any `json.dumps`, with all such characters as ``\uXXXX``: the same document.
 
     Outside its strings JSON holds none of them but line breaks, which stay.
     """
@@ -120,5 +123,5 @@ class ShownStream:
 
 
 def true_stream(stream: Any) -> Any:
-    """What lies under a `ShownStream`, for those who see to it themselves; else `stream`."""
+    """Return what lies under a `ShownStream`, for those who see to it themselves; else `stream`."""
     return stream.stream if isinstance(stream, ShownStream) else stream

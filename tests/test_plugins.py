@@ -119,7 +119,7 @@ def test_a_command_computes_the_method_in_the_palette(site, tf, tiny_model, pict
     [path] = out.glob("*powercam*.npz")
     found = np.load(path)["map"]
 
-    # The same by the formula: behind global average pooling a channel's weight is w/N.
+    # The same by the formula: a channel's weight is its mean gradient.
     from PIL import Image
 
     from kvis_cli.images.fitting import fit_photo
@@ -128,7 +128,10 @@ def test_a_command_computes_the_method_in_the_palette(site, tf, tiny_model, pict
     part = keras.Model(model.inputs[0], model.get_layer("second").output)
     image = fit_photo(np.asarray(Image.open(picture).convert("RGB")), 16, 16, 3)[0]
     features = part(image[np.newaxis].astype(np.float32)).numpy()[0]
-    weights = model.get_layer("classes").get_weights()[0][:, 1] / features[..., 0].size
+    kernel, bias = model.get_layer("hidden").get_weights()
+    bent = np.tanh(features.mean(axis=(0, 1)) @ kernel + bias)
+    classes = model.get_layer("classes").get_weights()[0][:, 1]
+    weights = kernel @ ((1 - bent**2) * classes) / features[..., 0].size
     expected = np.maximum((np.sqrt(features) * weights).sum(-1), 0)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 

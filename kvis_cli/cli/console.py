@@ -43,6 +43,7 @@ class ConsoleListener(Listener):
         self._reported = 0
 
     def stage(self, text: str) -> None:
+        """See `Listener`."""
         if self.quiet:
             return
         if self.console.is_terminal:
@@ -53,6 +54,7 @@ class ConsoleListener(Listener):
             self.console.print(told(f"{text} …"))
 
     def starting(self) -> None:
+        """See `Listener`."""
         from kvis_cli.runtime.cold_start import cold_start_note
 
         if not self.quiet and (note := cold_start_note()):
@@ -60,16 +62,19 @@ class ConsoleListener(Listener):
         super().starting()
 
     def note(self, text: str) -> None:
+        """See `Listener`."""
         if not self.quiet:
             self._end_status()
             self.console.print(told((text, "dim" if self.console.is_terminal else "")))
 
     def warn(self, text: str) -> None:
+        """See `Listener`."""
         if not self.quiet:
             self._end_status()
             self.console.print(told(("warning: ", "bold yellow"), text))
 
     def predicted(self, image: str, top: list[tuple[str, float]], head: Head) -> None:
+        """See `Listener`."""
         self._predictions += 1
         if self.quiet or self._predictions > MAX_PREDICTIONS:
             return
@@ -80,6 +85,7 @@ class ConsoleListener(Listener):
             self.console.print("(the predictions of further images are in the manifest)")
 
     def progress(self, done: int, total: int, unit: str = "images") -> None:
+        """See `Listener`."""
         if self.quiet or total < 2:
             return
         if self.console.is_terminal:
@@ -110,14 +116,17 @@ class ConsoleListener(Listener):
             self.console.print(told(f"{done} of {total} {unit}"))
 
     def wrote(self, path: Path) -> None:
+        """See `Listener`."""
         if not self.as_json:
             print_path(path)
 
     def failed(self, what: str, error: KvisError) -> None:
+        """See `Listener`."""
         self._end_status()
         print_error(error, what)
 
     def row(self, row: Any) -> None:
+        """See `Listener`."""
         if self.as_json:
             self.rows.append(row.to_json())
 

@@ -55,7 +55,7 @@ def examine() -> list[Check]:
 
 
 def as_json(findings: list[Check]) -> dict[str, Any]:
-    """The findings as plain JSON values."""
+    """Return the findings as plain JSON values."""
     return {
         "kvis": __version__,
         "ok": all(f.ok for f in findings),

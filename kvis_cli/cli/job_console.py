@@ -55,6 +55,7 @@ class JobConsole(ConsoleListener):
         self._next_line = 0
 
     def planned(self, left: Mapping[str, int], finished: int) -> None:
+        """See `Listener`."""
         self.total.update(left)
         todo = sum(left.values())
         self._event("planned", left=dict(left), todo=todo, finished=finished)
@@ -69,17 +70,20 @@ class JobConsole(ConsoleListener):
             self._live.start()
 
     def stage(self, text: str) -> None:
+        """See `Listener`."""
         self._stage_text = text
         if not self.quiet and self._live is None:
             self.console.print(told(f"{text} …"))
 
     def note(self, text: str) -> None:
+        """See `Listener`."""
         # Every worker that opens a model says the same about it.
         if text not in self._notes:
             self._notes.add(text)
             super().note(text)
 
     def warn(self, text: str) -> None:
+        """See `Listener`."""
         self._event("warning", text=text)
         super().warn(text)
 
@@ -87,12 +91,14 @@ class JobConsole(ConsoleListener):
         """Tasks are counted instead."""
 
     def wrote(self, path: Path) -> None:
+        """See `Listener`."""
         self._event("wrote", file=str(path))
         # Paths are for programs; a person at a terminal has the table.
         if not self.as_json and not sys.stdout.isatty():
             print_path(path)
 
     def task(self, about: Mapping[str, Any], ok: bool) -> None:
+        """See `Listener`."""
         if not self.ok and not self.bad:
             self._first = time.monotonic()
         (self.ok if ok else self.bad)[about["model"]] += 1
@@ -101,6 +107,7 @@ class JobConsole(ConsoleListener):
             self._line()
 
     def failed(self, what: str, error: KvisError) -> None:
+        """See `Listener`."""
         self._event("failed", what=what, error=str(error), kind=type(error).__name__)
         super().failed(what, error)
 
@@ -128,6 +135,7 @@ class JobConsole(ConsoleListener):
             )
 
     def close(self) -> None:
+        """End the live table."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -149,7 +157,7 @@ class JobConsole(ConsoleListener):
             self.console.print(told(line))
 
     def _left(self, finished: int, total: int) -> str:
-        """The time that is left, by the pace since the first task was done."""
+        """Return the time that is left, by the pace since the first task was done."""
         pace = (time.monotonic() - self._first) / (finished - 1) if finished > 1 else 0.0
         seconds = round(pace * (total - finished))
         if not seconds:

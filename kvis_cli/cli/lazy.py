@@ -24,9 +24,11 @@ class LightCommand(TyperCommand):
     """A command whose help waits for no part of Rich that it does not use."""
 
     def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, the help option where it belongs."""
         return _plain_switches(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Format the help with Rich, which is imported only now."""
         import_rich_help()
         super().format_help(ctx, formatter)
 
@@ -43,18 +45,21 @@ class LazyGroup(TyperGroup):
     table: ClassVar[dict[str, tuple[str, str]]] = {}
 
     def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, the help option where it belongs."""
         return _plain_switches(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands, none of them imported."""
         return list(self.table)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command itself once it was asked for by name; for listings only its help."""
+        """Return the command itself once it was asked for by name; for listings only its help."""
         if cmd_name in self.commands or cmd_name not in self.table:
             return super().get_command(ctx, cmd_name)
         return TyperCommand(cmd_name, help=self.table[cmd_name][1])
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Make the context, errors of usage shown by Rich."""
         try:
             return super().make_context(*arguments, **options)
         except typer.TyperException:
@@ -62,6 +67,7 @@ class LazyGroup(TyperGroup):
             raise
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except typer.TyperException:
@@ -69,10 +75,12 @@ class LazyGroup(TyperGroup):
             raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Format the help with Rich, which is imported only now."""
         import_rich_help()
         super().format_help(ctx, formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import the command that is named."""
         if args and args[0] in self.table:
             self.load(args[0])
         return super().resolve_command(ctx, args)

@@ -40,7 +40,7 @@ class Table:
 
 
 def print_table(table: Table) -> None:
-    """A table on stdout: as wide as its content, on a terminal folded into its width."""
+    """Print a table, as wide as its content; a terminal gets it folded into its width."""
     table = _shown(table)
     rows = _aligned(table)
     lines = ["  ".join(text for text, _ in row).rstrip() for row in rows]
@@ -60,13 +60,13 @@ def print_table(table: Table) -> None:
 
 
 def print_json(document: Any) -> None:
-    """A JSON document on stdout."""
+    """Print a JSON document."""
     sys.stdout.write(json_text(document, indent=2) + "\n")
     sys.stdout.flush()
 
 
 def print_line(text: str = "") -> None:
-    """A line on stdout; a terminal gets it folded between words."""
+    """Print a line; a terminal gets it folded between words."""
     text = shown(text)
     if _is_plain():
         sys.stdout.write(f"{text}\n")
@@ -75,7 +75,7 @@ def print_line(text: str = "") -> None:
 
 
 def print_path(path: Path) -> None:
-    """A path on stdout: its very bytes for a program, a text without controls for a terminal."""
+    """Print a path: its very bytes for a program, text without controls for a terminal."""
     stream = true_stream(sys.stdout)
     buffer = getattr(stream, "buffer", None)
     if buffer is None or stream.isatty():

@@ -24,6 +24,7 @@ class ShownConsole(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
+        """Render without control characters."""
         for segment in super().render(renderable, options):
             if segment.control or segment.text.isprintable():
                 yield segment
@@ -32,6 +33,7 @@ class ShownConsole(Console):
 
     @property
     def file(self) -> IO[str]:
+        """Return the stream that is written to."""
         return true_stream(super().file)
 
     @file.setter
@@ -40,13 +42,13 @@ class ShownConsole(Console):
 
 
 def told(*parts: str | tuple[str, str]) -> Text:
-    """A line for a person: texts, or texts and their styles, none of them markup."""
+    """Return a line for a person: texts, or texts and their styles, none of them markup."""
     pairs = ((part, "") if isinstance(part, str) else part for part in parts)
     return Text.assemble(*((shown(text), style) for text, style in pairs))
 
 
 def make_console(*, stderr: bool) -> Console:
-    """A console that breaks no lines where nobody reads them: in pipes and CI logs."""
+    """Return a console that breaks no lines where nobody reads them: in pipes and CI logs."""
     stream = sys.stderr if stderr else sys.stdout
     interactive = stream.isatty()
     return ShownConsole(
@@ -55,7 +57,7 @@ def make_console(*, stderr: bool) -> Console:
 
 
 def print_error(error: KvisError, what: str = "") -> None:
-    """The three parts of an error on stderr."""
+    """Print the three parts of an error on stderr."""
     console = make_console(stderr=True)
     text = told(("error: ", "bold red"), f"{what}: " if what and what not in error.what else "")
     # Only there the line breaks are kvis' own.

@@ -1,0 +1,1 @@
+"""How maps and pictures are computed, with TensorFlow and without files."""

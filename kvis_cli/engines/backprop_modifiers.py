@@ -114,6 +114,7 @@ class Rectifiers:
 
     @property
     def changed(self) -> int:
+        """How many rectifiers have the rule."""
         return len(self._seen)
 
     @property
@@ -201,7 +202,7 @@ def backprop_modifier(name: str | Rule | None) -> Iterator[Rectifiers]:
 
 
 def find_rule(name: str | Rule) -> Rule:
-    """The rule called `name`; a callable is its own rule."""
+    """Return the rule called `name`; a callable is its own rule."""
     if callable(name):
         return name
     if name not in BACKPROP_MODIFIERS:
@@ -372,7 +373,10 @@ def depends_on(tensor: Any, inputs: Any, given: Any = None) -> bool:
 
 
 def _operations(tensors: Iterable[Any], without: Container[str] = ()) -> Iterator[Any]:
-    """The operations whose values symbolic tensors are made of, but for what `without` names."""
+    """Yield the operations whose values symbolic tensors are made of.
+
+    But for what `without` names.
+    """
     seen: set[str] = set()
     stack = [tensor.op for tensor in tensors]
     while stack:

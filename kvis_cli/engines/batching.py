@@ -59,6 +59,6 @@ def in_batches(
 
 
 def _even(count: int, batch_size: int) -> int:
-    """The size of equal batches of at most `batch_size`."""
+    """Return the size of equal batches of at most `batch_size`."""
     batches = -(-count // max(1, batch_size))
     return -(-count // max(1, batches))

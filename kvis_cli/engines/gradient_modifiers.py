@@ -124,7 +124,7 @@ def none(gradient: Any) -> Any:
 
 
 def find_modifier(name: str | Modify | None) -> GradientModifier:
-    """A modifier by name; a callable of one's own; None is ``none``.
+    """Return a modifier by name; a callable of one's own; None is ``none``.
 
     Raises
     ------
@@ -144,7 +144,10 @@ def find_modifier(name: str | Modify | None) -> GradientModifier:
 
 @lru_cache(maxsize=64)
 def _tolerant(function: Modify) -> Modify:
-    """A function of gradients that may be written with TensorFlow or, as keras-vis' are, NumPy."""
+    """Return a function of gradients that may be written with TensorFlow or, as keras-vis' are.
+
+    NumPy.
+    """
 
     def modify(gradient: Any) -> Any:
         try:

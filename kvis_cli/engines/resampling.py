@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def enlarged(maps: Any, size: Any, repeat: int = 1) -> Any:
-    """Maps ``(C, *space)`` at another size, linear with half-pixel centres, borders repeated.
+    """Resize maps ``(C, *space)``, linear with half-pixel centres, borders repeated.
 
     As one matrix product per axis, the last axis first while the maps are still small. `repeat`
     gives every position of the last axis that many times.

@@ -126,7 +126,7 @@ def score_units(tensor: Any, weights: Any) -> Scores:
 
 
 def per_unit(tensor: Any) -> Any:
-    """A model output as float32 ``(B, units)``, positions averaged."""
+    """Return a model output as float32 ``(B, units)``, positions averaged."""
     tensor = _with_units(tf.cast(tensor, tf.float32))
     positions = list(range(1, tensor.shape.rank - 1))
     return tf.reduce_mean(tensor, axis=positions) if positions else tensor

@@ -38,7 +38,7 @@ __all__ = [
 
 
 def cam(model: Any, images: Images, **options: Any) -> Explanations:
-    """Class activation maps: where does the model look?
+    """Show where the model looks: class activation maps.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def cam(model: Any, images: Images, **options: Any) -> Explanations:
 
 
 def saliency(model: Any, images: Images, **options: Any) -> Explanations:
-    """Saliency: which pixels move the score?
+    """Show which pixels move the score: saliency.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def saliency(model: Any, images: Images, **options: Any) -> Explanations:
 
 
 def maximize(model: Any, **options: Any) -> Explanations:
-    """Activation maximization: what does a class or a unit look like to the model?
+    """Show what a class or a unit looks like to the model: activation maximization.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def maximize(model: Any, **options: Any) -> Explanations:
 
 
 def filters(model: Any = "vgg16", **options: Any) -> Explanations:
-    """What does each filter of a layer want to see?
+    """Show what each filter of a layer responds to.
 
     Parameters
     ----------

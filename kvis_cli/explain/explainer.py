@@ -76,7 +76,7 @@ class Explainer:
             _live(model)
 
     def cam(self, images: Images, **options: Any) -> Explanations:
-        """Class activation maps: where does the model look?
+        """Show where the model looks: class activation maps.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Explainer:
         return self._explained("cam", images, options)
 
     def saliency(self, images: Images, **options: Any) -> Explanations:
-        """Saliency: which pixels move the score?
+        """Show which pixels move the score: saliency.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class Explainer:
         return self._explained("saliency", images, options)
 
     def maximize(self, **options: Any) -> Explanations:
-        """Activation maximization: what does a class or a unit look like to the model?
+        """Show what a class or a unit looks like to the model: activation maximization.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ class Explainer:
         return self._pictures(task, opened)
 
     def filters(self, **options: Any) -> Explanations:
-        """What does each filter of a layer want to see?
+        """Show what each filter of a layer responds to.
 
         Parameters
         ----------
@@ -280,7 +280,7 @@ class Explainer:
     def _input(
         self, opened: OpenModel, job: JobSpec, image: str | Path | np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, Placement]:
-        """The model's input, the photo, and where the input lies on it."""
+        """Return the model's input, the photo, and where the input lies on it."""
         from kvis_cli.images.arrays import load_array
         from kvis_cli.images.photo import read_photo
         from kvis_cli.models.live.photo_input import input_of_array, input_of_photo

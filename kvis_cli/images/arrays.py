@@ -10,7 +10,7 @@ from kvis_cli.shown import said
 
 
 def load_array(path: Path) -> np.ndarray:
-    """The numbers of an ``.npy`` file; pickled objects are refused.
+    """Return the numbers of an ``.npy`` file; pickled objects are refused.
 
     Raises
     ------

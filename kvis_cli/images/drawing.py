@@ -124,7 +124,7 @@ def kind_of(explanation: Explanation) -> MapKind:
 
 
 def strongest_channels(explanation: Explanation) -> np.ndarray:
-    """The map to draw: of a map that kept its channels, the strongest of each pixel."""
+    """Return the map to draw: of a map that kept its channels, the strongest of each pixel."""
     raw = explanation.map
     if explanation.channels != "keep" or raw.ndim < 3:
         return raw

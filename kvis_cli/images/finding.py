@@ -50,7 +50,7 @@ def find_images(references: Sequence[str]) -> list[Path]:
 
 
 def expand_glob(pattern: str) -> list[Path]:
-    """The paths that match `pattern` (``~`` and ``**`` included), in natural order."""
+    """Return the paths that match `pattern` (``~`` and ``**`` included), in natural order."""
     # pathlib's glob is relative to a folder and refuses absolute patterns.
     found = glob.glob(str(user_path(pattern)), recursive=True)  # noqa: PTH207
     return sorted((Path(f) for f in found), key=natural_key)

@@ -36,7 +36,7 @@ class Placement:
     def to_photo(
         self, raw: np.ndarray, height: int, width: int, grid: MapGrid | None = None
     ) -> np.ndarray:
-        """A map over the input ``(h, w)`` as a map over the photo ``(height, width)``.
+        """Return a map over the input ``(h, w)`` as a map over the photo ``(height, width)``.
 
         Where the model saw nothing of the photo (``crop``) the map is 0. With a `grid` that is to
         be applied, cells lie where it says; else the map is stretched over the input.
@@ -63,7 +63,10 @@ class Placement:
         return result
 
     def share_on_padding(self, raw: np.ndarray, height: int, width: int) -> float:
-        """The share of a map's magnitude, 0 to 1, that lies beside the photo, on the padding."""
+        """Return the share of a map's magnitude, 0 to 1, that lies beside the photo.
+
+        On the padding.
+        """
         strength = np.abs(np.asarray(raw, np.float64))
         total = strength.sum()
         if strength.ndim != 2 or not np.isfinite(total) or total <= 0:
@@ -74,14 +77,19 @@ class Placement:
 
 
 def _covered(cells: int, begin: float, end: float, length: float) -> np.ndarray:
-    """The part, 0 to 1, of each of `cells` over a `length` that lies between two positions."""
+    """Return the part, 0 to 1.
+
+    Of each of `cells` over a `length` that lies between two positions.
+    """
     edges = np.arange(cells + 1) * length / cells
     overlap = np.minimum(edges[1:], end) - np.maximum(edges[:-1], begin)
     return np.clip(overlap * cells / length, 0, 1)
 
 
 def placed_map(raw: np.ndarray, size: tuple[int, int], grid: MapGrid) -> np.ndarray:
-    """A map ``(h, w)`` at the `size` that the input is shown at, its cells where `grid` has them.
+    """Return a map ``(h, w)`` at the `size` that the input is shown at.
+
+    Its cells where `grid` has them.
 
     Bilinear between the centres of cells; beyond the outermost their values go on.
     """
@@ -104,7 +112,7 @@ def placed_map(raw: np.ndarray, size: tuple[int, int], grid: MapGrid) -> np.ndar
 def fit_photo(
     pixels: np.ndarray, height: int, width: int, channels: int, fit: Fit = "resize"
 ) -> tuple[np.ndarray, Placement]:
-    """A photo at the model's input size.
+    """Return a photo at the model's input size.
 
     Parameters
     ----------
@@ -180,6 +188,6 @@ class ArrayPlacement(Placement):
     def to_photo(
         self, raw: np.ndarray, height: int, width: int, grid: MapGrid | None = None
     ) -> np.ndarray:
-        """A map over the array at the size of its picture."""
+        """Return a map over the array at the size of its picture."""
         del grid
         return map_over(raw, self.shape, height, width)

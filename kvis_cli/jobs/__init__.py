@@ -1,0 +1,1 @@
+"""Many questions: planned, carried out, kept."""

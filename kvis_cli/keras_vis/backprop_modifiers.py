@@ -17,7 +17,7 @@ __all__ = ["deconv", "get", "guided", "rectified", "relu"]
 
 
 def get(identifier: str | Rule) -> Rule:
-    """The rule called `identifier`; a rule is itself.
+    """Return the rule called `identifier`; a rule is itself.
 
     Raises
     ------

@@ -55,24 +55,25 @@ class OptimizerCallback:
         grads: np.ndarray,
         wrt_value: np.ndarray,
     ) -> None:
-        """One step was taken; see `Step`."""
+        """Take note of a step; see `Step`."""
         self.on_step(Step(i, named_losses, overall_loss, grads, wrt_value))
 
     def on_step(self, step: Step) -> None:
-        """One step was taken."""
+        """Take note of a step."""
         raise NotImplementedError
 
     def on_start(self, input_range: tuple[float, float]) -> None:
-        """The first step is about to be taken; pictures lie in `input_range`."""
+        """Take note of the first step; pictures lie in `input_range`."""
 
     def on_end(self) -> None:
-        """The last step was taken."""
+        """Take note of the last step."""
 
 
 class Print(OptimizerCallback):
     """Prints all losses of every step."""
 
     def on_step(self, step: Step) -> None:
+        """Take note of a step."""
         print(
             f"Iteration: {step.i + 1}, named_losses: {step.named_losses}, "
             f"overall loss: {step.overall_loss}"
@@ -114,9 +115,11 @@ class GifGenerator(OptimizerCallback):
         self._frames: list[np.ndarray] = []
 
     def on_start(self, input_range: tuple[float, float]) -> None:
+        """Take note of the range of the pictures."""
         self._range = input_range if self.input_range == (0, 255) else self.input_range
 
     def on_step(self, step: Step) -> None:
+        """Take note of a step."""
         from kvis_cli.render.caption import with_note
         from kvis_cli.render.display import to_rgb
 
@@ -133,6 +136,7 @@ class GifGenerator(OptimizerCallback):
         self._frames.append(with_note(frame, f"Step {step.i + 1}"))
 
     def on_end(self) -> None:
+        """Write the animation."""
         from kvis_cli.render.animation import write_animation
 
         write_animation(self.path, self._frames)

@@ -18,7 +18,7 @@ __all__ = ["absolute", "get", "invert", "negate", "relu", "small_values"]
 
 
 def get(identifier: str | Modify | None) -> Modify:
-    """The function called `identifier`; a function is itself, None changes nothing.
+    """Return the function called `identifier`; a function is itself, None changes nothing.
 
     Raises
     ------

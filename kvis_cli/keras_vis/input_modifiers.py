@@ -16,7 +16,7 @@ class InputModifier:
     """
 
     def apply(self, images: Any) -> Any:
-        """The changed pictures: TensorFlow tensors ``(1, …, C)`` in 0..1, differentiable."""
+        """Return the changed pictures: TensorFlow tensors ``(1, …, C)`` in 0..1, differentiable."""
         raise NotImplementedError
 
     @property
@@ -72,11 +72,13 @@ class Jitter(InputModifier):
 
     @property
     def key(self) -> Hashable:
+        """What tells its compiled form from others."""
         each = self.jitter
         return ("jitter", each if isinstance(each, str | int | float) else tuple(each))
 
     @property
     def engine(self) -> Any:
+        """The engine's own modifier."""
         from kvis_cli.engines.activation_maximization import input_modifiers
 
         each = self.jitter
@@ -98,7 +100,7 @@ class _Function(InputModifier):
 
 
 def get(modifier: InputModifier | type[InputModifier] | Callable[[Any], Any]) -> InputModifier:
-    """A modifier, a class of one, or a function as a modifier.
+    """Return a modifier, a class of one, or a function as a modifier.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from kvis_cli.errors import UsageError
 
 
 def input_of(given: Any) -> Any:
-    """The symbolic input of a model; a symbolic tensor as it is."""
+    """Return the symbolic input of a model; a symbolic tensor as it is."""
     import keras
 
     return given.inputs[0] if isinstance(given, keras.Model) else given
@@ -46,7 +46,10 @@ class Loss:
         return self.name
 
     def build_loss(self) -> Any:
-        """The loss as a symbolic Keras tensor (``keras.ops`` on ``layer.output``), one number."""
+        """Return the loss as a symbolic Keras tensor (``keras.ops`` on ``layer.output``).
+
+        One number.
+        """
         raise NotImplementedError
 
 
@@ -80,6 +83,7 @@ class ActivationMaximization(Loss):
         self.score = score
 
     def build_loss(self) -> Any:
+        """Return the symbolic loss."""
         import keras
 
         from kvis_cli.keras_vis.symbolic import before_activation

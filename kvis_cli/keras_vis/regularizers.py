@@ -22,7 +22,7 @@ class _OfInput(Loss):
         raise NotImplementedError
 
     def mended(self) -> Any:
-        """The same idea as a mean over pixels in the unit range, as an engine's loss."""
+        """Return the same idea as a mean over pixels in the unit range, as an engine's loss."""
         raise NotImplementedError
 
     def build_loss(self) -> Any:
@@ -60,11 +60,13 @@ class LPNorm(_OfInput):
         self.name = f"L-{p} Norm Loss"
 
     def as_coded(self) -> Any:
+        """Return the loss with keras-vis' own formula."""
         from kvis_cli.engines.activation_maximization.published import KerasVisLPNorm
 
         return KerasVisLPNorm(self.p)
 
     def mended(self) -> Any:
+        """Return the loss as a mean over pixels in the unit range."""
         from kvis_cli.engines.activation_maximization.regularizers import LPNorm
 
         return _named(LPNorm(self.p), self.name)
@@ -87,11 +89,13 @@ class TotalVariation(_OfInput):
         self.name = f"TV({beta}) Loss"
 
     def as_coded(self) -> Any:
+        """Return the loss with keras-vis' own formula."""
         from kvis_cli.engines.activation_maximization.published import KerasVisTotalVariation
 
         return KerasVisTotalVariation(self.beta)
 
     def mended(self) -> Any:
+        """Return the loss as a mean over pixels in the unit range."""
         from kvis_cli.engines.activation_maximization.regularizers import TotalVariation
 
         return _named(TotalVariation(self.beta), self.name)

@@ -24,9 +24,13 @@ class Traced(keras.layers.Layer):
         self.function = function
 
     def call(self, inputs: Any) -> Any:
+        """Compute the layer."""
         return self.function(inputs)
 
 
 def before_activation(tensor: Any) -> Any:
-    """The symbolic tensor before a final softmax, sigmoid or tanh; `tensor` where there is none."""
+    """Return the symbolic tensor before a final softmax, sigmoid or tanh.
+
+    `tensor` where there is none.
+    """
     return Traced(lambda x: pre_activation(x)[0] if hasattr(x, "op") else x)(tensor)

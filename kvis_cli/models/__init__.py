@@ -1,0 +1,1 @@
+"""What is explained: files, graphs, descriptions, live models."""

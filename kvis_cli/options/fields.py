@@ -87,7 +87,7 @@ def option(
 
 
 def flag_of(name: str, field: FieldInfo) -> Flag | None:
-    """The `Flag` of a spec field, or None for a field that only the job file has."""
+    """Return the `Flag` of a spec field, or None for a field that only the job file has."""
     extra = field.json_schema_extra
     if not isinstance(extra, dict) or "flag" not in extra:
         return None
@@ -102,7 +102,7 @@ def flag_of(name: str, field: FieldInfo) -> Flag | None:
 
 
 def key_of(name: str, field: FieldInfo) -> str:
-    """The YAML key of a spec field."""
+    """Return the YAML key of a spec field."""
     return field.alias or name
 
 

@@ -98,7 +98,7 @@ for _name in ("timestamp", "binary", "omap", "pairs", "set"):
 
 
 def load_yaml(path: Path, *, limit: int = MAX_YAML) -> Any:
-    """The plain values of a YAML file. Raises as `load_document` does."""
+    """Return the plain values of a YAML file. Raises as `load_document` does."""
     return load_document(path, limit=limit).value
 
 

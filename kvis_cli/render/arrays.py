@@ -20,7 +20,7 @@ MAX_CHANNELS = 16
 
 
 def picture_of(array: np.ndarray) -> np.ndarray:
-    """An array as something to look at, uint8 RGB.
+    """Return an array as something to look at, uint8 RGB.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def picture_of(array: np.ndarray) -> np.ndarray:
 
 
 def map_over(raw: np.ndarray, shape: tuple[int, ...], height: int, width: int) -> np.ndarray:
-    """A map over an array of `shape` where `picture_of` draws what it lies on.
+    """Return a map over an array of `shape` where `picture_of` draws what it lies on.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def is_plain(shape: tuple[int, ...]) -> bool:
 
 
 def as_picture(values: np.ndarray) -> np.ndarray:
-    """An input as a uint8 picture.
+    """Return an input as a uint8 picture.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def as_picture(values: np.ndarray) -> np.ndarray:
 
 
 def atlas_cells(pictures: np.ndarray, size: int) -> tuple[list[np.ndarray], int]:
-    """Inputs as the cells of an atlas.
+    """Draw inputs as the cells of an atlas.
 
     Parameters
     ----------

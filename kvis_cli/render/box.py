@@ -13,7 +13,7 @@ Box = tuple[int, int, int, int]
 
 
 def hot_box(raw: np.ndarray, size: Size, level: float = 0.5) -> Box | None:
-    """The smallest box around the connected region that holds the map's largest value.
+    """Return the smallest box around the connected region that holds the map's largest value.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def _coarse(hot: np.ndarray, step: int) -> np.ndarray:
 
 
 def _connected(hot: np.ndarray, row: int, column: int) -> np.ndarray:
-    """The part of `hot` that is connected with a position along rows and columns."""
+    """Return the part of `hot` that is connected with a position along rows and columns."""
     canvas = Image.fromarray(hot.astype(np.uint8) * 255).copy()
     ImageDraw.floodfill(canvas, (column, row), 128)
     return np.asarray(canvas) == 128
@@ -65,7 +65,7 @@ def _extent(region: np.ndarray) -> Box:
 
 
 def draw_box(picture: np.ndarray, box: Box) -> np.ndarray:
-    """A picture (uint8 RGB) with the outline of a box, light on dark."""
+    """Return a picture (uint8 RGB) with the outline of a box, light on dark."""
     canvas = Image.fromarray(picture).copy()
     draw = ImageDraw.Draw(canvas)
     width = max(2, min(picture.shape[:2]) // 120)

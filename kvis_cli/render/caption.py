@@ -23,7 +23,7 @@ def can_render(text: str) -> bool:
 
 
 def font_for(text: str, size: float = 14) -> ImageFont.FreeTypeFont | None:
-    """A font with every character of `text` at `size` pixels, None where there is none."""
+    """Return a font with every character of `text` at `size` pixels, None where there is none."""
     face = fonts.system_fonts().face_for(text)
     return face.at(size) if face else None
 
@@ -40,6 +40,7 @@ class TextBlock:
 
     @property
     def height(self) -> int:
+        """Height in pixels."""
         return self.line_height * len(self.lines)
 
 
@@ -148,7 +149,7 @@ def _without_missing(text: str) -> str:
 
 
 def _base(character: str) -> str:
-    """The letter without its accent."""
+    """Return the letter without its accent."""
     return unicodedata.normalize("NFKD", character)[0]
 
 

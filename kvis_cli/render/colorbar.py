@@ -49,7 +49,7 @@ class ColorBar:
 
 
 def render_colorbar(bar: ColorBar, height: int, *, size: int = 13) -> np.ndarray:
-    """The bar, upright, with its ticks and title.
+    """Return the bar, upright, with its ticks and title.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def with_colorbar(picture: np.ndarray, bar: ColorBar) -> np.ndarray:
 
 
 def _ramp(bar: ColorBar, length: int, width: int) -> np.ndarray:
-    """What the view draws of a map that falls from its limit, over mid grey."""
+    """Return what the view draws of a map that falls from its limit, over mid grey."""
     low = -1 if bar.style.kind == "signed" else 0
     values = np.linspace(1, low, length, dtype=np.float32)[:, None].repeat(width, axis=1)
     grey = np.full((length, width, 3), MID_GREY, np.uint8)

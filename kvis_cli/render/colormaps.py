@@ -82,7 +82,7 @@ def is_diverging(name: str) -> bool:
 
 @cache
 def lut(name: str) -> np.ndarray:
-    """The palette as a read-only uint8 table.
+    """Return the palette as a read-only uint8 table.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def to_index(map01: np.ndarray) -> np.ndarray:
 
 
 def colorize_index(index: np.ndarray, name: str) -> Image.Image:
-    """An RGB picture of a uint8 index array of shape ``(H, W)``."""
+    """Return an RGB picture of a uint8 index array of shape ``(H, W)``."""
     # Help lists the palettes, and needs no pictures.
     from PIL import Image
 

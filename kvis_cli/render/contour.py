@@ -36,7 +36,7 @@ _PAIRS: dict[int, tuple[tuple[int, int], ...]] = {
 
 
 def level_lines(values: np.ndarray, level: float, size: Size) -> list[np.ndarray]:
-    """The lines on which a map has a value, by marching squares.
+    """Return the lines on which a map has a value, by marching squares.
 
     The map is enlarged as it is for every other view, bilinearly with half-pixel centres, so lines
     and colours agree. On a saddle the mean of the four corners decides which of them are joined.
@@ -67,7 +67,7 @@ def level_lines(values: np.ndarray, level: float, size: Size) -> list[np.ndarray
 
 
 def draw_level_lines(photo: np.ndarray, lines: list[np.ndarray], label: str = "") -> np.ndarray:
-    """A photo with level lines over it, and a label at the longest.
+    """Return a photo with level lines over it, and a label at the longest.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def _segments(field: np.ndarray, level: float) -> np.ndarray:
 
 
 def _crossings(field: np.ndarray, level: float, edges: np.ndarray) -> np.ndarray:
-    """The points ``(n, 2)``, x and y, where the level crosses numbered edges of the grid."""
+    """Return the points ``(n, 2)``, x and y, where the level crosses numbered edges of the grid."""
     vertical, place = np.divmod(edges, field.size)
     rows, columns = np.divmod(place, field.shape[1])
     first = field[rows, columns]

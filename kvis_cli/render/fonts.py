@@ -88,6 +88,7 @@ class Face:
 
     @cached_property
     def charmap(self) -> Charmap | None:
+        """The characters of the face; None where it cannot be read."""
         try:
             if self.path is None:
                 built_in = ImageFont.load_default(12)
@@ -113,7 +114,7 @@ class Face:
 
     @lru_cache(maxsize=32)  # noqa: B019 - faces live as long as the process
     def at(self, size: float) -> ImageFont.FreeTypeFont:
-        """The font at `size` pixels."""
+        """Return the font at `size` pixels."""
         if self.path is not None:
             return ImageFont.truetype(str(self.path), size)
         font = ImageFont.load_default(size)
@@ -131,11 +132,12 @@ class FontBook:
 
     @cached_property
     def faces(self) -> list[Face]:
+        """The faces that may be there."""
         files = {path for folder in self.folders for path in _font_files(folder)}
         return [Face(None), *(Face(path) for path in sorted(files, key=_rank))]
 
     def face_for(self, text: str) -> Face | None:
-        """The first font that has every character of `text`, None where none has."""
+        """Return the first font that has every character of `text`, None where none has."""
         key = "".join(sorted(set(visible(text))))
         if key not in self._found:
             usable = can_shape(text)
@@ -149,13 +151,13 @@ class FontBook:
         return self._found[key]
 
     def covered(self, text: str) -> set[str]:
-        """The characters of `text` that some font has."""
+        """Return the characters of `text` that some font has."""
         return {c for c in set(visible(text)) if self.face_for(c) is not None}
 
 
 @cache
 def system_fonts() -> FontBook:
-    """The fonts of this machine."""
+    """Return the fonts of this machine."""
     return FontBook(_system_folders())
 
 
@@ -199,7 +201,9 @@ _PACKAGES = {
 
 
 def suggest_package(text: str, book: FontBook | None = None) -> str | None:
-    """What to install so that `text` can be drawn: a Debian package; None where nothing is missing.
+    """Return what to install so that `text` can be drawn.
+
+    A Debian package; None where nothing is missing.
 
     The same fonts ("Noto Sans CJK" …) exist for every system under their own names.
     """
@@ -235,7 +239,7 @@ def _sfnt_records(header: bytes, at: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _cmap_of_file(path: Path) -> bytes:
-    """The `cmap` table alone: font files run to 100 MB."""
+    """Return the `cmap` table alone: font files run to 100 MB."""
     with path.open("rb") as file:
         start = 0
         if file.read(4) == b"ttcf":

@@ -52,7 +52,7 @@ class Sheet:
     cell: Size | None = None
 
     def caption(self, row: int, column: int) -> str:
-        """The caption at a place, empty where there is none."""
+        """Return the caption at a place, empty where there is none."""
         line = self.captions[row] if row < len(self.captions) else ()
         return line[column] if column < len(line) else ""
 
@@ -187,7 +187,10 @@ def atlas(
 
 
 def dead_cell(cell: int) -> np.ndarray:
-    """The mark of a dead filter: mid grey with a diagonal cross. uint8 RGB, ``cell`` × ``cell``."""
+    """Return the mark of a dead filter.
+
+    Mid grey with a diagonal cross. uint8 RGB, ``cell`` × ``cell``.
+    """
     scale = 4  # drawn large and shrunk, for smooth lines
     side = cell * scale
     image = Image.new("RGB", (side, side), (112, 112, 112))
@@ -199,7 +202,10 @@ def dead_cell(cell: int) -> np.ndarray:
 
 
 def silent_cell(cell: int) -> np.ndarray:
-    """The mark of a filter that did not respond: mid grey with a ring. uint8, as `dead_cell`."""
+    """Return the mark of a filter that did not respond.
+
+    Mid grey with a ring. uint8, as `dead_cell`.
+    """
     scale = 4
     side = cell * scale
     image = Image.new("RGB", (side, side), (112, 112, 112))

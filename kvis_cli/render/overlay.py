@@ -68,7 +68,7 @@ class Style:
             colormaps.lut(self.colormap)
 
     def palette(self) -> str:
-        """The palette that the map is shown with."""
+        """Return the palette that the map is shown with."""
         if self.kind == "signed":
             if self.colormap is not None and colormaps.is_diverging(self.colormap):
                 return self.colormap
@@ -80,14 +80,14 @@ class Style:
         return np.asarray(self.painted(index))
 
     def painted(self, index: np.ndarray) -> Image.Image:
-        """The same as a picture of Pillow's, without a copy."""
+        """Return the same as a picture of Pillow's, without a copy."""
         name = self.palette()
         if self.kind == "heatmap" and colormaps.is_diverging(name):
             index = 128 + index // 2
         return colormaps.colorize_index(index, name)
 
     def scaled(self, raw: np.ndarray) -> Scaled:
-        """The map in [0, 1], still at its own size."""
+        """Return the map in [0, 1], still at its own size."""
         return scale_map(raw, self.kind, limit=self.limit, percentile=self.percentile)
 
 
@@ -123,7 +123,7 @@ def overlay(
 
 
 def overlay_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
-    """The coloured map over the photo."""
+    """Return the coloured map over the photo."""
     index = _index(raw, style, photo.shape[:2])
     if style.kind == "signed":
         # Both middle entries are zero, as in the palette.
@@ -136,7 +136,7 @@ def overlay_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray
 
 
 def glow_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
-    """The map as light over a dimmed grey photo; a signed map as colour over a pale one.
+    """Return the map as light over a dimmed grey photo; a signed map as colour over a pale one.
 
     Fine-grained maps, as gradients are, would drown in the photo's own colours. Below an alpha of
     0.5 these come back, down to the photo itself at 0.
@@ -155,12 +155,12 @@ def glow_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
 
 
 def heatmap_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
-    """The coloured map alone, at the photo's size."""
+    """Return the coloured map alone, at the photo's size."""
     return style.paint(_index(raw, style, photo.shape[:2]))
 
 
 def contour_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
-    """The photo with a line where the map crosses `level` of its limit, and what that is."""
+    """Return the photo with a line where the map crosses `level` of its limit, and what that is."""
     scaled = style.scaled(raw)
     if scaled.blank:
         return photo.copy()
@@ -170,7 +170,7 @@ def contour_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray
 
 
 def mask_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
-    """The photo where the map reaches `level` of its limit, fading to dark elsewhere."""
+    """Return the photo where the map reaches `level` of its limit, fading to dark elsewhere."""
     strength = resize_map(_strength(style.scaled(raw).values, style), photo.shape[:2])
     shown = np.clip(strength / max(style.level, 1e-6), 0, 1) ** 2 * 255
     dark = np.zeros_like(photo)
@@ -179,7 +179,7 @@ def mask_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
 
 
 def side_by_side_view(photo: np.ndarray, raw: np.ndarray, style: Style) -> np.ndarray:
-    """The photo and, to its right, the overlay."""
+    """Return the photo and, to its right, the overlay."""
     gap = np.full((photo.shape[0], max(4, photo.shape[1] // 50), 3), 255, np.uint8)
     return np.hstack([photo, gap, overlay_view(photo, raw, style)])
 

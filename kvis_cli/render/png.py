@@ -68,7 +68,7 @@ def encode_png(array: np.ndarray, metadata: Mapping[str, str] | None = None) -> 
 
 
 def with_metadata(png: bytes, metadata: Mapping[str, str]) -> bytes:
-    """A PNG of `encode_png` with text chunks; its pixels are not compressed again."""
+    """Return a PNG of `encode_png` with text chunks; its pixels are not compressed again."""
     texts = [_text_chunk(key, value) for key, value in sorted(metadata.items())]
     end = len(_SIGNATURE) + _HEADER_BYTES
     return b"".join([png[:end], *texts, png[end:]])

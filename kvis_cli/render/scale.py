@@ -39,7 +39,7 @@ def format_value(value: float) -> str:
 
 
 def limit_of(raw: np.ndarray, kind: MapKind = "heatmap", percentile: float | None = None) -> float:
-    """The raw value that takes the end of the palette, 0 where there is nothing to show.
+    """Return the raw value that takes the end of the palette, 0 where there is nothing to show.
 
     The largest value (``signed``: the largest magnitude) or, with `percentile` in (0, 100], that
     percentile of the values that are not zero: so a few extreme pixels do not hide the rest.

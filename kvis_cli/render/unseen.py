@@ -43,7 +43,7 @@ def _hatching(size: Size) -> np.ndarray:
 
 
 def _frame(unseen: np.ndarray) -> np.ndarray:
-    """The unseen pixels beside the seen ones, a thin line wide."""
+    """Return the unseen pixels beside the seen ones, a thin line wide."""
     wide = max(1, min(unseen.shape) // 300)
     seen = ~unseen
     near = seen.copy()

@@ -104,7 +104,10 @@ def _pictures(run: FinishedRun, rows: list[ResultRow]) -> list[Frame]:
 def _drawn(
     run: FinishedRun, rows: list[ResultRow]
 ) -> tuple[list[tuple[ResultRow, np.ndarray]], float] | None:
-    """The raw maps of `rows` over their photo at one scale, and its end; None without them."""
+    """Return the raw maps of `rows` over their photo at one scale, and its end.
+
+    None without them.
+    """
     try:
         return _over_the_photo(run, rows)
     except (KvisError, OSError, MemoryError, *_NOT_OURS):
@@ -145,7 +148,7 @@ def _over_the_photo(
 
 
 def _task(run: FinishedRun, row: ResultRow) -> Mapping[str, Any]:
-    """The settings of the task that made a row; of several of a kind the first."""
+    """Return the settings of the task that made a row; of several of a kind the first."""
     kind = row.kind or "cam"
     return next((task for task in _tasks(run) if task.get("kind", "cam") == kind), {})
 
@@ -156,7 +159,7 @@ def _tasks(run: FinishedRun) -> list[dict[str, Any]]:
 
 
 def _captioned(picture: np.ndarray, lines: list[str]) -> np.ndarray:
-    """A band under the picture, of the same height in every frame."""
+    """Return a band under the picture, of the same height in every frame."""
     width = picture.shape[1]
     band = np.full((2 + _LINE * len(lines), width, 3), 255, np.uint8)
     for number, part in enumerate(lines):

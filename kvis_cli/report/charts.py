@@ -24,7 +24,7 @@ def curve(
     high: float | None = None,
     reference: float | None = None,
 ) -> str:
-    """A line chart.
+    """Return a line chart.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 
 def _common(texts: Sequence[str]) -> str:
-    """The common beginning, cut back to a place where no number is torn apart."""
+    """Return the common beginning, cut back to a place where no number is torn apart."""
     first, last = min(texts), max(texts)
     pairs = enumerate(zip(first, last, strict=False))
     same = next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))

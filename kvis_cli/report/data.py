@@ -80,7 +80,7 @@ class FinishedRun:
 
 
 def model_of(row: ResultRow) -> str:
-    """The model's name within its run."""
+    """Return the model's name within its run."""
     return row.model_name or Path(row.model).stem
 
 

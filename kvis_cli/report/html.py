@@ -30,7 +30,7 @@ MAX_NAMES = 12
 
 @report_format("html")
 def to_html(run: FinishedRun) -> str:
-    """The page of a run."""
+    """Return the page of a run."""
     size = next(size for count, size in SIZES if len(run.rows) <= count)
     with ThreadPoolExecutor(2) as pool:
         sources = list(pool.map(lambda row: _embed(run.folder / str(row.file), size), run.rows))
@@ -71,7 +71,7 @@ def _shown(value: Any) -> Any:
 
 
 def _embed(path: Path, size: int) -> str | None:
-    """A picture as a data address, None where it cannot be read any more."""
+    """Return a picture as a data address, None where it cannot be read any more."""
     try:
         image = Image.fromarray(read_photo(path).pixels)
     except KvisError:
@@ -142,7 +142,10 @@ NUMBERS = ("score", "probability", "entropy", "in_region", "enrichment")
 
 
 def _question(key: Group, by_model: dict[str, ResultRow]) -> str:
-    """What was asked of all models; a class that differs between them has only its number."""
+    """Return what was asked of all models.
+
+    A class that differs between them has only its number.
+    """
     _, kind, method, variant, entry, place = key
     targets = {row.target or "" for row in by_model.values()}
     target = targets.pop() if len(targets) == 1 else f"class #{place + 1}"
@@ -253,7 +256,7 @@ def _score(row: ResultRow | None) -> float | None:
 
 
 def _means(run: FinishedRun, key: str) -> dict[str, list[float | None]]:
-    """Method -> the mean of a number over all pictures of each model."""
+    """Return method -> the mean of a number over all pictures of each model."""
     found: dict[str, dict[str, list[Any]]] = {}
     for row in run.rows:
         if getattr(row, key) is not None:

@@ -10,7 +10,7 @@ from kvis_cli.shown import json_text
 
 @report_format("json")
 def to_json(run: FinishedRun) -> str:
-    """The summary and every row, as one document."""
+    """Return the summary and every row, as one document."""
     document = {
         "summary": summarise(run),
         "run": run.about,

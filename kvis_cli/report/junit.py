@@ -13,7 +13,7 @@ from kvis_cli.shown import shown_xml
 
 @report_format("junit")
 def to_junit(run: FinishedRun) -> str:
-    """The run as CI systems read test results."""
+    """Return the run as CI systems read test results."""
     done: dict[str, list[ResultRow]] = {}
     for row in run.rows:
         done.setdefault(row.task, []).append(row)

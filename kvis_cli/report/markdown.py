@@ -17,7 +17,7 @@ MAX_REASONS = 20
 
 @report_format("markdown")
 def to_markdown(run: FinishedRun) -> str:
-    """A table of models, then failures and warnings."""
+    """Return a table of models, then failures and warnings."""
     summary = summarise(run)
     mark = "❌" if summary["failed"] else "⚠️" if summary["warnings"] else "✅"
     lines = [

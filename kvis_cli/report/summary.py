@@ -11,7 +11,7 @@ from kvis_cli.report.data import FinishedRun, model_of
 
 
 def summarise(run: FinishedRun) -> dict[str, Any]:
-    """Counts and means over everything, and over each model's pictures."""
+    """Return counts and means over everything, and over each model's pictures."""
     return {
         "tasks": len({row.task for row in (*run.rows, *run.failures)}),
         "done": len({row.task for row in run.rows}),
@@ -39,7 +39,7 @@ MEANS = ("probability", "entropy", "in_region", "enrichment")
 
 
 def mean(values: Iterable[Any]) -> float | None:
-    """The mean of what is a number; None where nothing is."""
+    """Return the mean of what is a number; None where nothing is."""
     numbers = [float(v) for v in values if isinstance(v, int | float)]
     return round(sum(numbers) / len(numbers), 6) if numbers else None
 

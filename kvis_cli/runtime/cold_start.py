@@ -75,7 +75,7 @@ def can_keep(source: Path) -> bool:
 
 
 def shares(modules: Mapping[str, ModuleType] | None = None) -> dict[str, Share]:
-    """What has been imported: kvis, Keras, TensorFlow and the packages that they bring."""
+    """Return what has been imported: kvis, Keras, TensorFlow and the packages that they bring."""
     found = {name: Share() for name in (*NAMED.values(), "others")}
     for name, module in list((sys.modules if modules is None else modules).items()):
         source = getattr(getattr(module, "__spec__", None), "origin", None)
@@ -95,7 +95,7 @@ def shares(modules: Mapping[str, ModuleType] | None = None) -> dict[str, Share]:
 
 
 def mending(missing: Iterable[Path], roots: Iterable[Path]) -> str:
-    """What mends it, as a line for a shell; empty where Python mends it by itself."""
+    """Return what mends it, as a line for a shell; empty where Python mends it by itself."""
     lost = [path for path in missing if not can_keep(path)]
     if not lost:
         return ""
@@ -116,7 +116,9 @@ def why_not_kept(source: Path) -> str:
 
 
 def cold_start_note() -> str:
-    """What to say once of a start that will be slow every time; empty where there is nothing.
+    """Return what to say once of a start that will be slow every time.
+
+    Empty where there is nothing.
 
     Called before TensorFlow is imported; looks at two files. That it was said is remembered in
     the user's cache folder, per installation.
@@ -142,7 +144,7 @@ def cold_start_note() -> str:
 
 
 def cache_folder() -> Path:
-    """kvis' part of the user's cache folder; it need not exist."""
+    """Return the part of the user's cache folder that is kvis'; it need not exist."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":
@@ -166,7 +168,10 @@ def _first_time(roots: Iterable[Path]) -> bool:
 
 
 def _root(source: Path, module: str) -> Path:
-    """The folder to compile for a module: all that is installed beside it, or its package."""
+    """Return the folder to compile for a module.
+
+    All that is installed beside it, or its package.
+    """
     for folder in source.parents:
         if folder.name in _INSTALLED:
             return folder

@@ -48,7 +48,7 @@ def check_device(text: str) -> tuple[str, int | None]:
 
 
 def set_environment() -> None:
-    """The environment variables that TensorFlow reads once, when it is imported."""
+    """Set the environment variables that TensorFlow reads once, when it is imported."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if platform.machine() in ("x86_64", "AMD64"):
@@ -127,7 +127,7 @@ def start(text: str) -> Device:
 
 
 def list_devices() -> list[dict[str, str]]:
-    """What `--device` can name here: name, kind, description, memory in MiB where known."""
+    """Return what `--device` can name here: name, kind, description, memory in MiB where known."""
     import_tensorflow()
     import tensorflow as tf
 

@@ -1,0 +1,1 @@
+"""What was asked: tasks and jobs with their defaults."""

@@ -130,17 +130,17 @@ class CamSpec(ExplainSpec):
         return len(self.layer) > 1 or "all-spatial" in self.layer
 
     def method_names(self) -> list[str]:
-        """The methods as they are given."""
+        """Return the methods as they are given."""
         return self.method
 
     def layers(self) -> list[str]:
-        """The layers that are named: those of filters, where filters are explained."""
+        """Return the layers that are named: those of filters, where filters are explained."""
         if self.filter:
             return [name for text in self.filter if (name := text.rpartition(":")[0])]
         return self.layer
 
     def classes(self) -> list[str]:
-        """The classes that are named; none where filters are explained."""
+        """Return the classes that are named; none where filters are explained."""
         return [] if self.filter else super().classes()
 
     def settings(self, **known: Any) -> CamSettings:

@@ -85,7 +85,7 @@ def _place(document: Document, location: tuple[Any, ...]) -> Place:
 def _written(
     document: Document, found: tuple[Any, ...], location: tuple[Any, ...]
 ) -> tuple[Any, ...]:
-    """The longest path in the file that an error's location means.
+    """Return the longest path in the file that an error's location means.
 
     A location has steps that the file has not (which form of an image it is), and the file has
     one that a location has not (the task's kind in ``- cam: {…}``).

@@ -46,7 +46,7 @@ class FiltersSpec(OptimizationSpec):
     )
 
     def layers(self) -> list[str]:
-        """The layers, each with an atlas."""
+        """Return the layers, each with an atlas."""
         return self.layer
 
     def start_images(self) -> list[str]:

@@ -51,7 +51,7 @@ def read_task(value: Any) -> Any:
 
 
 def read_model(value: Any) -> Any:
-    """A model that is only named is ``{path: name}``."""
+    """Return a model that is only named is ``{path: name}``."""
     return {"path": value} if isinstance(value, str) else value
 
 

@@ -179,11 +179,11 @@ class MaximizeSpec(OptimizationSpec):
     gif_every: int = option(5, "Steps between the frames.", panel=PICTURE, ge=1)
 
     def layers(self) -> list[str]:
-        """The layer, where one is named."""
+        """Return the layer, where one is named."""
         return [self.layer] if self.layer else []
 
     def classes(self) -> list[str]:
-        """The classes that are named; ``random:10`` names none."""
+        """Return the classes that are named; ``random:10`` names none."""
         named = [] if self.unit else self.class_
         return [text for text in named if not text.lower().startswith("random:")]
 

@@ -77,15 +77,18 @@ class PictureSpec(Spec):
         return False
 
     def methods(self) -> list[str]:
-        """The methods, each a task of its own; one empty name for a task without a choice."""
+        """Return the methods, each a task of its own.
+
+        One empty name for a task without a choice.
+        """
         return [""]
 
     def layers(self) -> list[str]:
-        """The layers that are named."""
+        """Return the layers that are named."""
         return []
 
     def classes(self) -> list[str]:
-        """The classes that are named, also in contrasts."""
+        """Return the classes that are named, also in contrasts."""
         return []
 
     def start_images(self) -> list[str]:
@@ -161,15 +164,15 @@ class ExplainSpec(PictureSpec, HeatmapSpec):
         return False
 
     def methods(self) -> list[str]:
-        """The methods, each a task of its own."""
+        """Return the methods, each a task of its own."""
         return list(dict.fromkeys(self.method_names()))
 
     def method_names(self) -> list[str]:
-        """The methods as they are given."""
+        """Return the methods as they are given."""
         raise NotImplementedError
 
     def classes(self) -> list[str]:
-        """The classes that are named, also in contrasts."""
+        """Return the classes that are named, also in contrasts."""
         return [*self.class_, *self.contrast]
 
     def refuse_idle_options(self, names: Iterable[str], options: Mapping[str, Options]) -> None:

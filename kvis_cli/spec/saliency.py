@@ -201,15 +201,15 @@ class SaliencySpec(ExplainSpec):
         return self.percentile
 
     def method_names(self) -> list[str]:
-        """The methods as they are given."""
+        """Return the methods as they are given."""
         return self.method
 
     def layers(self) -> list[str]:
-        """The layers that are named."""
+        """Return the layers that are named."""
         return [name for name in (self.explained_layer, self.wrt) if name]
 
     def classes(self) -> list[str]:
-        """The classes that are named; none where units are explained."""
+        """Return the classes that are named; none where units are explained."""
         return [] if self.unit else super().classes()
 
     def settings(self, **known: Any) -> SaliencySettings:
@@ -231,5 +231,5 @@ class SaliencySpec(ExplainSpec):
         )
 
     def modifiers(self) -> list[str]:
-        """The modifiers asked for; empty for each method's own."""
+        """Return the modifiers asked for; empty for each method's own."""
         return [DIRECTIONS[self.direction]] if self.direction else list(self.modifier)

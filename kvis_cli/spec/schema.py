@@ -22,7 +22,7 @@ class _Plain(GenerateJsonSchema):
 
 
 def job_schema() -> dict[str, Any]:
-    """A document that accepts what `kvis run` accepts, short forms included."""
+    """Return a document that accepts what `kvis run` accepts, short forms included."""
     document = JobSpec.model_json_schema(by_alias=True, schema_generator=_Plain)
     definitions = document["$defs"]
     names = {kind: spec.__name__ for kind, spec in TASK_KINDS.items()}

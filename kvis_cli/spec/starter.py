@@ -47,7 +47,7 @@ report: [html]                # also {formats}
 
 
 def starter(folder: Path, home: Path) -> str:
-    """The text of a job file that will lie in `home`, for what is found in `folder`."""
+    """Return the text of a job file that will lie in `home`, for what is found in `folder`."""
     models, images = _find(folder)
     return TEMPLATE.format(
         name="job.yaml",
@@ -93,7 +93,7 @@ def _listed(paths: list[Path], home: Path, example: str, bullet: str) -> str:
 
 
 def _scalar(text: str) -> str:
-    """A YAML text, quoted where it needs to be. JSON's quotes are YAML's."""
+    """Return a YAML text, quoted where it needs to be. JSON's quotes are YAML's."""
     plain = text[0].isalnum() or text[0] in "./_"
     safe = all(c.isalnum() or c in "./_-*+ ()=~" for c in text)
     return text if plain and safe else json_text(text)

@@ -104,7 +104,10 @@ class InputTask:
 
 
 def resolved_units(weights: np.ndarray) -> tuple[tuple[int, float], ...]:
-    """The units that a target's weights are made of, ranks resolved; what is subtracted last."""
+    """Return the units that a target's weights are made of, ranks resolved.
+
+    What is subtracted last.
+    """
     units = [(int(i), float(weights[i])) for i in np.flatnonzero(weights)]
     return tuple(sorted(units, key=lambda unit: unit[1] < 0))
 
@@ -113,7 +116,7 @@ ITS_OWN_CONTRAST = "the class is its own contrast: their difference is always ze
 
 
 def map_warnings(raw: np.ndarray, kind: MapKind = "heatmap") -> tuple[str, ...]:
-    """What a person must know about a raw map: that there is nothing in it."""
+    """Return what a person must know about a raw map: that there is nothing in it."""
     reason = blank_reason(raw, kind)
     return (reason,) if reason else ()
 
@@ -121,7 +124,7 @@ def map_warnings(raw: np.ndarray, kind: MapKind = "heatmap") -> tuple[str, ...]:
 def probability(
     opened: OpenModel, output: np.ndarray, units: tuple[tuple[int, float], ...]
 ) -> float | None:
-    """The model's own output for a target of one unit; None where that is no probability."""
+    """Return the model's own output for a target of one unit; None where that is no probability."""
     if len(units) != 1 or opened.info.final_activation() not in ("softmax", "sigmoid"):
         return None
     index, weight = units[0]

@@ -40,7 +40,7 @@ class Filters:
     indices: list[int]
 
     def target(self, units: Sequence[tuple[int, float]]) -> Target:
-        """The `Target` of one filter."""
+        """Return the `Target` of one filter."""
         index = units[0][0]
         name = f"{safe_name(self.layer.path.replace('/', '.'))}-{index}"
         return Target(f"{self.layer.path} · filter {index}", name, tuple(units))
@@ -93,7 +93,7 @@ def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
 
 
 def cam_objective(opened: OpenModel, task: CamSpec, filters: Filters | None) -> Objective:
-    """What a task explains.
+    """Return what a task explains.
 
     Raises
     ------

@@ -44,7 +44,7 @@ class Canvas:
 
     @classmethod
     def of(cls, opened: OpenModel) -> Canvas:
-        """The canvas of a model with one input.
+        """Return the canvas of a model with one input.
 
         Raises
         ------
@@ -74,7 +74,10 @@ class Canvas:
         return cls(opened, (*size, image.channels), image.channels_first)
 
     def sized(self, size: Sequence[int] | None = None) -> tuple[int, ...]:
-        """The shape of a picture: of `size` (one value, or one per axis), else the model's own."""
+        """Return the shape of a picture.
+
+        Of `size` (one value, or one per axis), else the model's own.
+        """
         axes = self.shape[:-1]
         channels = self.shape[-1]
         assert channels is not None
@@ -98,11 +101,13 @@ class Canvas:
 
     @cached_property
     def space(self) -> InputSpace:
+        """From the unit range to model inputs."""
         low, high = self.opened.preprocessing.input_range()
         return InputSpace(low, high, self.channels_first)
 
     @property
     def bgr(self) -> bool:
+        """Whether the channels are blue, green, red."""
         return self.opened.preprocessing.color == "bgr" and self.shape[-1] == 3
 
     @property
@@ -116,7 +121,7 @@ class Canvas:
         return inputs if recipe.as_coded else self.space.to_unit(inputs)
 
     def to_inputs(self, images: np.ndarray, recipe: Recipe) -> np.ndarray:
-        """What a recipe optimised, as channels-last model inputs."""
+        """Return what a recipe optimised, as channels-last model inputs."""
         if recipe.as_coded:
             return np.asarray(images, np.float32)
         return np.asarray(images * (self.space.high - self.space.low) + self.space.low, np.float32)
@@ -170,7 +175,7 @@ def lowers(task: OptimizationSpec) -> bool:
 
 
 def check_modifiers(task: OptimizationSpec) -> tuple[Any, str | None]:
-    """The gradient modifier as a function, and the name of the backprop modifier.
+    """Return the gradient modifier as a function, and the name of the backprop modifier.
 
     `lowers` says what becomes of ``negate``.
 
@@ -187,7 +192,9 @@ def check_modifiers(task: OptimizationSpec) -> tuple[Any, str | None]:
 
 
 def layer_shape(canvas: Canvas, tap: Tap, shape: tuple[int, ...]) -> tuple[int | None, ...]:
-    """The shape of a layer's tensor for pictures of `shape`, batch included; nothing is computed.
+    """Return the shape of a layer's tensor for pictures of `shape`, batch included.
+
+    Nothing is computed.
 
     Raises
     ------
@@ -242,7 +249,7 @@ def _size_that_works(canvas: Canvas, tap: Tap, shape: tuple[int, ...]) -> int | 
 
 
 def _short(reason: str) -> str:
-    """The first sentence of a message of Keras or TensorFlow."""
+    """Return the first sentence of a message of Keras or TensorFlow."""
     text = re.split(r"Arguments received by|Call arguments", reason)[0]
     match = re.search(
         r"(Computed output size would be negative[^.]*|Negative dimension.*?(?= for '|\.|$))", text

@@ -291,7 +291,7 @@ class FiltersTask:
         return {int(row): bank[b] for row, b, lives in zip(rows, best, alive, strict=True) if lives}
 
     def _pictures(self) -> list[np.ndarray]:
-        """The user's own pictures at the size of the atlas, in the unit range."""
+        """Return the user's own pictures at the size of the atlas, in the unit range."""
         if not self.task.images:
             return []
         height, width, channels = self.shape

@@ -9,7 +9,7 @@ from kvis_cli.models.live.open import OpenModel
 
 
 def kernel_pictures(opened: OpenModel, path: str) -> np.ndarray:
-    """The kernels of a convolution as uint8 pictures ``(filters, h, w, 3)``.
+    """Return the kernels of a convolution as uint8 pictures ``(filters, h, w, 3)``.
 
     Zero is mid grey; each kernel is scaled by its own largest weight. Colours are those of the
     picture, also where the model takes blue first.

@@ -320,7 +320,7 @@ class MaximizeTask:
         return Judged(scores, probabilities, warnings)
 
     def _probabilities(self, pixels: np.ndarray) -> np.ndarray | None:
-        """The model's own outputs for the saved pictures, where they are probabilities."""
+        """Return the model's own outputs for the saved pictures, where they are probabilities."""
         info = self.opened.info
         if self.tap is not None or info.final_activation() not in ("softmax", "sigmoid"):
             return None
@@ -342,11 +342,11 @@ class MaximizeTask:
 
 
 def _terms(result: Maximized) -> dict[str, np.ndarray]:
-    """The history of every loss and of their sum, ``(steps, N)``."""
+    """Return the history of every loss and of their sum, ``(steps, N)``."""
     return {k: v for k, v in result.history.items() if k != "unmoved"}
 
 
 def typed_stage(stage: dict[str, str]) -> dict[str, Any]:
-    """The texts of a stage as values of the spec's own types."""
+    """Return the texts of a stage as values of the spec's own types."""
     checked = MaximizeSpec.model_validate(stage)
     return {name: getattr(checked, name) for name in stage}

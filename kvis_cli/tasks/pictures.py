@@ -22,6 +22,7 @@ class Wanted:
 
     @property
     def key(self) -> tuple[int, ...]:
+        """What tells its random numbers from those of others."""
         return (self.run, *(index for index, _ in self.goal.units))
 
 
@@ -43,10 +44,11 @@ class Found:
 
     @property
     def result(self) -> Maximized:
+        """The results of the last phase."""
         return self.results[-1]
 
     def film(self, row: int) -> list[np.ndarray]:
-        """The frames of a picture, phase after phase."""
+        """Return the frames of a picture, phase after phase."""
         return [f for phase in range(len(self.results)) for f in self.frames[row, phase]]
 
 

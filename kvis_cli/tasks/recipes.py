@@ -13,7 +13,9 @@ from kvis_cli.tasks.canvas import Canvas
 
 
 def recipe_of(task: OptimizationSpec, canvas: Canvas, settings: dict[str, Any]) -> Recipe:
-    """The task's preset with the options that were given, then `settings` of a stage, changed.
+    """Return the task's preset with the options that were given, then `settings` of a stage.
+
+    Changed.
 
     Raises
     ------
@@ -51,7 +53,10 @@ def recipe_of(task: OptimizationSpec, canvas: Canvas, settings: dict[str, Any]) 
 
 
 def _fitted(preset: Recipe, canvas: Canvas) -> Recipe:
-    """A preset without what has no meaning for the input; what is asked for stays, and may fail."""
+    """Return a preset without what has no meaning for the input.
+
+    What is asked for stays, and may fail.
+    """
     axes = len(canvas.shape) - 1
     if axes == 0:
         preset = replace(
@@ -61,5 +66,5 @@ def _fitted(preset: Recipe, canvas: Canvas) -> Recipe:
 
 
 def about_recipe(recipe: Recipe) -> dict[str, Any]:
-    """A recipe for the manifest: what is set."""
+    """Return a recipe for the manifest: what is set."""
     return {k: v for k, v in asdict(recipe).items() if v not in (None, False)}

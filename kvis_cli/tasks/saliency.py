@@ -146,7 +146,7 @@ class SaliencyTask(InputTask):
         return super().target(units, request)
 
     def _variant(self, shown: SaliencyMap) -> str:
-        """What tells this map from the method's plain one, for the file's name."""
+        """Return what tells this map from the method's plain one, for the file's name."""
         parts: list[str] = [self.task.backprop or ""] if shown.method.gradient else []
         if shown.method.backprop:
             parts = []
@@ -164,7 +164,7 @@ class SaliencyTask(InputTask):
         return [text for text in found if text]
 
     def _rectifiers(self, shown: SaliencyMap) -> Rectifiers | None:
-        """What the method's backward rule changed."""
+        """Return what the method's backward rule changed."""
         rule = shown.method.backprop or (self.task.backprop if shown.method.gradient else None)
         return next((counts for counts in self.engine.rectifiers if counts.name == rule), None)
 
@@ -230,7 +230,10 @@ class SaliencyTask(InputTask):
         ]
 
     def _input_range(self) -> tuple[Any, Any]:
-        """The inputs of black and white; signals and other arrays are taken to lie in 0..1."""
+        """Return the inputs of black and white.
+
+        Signals and other arrays are taken to lie in 0..1.
+        """
         if not self.opened.image_input.is_picture:
             return 0.0, 1.0
         return self.opened.preprocessing.input_range()

@@ -11,7 +11,7 @@ from kvis_cli.errors import UsageError
 
 
 def parse_units(texts: Sequence[str], count: int, rng: np.random.Generator) -> list[list[int]]:
-    """Unit options as lists of indices, each for one picture.
+    """Return unit options as lists of indices, each for one picture.
 
     Parameters
     ----------
@@ -58,6 +58,13 @@ def parse_units(texts: Sequence[str], count: int, rng: np.random.Generator) -> l
 
 
 def parse_position(text: str) -> tuple[int, ...]:
+    """Return ``row,column`` as numbers.
+
+    Raises
+    ------
+    UsageError
+        For anything else.
+    """
     try:
         return tuple(int(part) for part in text.replace("x", ",").split(","))
     except ValueError:

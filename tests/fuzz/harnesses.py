@@ -322,9 +322,10 @@ def png_metadata(data: bytes, folder: Path) -> None:
 def finished_run(data: bytes, folder: Path) -> None:
     """manifest.jsonl, journal.jsonl, run.json and the hashes of a folder, and reports of them."""
     from kvis_cli.jobs.planning.digests import Digests
+    from kvis_cli.report import write as _  # noqa: F401  (enters the formats)
     from kvis_cli.report.animations import write_animations
     from kvis_cli.report.data import load_run
-    from kvis_cli.report.write import _WRITERS
+    from kvis_cli.report.registry import WRITERS
 
     # One JSON list: what is a line of the manifest, a line of the journal, and run.json.
     manifest, journal, about = _three(data)
@@ -335,7 +336,7 @@ def finished_run(data: bytes, folder: Path) -> None:
     (folder / "a.png").touch()
     Digests(folder)
     run = load_run(folder)
-    for write in _WRITERS.values():
+    for write in WRITERS.values():
         write(run).encode()
     write_animations(folder)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 
-def tiny_network(seed: int) -> Any:
+def tiny_network(seed: int, *, hidden: bool = True) -> Any:
     """A network of a few hundred weights: 16×16 RGB, three classes, softmax.
 
     It has biases, and a curved head: a network without is homogeneous, so that a scaled input
-    scales the gradients, and whole classes of mistakes cancel out of every map.
+    scales the gradients, and whole classes of mistakes cancel out of every map. Without its
+    `hidden` layer the head is global average pooling and one Dense layer.
     """
     import keras
 
@@ -24,7 +25,9 @@ def tiny_network(seed: int) -> Any:
                 6, 3, strides=2, activation="relu", bias_initializer=bias, name="second"
             ),
             keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(5, activation="tanh", bias_initializer=bias, name="bend"),
+            *[keras.layers.Dense(5, activation="tanh", bias_initializer=bias, name="hidden")][
+                : int(hidden)
+            ],
             keras.layers.Dense(3, activation="softmax", bias_initializer=bias, name="classes"),
         ],
         name="tiny",

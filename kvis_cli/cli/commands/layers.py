@@ -47,7 +47,7 @@ def layers(
 
 
 def describe_model(model: str, **given: Any) -> dict[str, Any]:
-    """The layers of a model as plain JSON values.
+    """Return the layers of a model as plain JSON values.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
 
 
 def _info_with_layers(spec: ModelSpec) -> ModelInfo:
-    """The info; of a model whose file does not say its layers, after opening it."""
+    """Return the info; of a model whose file does not say its layers, after opening it."""
     from kvis_cli.errors import UsageError
     from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.description.trust import check_file

@@ -54,7 +54,7 @@ def _table(kind: str, rows: list[dict[str, Any]]) -> Table:
 
 
 def describe_methods(command: str | None = None) -> list[dict[str, Any]]:
-    """The methods of the registries as plain JSON values.
+    """Return the methods of the registries as plain JSON values.
 
     Parameters
     ----------

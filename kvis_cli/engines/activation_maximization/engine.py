@@ -260,7 +260,10 @@ class ActivationMaximizer:
         return np.asarray(self._measured(tf.constant(images), arguments))
 
     def measure(self, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
-        """The activations of finished pictures ``(N, …, C)``, e.g. of a file that was read back."""
+        """Return the activations of finished pictures ``(N, …, C)``.
+
+        E.g. of a file that was read back.
+        """
 
         def run(rows: list[int], size: int) -> np.ndarray:
             filled = rows + rows[-1:] * (size - len(rows))

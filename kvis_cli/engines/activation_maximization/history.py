@@ -49,6 +49,8 @@ class Maximized:
 
 @dataclass(frozen=True)
 class Part:
+    """The results of one batch."""
+
     images: np.ndarray
     scores: np.ndarray
     history: np.ndarray

@@ -21,7 +21,7 @@ class InputModifier:
     name = "modifier"
 
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
-        """The random numbers of one picture of `shape`: float32 ``(steps, n)``.
+        """Return the random numbers of one picture of `shape`: float32 ``(steps, n)``.
 
         Raises
         ------
@@ -36,7 +36,7 @@ class InputModifier:
         return np.zeros((steps, 0), np.float32)
 
     def apply(self, images: Any, numbers: Any) -> Any:
-        """The changed pictures; `numbers` is ``(B, n)``."""
+        """Return the changed pictures; `numbers` is ``(B, n)``."""
         raise NotImplementedError
 
 
@@ -84,6 +84,7 @@ class Jitter(InputModifier):
         self.by = by
 
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw the numbers of every step."""
         super().draw(rng, steps, shape)
         axes = shape[:-1]
         each = self.by if isinstance(self.by, list) else [self.by] * len(axes)
@@ -93,6 +94,7 @@ class Jitter(InputModifier):
         return rng.integers(-limits, limits + 1, (steps, len(axes))).astype(np.float32)
 
     def apply(self, images: Any, numbers: Any) -> Any:
+        """Change pictures by the numbers of a step."""
         axes = list(range(images.shape.rank - 2))
         shifts = tf.cast(numbers, tf.int32)
         rolled = [
@@ -108,10 +110,12 @@ class Flip(InputModifier):
     name = "flip"
 
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw the numbers of every step."""
         super().draw(rng, steps, shape)
         return rng.integers(0, 2, (steps, 1)).astype(np.float32)
 
     def apply(self, images: Any, numbers: Any) -> Any:
+        """Change pictures by the numbers of a step."""
         rank = images.shape.rank
         chosen = tf.reshape(numbers[:, 0] > 0.5, [-1] + [1] * (rank - 1))
         return tf.where(chosen, tf.reverse(images, [rank - 2]), images)
@@ -134,6 +138,7 @@ class Pad(InputModifier):
         self.by = by
 
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw the numbers of every step."""
         super().draw(rng, steps, shape)
         limits = np.array([amount(self.by, n) for n in shape[:-1]])
         starts = rng.integers(0, 2 * limits + 1, (steps, len(limits)))
@@ -141,6 +146,7 @@ class Pad(InputModifier):
         return both.astype(np.float32)
 
     def apply(self, images: Any, numbers: Any) -> Any:
+        """Change pictures by the numbers of a step."""
         rank = images.shape.rank - 2
         whole = tf.cast(numbers, tf.int32)
         cut = []
@@ -169,11 +175,13 @@ class Scale(InputModifier):
         self.low, self.high = low, high
 
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw the numbers of every step."""
         super().draw(rng, steps, shape)
         factors = np.exp(rng.uniform(np.log(self.low), np.log(self.high), (steps, 1)))
         return factors.astype(np.float32)
 
     def apply(self, images: Any, numbers: Any) -> Any:
+        """Change pictures by the numbers of a step."""
         # Bilinear sampling is one small matrix per axis, and its gradient the transposed one.
         rank = images.shape.rank
         for axis in range(1, rank - 1):
@@ -204,11 +212,13 @@ class Rotate(InputModifier):
         self.degrees = degrees
 
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw the numbers of every step."""
         if len(shape) != 3:
             raise UsageError("Only pictures can be turned.", f"This input has the shape {shape}.")
         return np.radians(rng.uniform(-self.degrees, self.degrees, (steps, 1))).astype(np.float32)
 
     def apply(self, images: Any, numbers: Any) -> Any:
+        """Change pictures by the numbers of a step."""
         height, width = images.shape[1:3]
         y = tf.range(height, dtype=tf.float32)[:, tf.newaxis] - (height - 1) / 2
         x = tf.range(width, dtype=tf.float32)[tf.newaxis] - (width - 1) / 2
@@ -234,6 +244,7 @@ class BlurInput(InputModifier):
         self.sigma = sigma
 
     def apply(self, images: Any, numbers: Any) -> Any:
+        """Change pictures by the numbers of a step."""
         return blurred(images, self.sigma)
 
 

@@ -61,7 +61,10 @@ class Loss:
     is_objective = False
 
     def arguments(self, rows: Sequence[int]) -> Arguments:
-        """What the loss needs to know of the pictures numbered `rows`, first axis the batch."""
+        """Return what the loss needs to know of the pictures numbered `rows`.
+
+        First axis the batch.
+        """
         del rows
         return {}
 
@@ -73,7 +76,7 @@ class Loss:
         return nullcontext()
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
-        """The loss of each picture, ``(B,)``."""
+        """Return the loss of each picture, ``(B,)``."""
         raise NotImplementedError
 
 
@@ -100,6 +103,7 @@ class UserLoss(Loss):
         self.needs_outputs = needs_outputs
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
+        """Return the loss of each picture, ``(B,)``."""
         return self.function(view)
 
 

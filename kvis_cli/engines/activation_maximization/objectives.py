@@ -36,7 +36,10 @@ class Goal:
 
 
 def as_goals(units: Any) -> list[Goal]:
-    """An index, a list of indices (a picture each), lists of them or `Goal` objects as goals."""
+    """Return an index, a list of indices (a picture each).
+
+    Lists of them or `Goal` objects as goals.
+    """
     if isinstance(units, int | np.integer | Goal):
         units = [units]
     goals = []
@@ -151,6 +154,7 @@ class ActivationMaximization(Loss):
         return any(goal.position for goal in self.goals)
 
     def arguments(self, rows: Sequence[int]) -> Arguments:
+        """Return the units and weights of pictures as tensors."""
         assert self.channels is not None
         weights = np.zeros((len(rows), self.channels), np.float32)
         for b, row in enumerate(rows):
@@ -180,6 +184,7 @@ class ActivationMaximization(Loss):
         return only_filters(layer, arguments["filter"])
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
+        """Return the negated activation of each picture, ``(B,)``."""
         if self.layer is None:
             weights = arguments["weights"][:, tf.newaxis]
             ranks = tf.fill(tf.shape(weights)[:2], -1)

@@ -17,7 +17,7 @@ class Optimizer(Protocol):
     """One update rule. Learning rates are in units of the parameters' range."""
 
     def slots(self, parameters: Any) -> Slots:
-        """What is remembered between steps, at the start."""
+        """Return what is remembered between steps, at the start."""
         ...
 
     def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
@@ -50,9 +50,11 @@ class Sgd:
         self.rate, self.normalize, self.epsilon = rate, normalize, epsilon
 
     def slots(self, parameters: Any) -> Slots:
+        """Return what is kept between steps."""
         return ()
 
     def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
+        """Take step `number`, counted from 1."""
         if self.normalize:
             axes = list(range(1, gradient.shape.rank))
             rms = tf.sqrt(tf.reduce_mean(tf.square(gradient), axis=axes, keepdims=True))
@@ -96,9 +98,11 @@ class RmsProp:
         self.epsilon, self.absolute = epsilon, absolute
 
     def slots(self, parameters: Any) -> Slots:
+        """Return what is kept between steps."""
         return (tf.zeros_like(parameters),)
 
     def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
+        """Take step `number`, counted from 1."""
         mean = self.decay * slots[0] + (1 - self.decay) * tf.square(gradient)
         seen = mean / (1 - self.decay ** tf.cast(number, tf.float32)) if self.correct else mean
         root = _floored(tf.sqrt(seen + self.absolute), self.epsilon)
@@ -131,9 +135,11 @@ class Adam:
         self.epsilon = epsilon
 
     def slots(self, parameters: Any) -> Slots:
+        """Return what is kept between steps."""
         return tf.zeros_like(parameters), tf.zeros_like(parameters)
 
     def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
+        """Take step `number`, counted from 1."""
         t = tf.cast(number, tf.float32)
         first = self.beta_1 * slots[0] + (1 - self.beta_1) * gradient
         second = self.beta_2 * slots[1] + (1 - self.beta_2) * tf.square(gradient)
@@ -173,6 +179,7 @@ class KerasOptimizer:
         self.variables: list[Any] = []
 
     def slots(self, parameters: Any) -> Slots:
+        """Return what is kept between steps."""
         if len(self.variables) != parameters.shape[0]:
             if self.variables:
                 self.optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
@@ -184,6 +191,7 @@ class KerasOptimizer:
         return ()
 
     def step(self, parameters: Any, gradient: Any, slots: Slots, number: Any) -> tuple[Any, Slots]:
+        """Take step `number`, counted from 1."""
         for variable, value in zip(self.variables, tf.unstack(parameters), strict=True):
             variable.assign(value)
         self.optimizer.apply(tf.unstack(gradient), self.variables)
@@ -195,7 +203,7 @@ OPTIMIZERS = {"sgd": Sgd, "rmsprop": RmsProp, "adam": Adam}
 
 
 def make_optimizer(name: str, rate: float) -> Optimizer:
-    """An optimizer by name: one of `OPTIMIZERS`, or Keras' (``keras:sgd``, ``nadam``).
+    """Return an optimizer by name: one of `OPTIMIZERS`, or Keras' (``keras:sgd``, ``nadam``).
 
     Raises
     ------

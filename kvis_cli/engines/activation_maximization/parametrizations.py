@@ -42,12 +42,15 @@ class Pixel:
         self.bound = bound
 
     def encode(self, images: np.ndarray) -> np.ndarray:
+        """Return the parameters of pictures."""
         return _logit(images) if self.bound == "sigmoid" else np.asarray(images, np.float32)
 
     def decode(self, parameters: Any) -> Any:
+        """Return the pictures of parameters."""
         return tf.sigmoid(parameters) if self.bound == "sigmoid" else parameters
 
     def project(self, parameters: Any) -> Any:
+        """Bring parameters back to where pictures are valid."""
         return tf.clip_by_value(parameters, 0.0, 1.0) if self.bound == "clip" else parameters
 
 
@@ -93,6 +96,7 @@ class Fourier:
         self.colours = colours if self.channels == 3 else None
 
     def encode(self, images: np.ndarray) -> np.ndarray:
+        """Return the parameters of pictures."""
         logits = _logit(images).astype(np.float64)
         if self.colours is not None:
             logits = logits @ np.linalg.inv(self.colours.astype(np.float64)).T
@@ -102,6 +106,7 @@ class Fourier:
         return np.stack([spectrum.real, spectrum.imag], axis=-1).astype(np.float32)
 
     def decode(self, parameters: Any) -> Any:
+        """Return the pictures of parameters."""
         spectrum = tf.complex(parameters[..., 0], parameters[..., 1])
         spectrum *= tf.cast(self.scale / 4, tf.complex64)
         if len(self.size) == 3:
@@ -118,6 +123,7 @@ class Fourier:
         return tf.sigmoid(images)
 
     def project(self, parameters: Any) -> Any:
+        """Bring parameters back to where pictures are valid."""
         return parameters
 
 

@@ -130,7 +130,10 @@ PRESETS: dict[str, Recipe] = {
 
 
 def phases(recipe: Recipe) -> list[Recipe]:
-    """A recipe as recipes without warm-up, each of which starts from the pictures of the last."""
+    """Return a recipe as recipes without warm-up.
+
+    Each of which starts from the pictures of the last.
+    """
     warm = min(recipe.warm_up, recipe.steps)
     if not warm or recipe.parametrization == "pixel":
         return [replace(recipe, warm_up=0)]
@@ -239,7 +242,7 @@ def _of_unit_length(modify: Any) -> Any:
 
 
 def modifiers(recipe: Recipe) -> list[InputModifier]:
-    """The recipe's input modifiers, in the order in which they are applied."""
+    """Return the recipe's input modifiers, in the order in which they are applied."""
     from kvis_cli.engines.activation_maximization import input_modifiers as known
 
     found: list[InputModifier] = []

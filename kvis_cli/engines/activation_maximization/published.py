@@ -23,6 +23,7 @@ class KerasVisLPNorm(Loss):
         self.name = f"L-{p} Norm Loss"
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
+        """Return the loss of each picture, ``(B,)``."""
         flat = tf.abs(tf.reshape(view.inputs, [tf.shape(view.inputs)[0], -1]))
         if np.isinf(self.p):
             return tf.reduce_max(flat, 1) / _values(view)
@@ -41,6 +42,7 @@ class KerasVisTotalVariation(Loss):
         self.name = f"TV({beta}) Loss"
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
+        """Return the loss of each picture, ``(B,)``."""
         inputs = view.inputs
         if view.channels_first:
             inputs = tf.transpose(inputs, [0, *range(2, inputs.shape.rank), 1])

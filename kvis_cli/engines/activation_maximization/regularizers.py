@@ -38,6 +38,7 @@ class LPNorm(Loss):
         self.name = f"lp({self.p:g})"
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
+        """Return the loss of each picture, ``(B,)``."""
         centred = 2 * view.images - 1
         square = tf.reduce_sum(tf.square(centred), axis=-1)
         if self.p == float("inf"):
@@ -64,6 +65,7 @@ class TotalVariation(Loss):
         self.name = f"tv({self.beta:g})"
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
+        """Return the loss of each picture, ``(B,)``."""
         square = squared_differences(view.images)
         scaled = (square * 6.5**2 + _TINY) ** (self.beta / 2)
         return tf.reduce_mean(_flat(tf.reduce_sum(scaled, axis=-1)), axis=1)
@@ -75,6 +77,7 @@ class L1(Loss):
     name = "l1"
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
+        """Return the loss of each picture, ``(B,)``."""
         return tf.reduce_mean(_flat(tf.abs(view.images - 0.5)), axis=1)
 
 
@@ -84,6 +87,7 @@ class L2(Loss):
     name = "l2"
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
+        """Return the loss of each picture, ``(B,)``."""
         return tf.reduce_mean(_flat(tf.square(view.images - 0.5)), axis=1)
 
 
@@ -93,6 +97,7 @@ class Blur(Loss):
     name = "blur"
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
+        """Return the loss of each picture, ``(B,)``."""
         from kvis_cli.engines.activation_maximization.input_modifiers import blurred
 
         return tf.reduce_mean(_flat(tf.square(view.images - blurred(view.images, 1.0))), axis=1)
@@ -113,6 +118,7 @@ class InUnitRange(Loss):
         self.loss, self.space, self.name = loss, space, loss.name
 
     def __call__(self, view: View, arguments: dict[str, Any]) -> Any:
+        """Return the loss of each picture, ``(B,)``."""
         low, high = self.space.low, self.space.high
         return self.loss(replace(view, images=(view.images - low) / (high - low)), arguments)
 

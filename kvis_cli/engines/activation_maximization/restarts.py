@@ -19,7 +19,7 @@ _ANGLES = 8
 
 
 def through_the_silent(local: Any, gradient: Any) -> Any:
-    """A backward rule that lets a fifth of the gradient through rectifiers that do not respond.
+    """Let a fifth of the gradient through rectifiers that do not respond.
 
     A filter that is silent for a picture, or a unit before it, has no gradient to start along.
     """
@@ -57,7 +57,7 @@ def probes(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def _tuned(colour: tuple[float, ...], channels: int) -> np.ndarray:
-    """A colour for pictures of any number of channels."""
+    """Return a colour for pictures of any number of channels."""
     values = np.array(colour)
     return values if channels == 3 else np.resize(values, channels)
 
@@ -86,7 +86,7 @@ def responses(
     channels_first: bool = False,
     batch_size: int = 16,
 ) -> np.ndarray:
-    """The mean activation of every channel of a layer for every picture.
+    """Return the mean activation of every channel of a layer for every picture.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ def seed_image(
     rng: np.random.Generator,
     value_range: tuple[float, float] = (0.0, 255.0),
 ) -> np.ndarray:
-    """A start picture.
+    """Return a start picture.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ def only_filters(layer: Any, filters: Any) -> Iterator[None]:
 
 
 def convolve_own_filter(layer: Any, inputs: Any, filters: Any) -> Any:
-    """The output of filter ``filters[b]`` on ``inputs[b]``, with bias and activation.
+    """Return the output of filter ``filters[b]`` on ``inputs[b]``, with bias and activation.
 
     One matrix product per picture gives the response to each tap of the kernel at each place; the
     taps are then shifted into place and added.
@@ -95,7 +95,7 @@ def convolve_own_filter(layer: Any, inputs: Any, filters: Any) -> Any:
 
 
 def _extent(size: Any, kernel: int, stride: int, dilation: int, padding: str) -> tuple[Any, ...]:
-    """Padding before and after, and the output's size, as TensorFlow defines them."""
+    """Return the padding before and after, and the output's size, as TensorFlow defines them."""
     reach = (kernel - 1) * dilation + 1
     if padding != "same":
         return 0, 0, (size - reach) // stride + 1

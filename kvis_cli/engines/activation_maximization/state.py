@@ -27,6 +27,7 @@ def wide(flags: Any, like: Any) -> Any:
 
 
 def as_list(state: State) -> list[Any]:
+    """Return a state as the nested list that a traced function takes."""
     return [
         state.parameters, list(state.slots), state.best, state.best_total, state.good,
         state.active, state.stale,
@@ -34,5 +35,6 @@ def as_list(state: State) -> list[Any]:
 
 
 def as_state(values: list[Any]) -> State:
+    """Return the inverse of `as_list`."""
     parameters, slots, *rest = values
     return State(parameters, tuple(slots), *rest)

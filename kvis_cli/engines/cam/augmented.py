@@ -26,10 +26,12 @@ class AugmentedCam:
 
     @property
     def traces(self) -> int:
+        """How often the engine was compiled."""
         return self.engine.traces
 
     @property
     def notes(self) -> list[str]:
+        """What a person should know, once a batch was explained."""
         return self.engine.notes
 
     def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:

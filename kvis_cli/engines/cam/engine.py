@@ -172,7 +172,10 @@ class CamEngine:
     def _noisy(
         self, inputs: Any, scored: Scores, gradients: list[Any]
     ) -> list[tuple[Any, Any, Any]]:
-        """The means of ``G``, ``G²`` and ``G³`` over noisy inputs; `gradients` of the clean one."""
+        """Return the means of ``G``, ``G²`` and ``G³`` over noisy inputs.
+
+        `gradients` of the clean one.
+        """
         settings = self.settings
         count = settings.noise_samples
         if not inputs.dtype.is_floating:

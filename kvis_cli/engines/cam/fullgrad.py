@@ -38,6 +38,7 @@ class FullGrad:
 
     @property
     def traces(self) -> int:
+        """How often the engine was compiled."""
         return int(self._compiled.experimental_get_tracing_count())
 
     def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
@@ -169,7 +170,7 @@ def _recorded_activation(layer: Any, record: Callable[[Any], None]) -> Iterator[
 
 
 def _added(layer: Any) -> Callable[[], Any] | None:
-    """Gives what `layer` adds to something that is linear in its input; None if nothing."""
+    """Return what gives what `layer` adds to something linear in its input; None if nothing."""
     if isinstance(layer, keras.layers.BatchNormalization):
         return lambda: _of_normalisation(layer)
     if isinstance(layer, keras.layers.Rescaling):

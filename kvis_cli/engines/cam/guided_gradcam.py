@@ -40,6 +40,7 @@ class GuidedGradCam:
 
     @property
     def traces(self) -> int:
+        """How often the engine was compiled."""
         return int(self._compiled.experimental_get_tracing_count())
 
     def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:

@@ -46,6 +46,7 @@ class PerturbationCam:
 
     @property
     def traces(self) -> int:
+        """How often the engine was compiled."""
         compiled = (self._read, self._combine, *self._ask)
         return sum(int(f.experimental_get_tracing_count()) for f in compiled)
 

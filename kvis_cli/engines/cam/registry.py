@@ -45,12 +45,12 @@ class Readings:
         return list(range(2, len(self.features.shape) - 1))
 
     def map(self, change: Callable[[Any], Any]) -> Readings:
-        """The same readings with every tensor changed."""
+        """Return the same readings with every tensor changed."""
         parts = (self.features, self.gradient, self.second, self.third)
         return Readings(*(None if part is None else change(part) for part in parts))
 
     def over_space(self, tensor: Any) -> Any:
-        """The sum over all positions, kept as axes of size one."""
+        """Return the sum over all positions, kept as axes of size one."""
         return tf.reduce_sum(tensor, axis=self.space, keepdims=True)
 
 
@@ -132,7 +132,10 @@ _ONE = "1 forward + 1 backward to the layer, shared"
 
 
 def _described(function: Callable[..., Any]) -> tuple[str, str]:
-    """The first paragraph of a docstring, and the formulae: its other text between backticks."""
+    """Return the first paragraph of a docstring, and the formulae.
+
+    Its other text between backticks.
+    """
     text = inspect.getdoc(function) or ""
     about, _, rest = text.partition("\n\n")
     formula = rest.split("\n\n")[0]

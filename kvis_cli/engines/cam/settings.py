@@ -120,7 +120,9 @@ class CamEngineLike(Protocol):
     """
 
     @property
-    def notes(self) -> list[str]: ...
+    def notes(self) -> list[str]:
+        """What a person should know, once a batch was explained."""
+        ...
 
     @property
     def traces(self) -> int:

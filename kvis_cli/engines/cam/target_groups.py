@@ -15,7 +15,7 @@ Explain = Callable[[np.ndarray, np.ndarray, np.ndarray], CamBatch]
 def in_groups(
     explain: Explain, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray
 ) -> CamBatch:
-    """What `explain` gives for all targets, computed for a group of them at a time."""
+    """Return what `explain` gives for all targets, computed for a group of them at a time."""
     total = weights.shape[1]
     parts = [explain(inputs, weights[:, g], ranks[:, g]) for g in target_groups(total)]
     first = parts[0]

@@ -62,7 +62,10 @@ def _single(tensor: Any) -> Any:
 
 
 def _ratio(above: Any, below: Any) -> Any:
-    """A quotient that is the numerator where the denominator is zero, as in the authors' code."""
+    """Return a quotient that is the numerator where the denominator is zero.
+
+    As in the authors' code.
+    """
     return above / tf.where(below == 0.0, tf.ones_like(below), below)
 
 
@@ -108,7 +111,7 @@ def elementwise(r: Readings) -> Any:
     gradient=False, reduction="response", directed=False,
 )  # fmt: skip
 def eigencam(r: Readings) -> Any:
-    """What the layer responds to most, whatever the class.
+    """Return what the layer responds to most, whatever the class.
 
     ``ReLU(A v₁)``, ``v₁`` the first right singular vector of ``A`` (positions × channels)
 
@@ -120,7 +123,7 @@ def eigencam(r: Readings) -> Any:
 
 @weighting("eigengradcam", "after Muhammad & Yeasin 2020; pytorch-grad-cam", reduction="eigen")
 def eigengradcam(r: Readings) -> Any:
-    """The first principal component of what each channel contributes to the score.
+    """Return the first principal component of what each channel contributes to the score.
 
     ``ReLU((G ⊙ A) v₁)``, ``v₁`` the first right singular vector of ``G ⊙ A``
 
@@ -144,7 +147,9 @@ def finercam(r: Readings) -> Any:
 
 @weighting("cam", "Zhou et al. 2015, arXiv:1512.04150", reduction="signed", needs_linear_head=True)
 def cam(r: Readings) -> Any:
-    """The class's own Dense weights, where the head is global average pooling and one Dense layer.
+    """Return the class's own Dense weights.
+
+    Where the head is global average pooling and one Dense layer.
 
     ``Σ_k w_k A_k``, ``w_k`` the class's weights; its mean plus the bias is the logit
 

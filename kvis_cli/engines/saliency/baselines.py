@@ -25,7 +25,7 @@ _NOISE_STREAM = 1
 
 
 def baselines(inputs: Any, settings: SaliencySettings, default: str) -> Any:
-    """The baselines of a batch.
+    """Return the baselines of a batch.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def baselines(inputs: Any, settings: SaliencySettings, default: str) -> Any:
 
 
 def along_channels(value: float | np.ndarray, rank: int, settings: SaliencySettings) -> np.ndarray:
-    """A number per channel, shaped to broadcast against one input of `rank` dimensions."""
+    """Return a number per channel, shaped to broadcast against one input of `rank` dimensions."""
     array = np.asarray(value, np.float32)
     if array.size == 1 or settings.channel_axis is None:
         return array.reshape(())

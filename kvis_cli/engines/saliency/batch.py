@@ -29,7 +29,7 @@ class Batch:
     _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def of_targets(self, index: np.ndarray) -> Batch:
-        """The same inputs for some of the targets."""
+        """Return the same inputs for some of the targets."""
         return Batch(
             self.inputs,
             tf.gather(self.weights, index, axis=1),
@@ -41,7 +41,10 @@ class Batch:
         self._shared[key] = value
 
     def shared(self, key: Any, compute: Callable[[], Any]) -> Any:
-        """What `compute` gives, computed once for all methods that ask with the same `key`."""
+        """Return what `compute` gives.
+
+        Computed once for all methods that ask with the same `key`.
+        """
         if key not in self._shared:
             self._shared[key] = compute()
         return self._shared[key]

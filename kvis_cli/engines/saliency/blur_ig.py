@@ -31,6 +31,7 @@ class BlurIntegratedGradients:
         self._blur = score.compile(self._blurred)
 
     def __call__(self, batch: Batch) -> Attribution:
+        """Explain a batch."""
         steps = self.settings.steps
         shares = MAX_SIGMA * (np.arange(steps + 1) / steps) ** 2
         total: Any = 0.0

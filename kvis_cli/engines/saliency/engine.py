@@ -52,7 +52,7 @@ class SaliencyMap:
 
 
 def joined(parts: list[SaliencyMap], total: int) -> SaliencyMap:
-    """The maps of groups of targets as those of all `total` targets."""
+    """Return the maps of groups of targets as those of all `total` targets."""
     first = parts[0]
     if len(parts) == 1:
         return first

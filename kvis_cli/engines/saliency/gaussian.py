@@ -9,7 +9,7 @@ from kvis_cli.lazy import np, tf
 
 
 def gaussian_matrix(length: int, sigma: float) -> np.ndarray:
-    """The smoothing along one axis as a float32 matrix ``(length, length)``.
+    """Return the smoothing along one axis as a float32 matrix ``(length, length)``.
 
     Rows add up to 1: at the border the kernel is cut and scaled, so that a constant stays one.
     """
@@ -19,7 +19,7 @@ def gaussian_matrix(length: int, sigma: float) -> np.ndarray:
 
 
 def smooth(maps: np.ndarray, sigma: float, axes: tuple[int, ...]) -> np.ndarray:
-    """`maps` smoothed by a Gaussian of `sigma` cells along `axes`."""
+    """Smooth `maps` by a Gaussian of `sigma` cells along `axes`."""
     for axis in axes:
         matrix = gaussian_matrix(maps.shape[axis], sigma)
         maps = np.moveaxis(np.moveaxis(maps, axis, -1) @ matrix.T, -1, axis)
@@ -55,11 +55,11 @@ def blurred(inputs: Any, matrices: list[Any], axis: int | None) -> Any:
 
 
 def spatial_shape(shape: Any, channel_axis: int | None) -> tuple[int, ...]:
-    """The shape of an input without its batch and channel axes."""
+    """Return the shape of an input without its batch and channel axes."""
     return tuple(int(shape[axis]) for axis in spatial_axes(len(shape), channel_axis))
 
 
 def spatial_axes(rank: int, channel_axis: int | None) -> list[int]:
-    """The axes of an input of `rank` dimensions that are neither batch nor channels."""
+    """Return the axes of an input of `rank` dimensions that are neither batch nor channels."""
     channel = None if channel_axis is None else channel_axis % rank
     return [axis for axis in range(1, rank) if axis != channel]

@@ -26,6 +26,7 @@ class IntegratedGradients:
         self._run = score.compile(self._piece)
 
     def __call__(self, batch: Batch) -> Attribution:
+        """Explain a batch."""
         settings = self.settings
         bases = baselines(batch.inputs, settings, "black")
         steps = max(1, round(settings.steps / bases.shape[1]))

@@ -26,6 +26,7 @@ class Occlusion:
         self._run = score.compile(self._piece)
 
     def __call__(self, batch: Batch) -> Attribution:
+        """Explain a batch."""
         settings = self.settings
         size = spatial_shape(batch.inputs.shape, settings.channel_axis)
         patch = settings.patch or max(1, min(size) // 8)

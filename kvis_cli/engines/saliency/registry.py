@@ -80,7 +80,7 @@ def register(name: str, paper: str, cost: str, about: str, **facts: Any) -> Call
 
 
 def find_method(name: str) -> SaliencyMethod:
-    """A method by name.
+    """Return a method by name.
 
     Raises
     ------

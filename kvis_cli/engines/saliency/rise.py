@@ -92,7 +92,7 @@ class Rise:
 def random_mask(
     random: np.random.Generator, size: tuple[int, ...], cells: int, keep: float
 ) -> np.ndarray:
-    """A coarse random grid, enlarged bilinearly and shifted by up to a cell.
+    """Return a coarse random grid, enlarged bilinearly and shifted by up to a cell.
 
     Returns
     -------

@@ -19,7 +19,7 @@ Compile = Callable[[Callable[..., Any]], Any]
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """`function` as a ``tf.function``: one trace per shape, errors passed through as they are."""
+    """Compile `function`: one trace per shape, errors passed through as they are."""
     return tf.function(function, autograph=False)
 
 
@@ -74,7 +74,7 @@ class ScoreFunction:
         self.run_scores = compile(self.scores)
 
     def shared(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What `make` gives, made once for all methods of this score that ask with `key`."""
+        """Return what `make` gives, made once for all methods of this score that ask with `key`."""
         if key not in self._shared:
             self._shared[key] = make()
         return self._shared[key]
@@ -188,7 +188,7 @@ class _Forward:
 
 
 def no_gradient(at: Any, wrt: Tap | None) -> UsageError:
-    """The error for a score that cannot be differentiated."""
+    """Return the error for a score that cannot be differentiated."""
     what = f"layer '{wrt}'" if wrt is not None else "the input"
     if wrt is not None and at.dtype.is_floating:
         return UsageError(

@@ -59,7 +59,7 @@ def check_plan(plan: Plan, known: Mapping[str, ModelInfo] | None = None) -> list
 def _checks(
     plan: Plan, model: PlannedModel, known: Mapping[str, ModelInfo]
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """What is checked, each with what it is about; a check raises."""
+    """Yield what is checked, each with what it is about; a check raises."""
     path = model.spec.path
     try:
         info = known.get(path) or describe_model(model.spec)
@@ -89,7 +89,7 @@ def _fail(error: KvisError) -> None:
 
 
 def _head(info: ModelInfo) -> Head | None:
-    """The outputs, where they are known before the model is built."""
+    """Return the outputs, where they are known before the model is built."""
     if info.application is not None:
         known = info.application.weights in ("imagenet", "random") and not info.spec.labels
         return Head(IMAGENET_CLASSES, imagenet()) if known else None

@@ -57,7 +57,7 @@ class Chunk:
     attempt: int = 0
 
     def only(self, images: tuple[ChunkImage, ...], limit: int, attempt: int) -> Chunk:
-        """The same chunk for some of its images."""
+        """Return the same chunk for some of its images."""
         return replace(
             self,
             images=images,

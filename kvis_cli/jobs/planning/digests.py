@@ -46,7 +46,7 @@ class Digests:
                     self._known[path] = stamp, digest
 
     def file(self, path: Path) -> str:
-        """The hash of a file's bytes; empty where it cannot be read."""
+        """Return the hash of a file's bytes; empty where it cannot be read."""
         name = str(path.absolute())
         try:
             stamp = _stamp(path)

@@ -17,7 +17,7 @@ ID_LENGTH = 32
 
 
 def hash_of(*parts: Any) -> str:
-    """A short hash of plain JSON values."""
+    """Return a short hash of plain JSON values."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
@@ -34,7 +34,10 @@ def content_digest(path: Path, digests: Digests) -> str:
 
 
 def model_digest(spec: ModelSpec, seed: int, digests: Digests) -> str:
-    """A hash of a model's content. Of an application, of its name and its weights' content."""
+    """Return a hash of a model's content. Of an application.
+
+    Of its name and its weights' content.
+    """
     path = user_path(spec.path)
     if path.exists():
         return content_digest(path, digests)

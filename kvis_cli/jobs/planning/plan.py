@@ -141,14 +141,14 @@ class Plan:
         ]
 
     def prefix(self, task: Task) -> str:
-        """What the file names of a task's pictures begin with, below the result folder."""
+        """Return what the file names of a task's pictures begin with, below the result folder."""
         folder = self.folder(task.model, task.entry)
         parts = [] if task.image is None else [self.images[task.image].name]
         parts += [safe_name(task.method)] if task.method else []
         return f"{folder}/{'_'.join(parts)}" if folder else "_".join(parts)
 
     def describe(self, task: Task) -> dict[str, Any]:
-        """What a task is, for a row of the manifest."""
+        """Return what a task is, for a row of the manifest."""
         row = {
             "task": task.id,
             "kind": self.job.tasks[task.entry].kind,
@@ -209,7 +209,7 @@ def make_plan(
 
 
 def _found(job: JobSpec) -> tuple[dict[str, ModelSpec], list[Source]]:
-    """The models by path, and the images; what is wrong with both is said at once."""
+    """Return the models by path, and the images; what is wrong with both is said at once."""
     specs: dict[str, ModelSpec] = {}
     sources: list[Source] = []
     problems = []
@@ -281,7 +281,7 @@ def _in_shard(plan: Plan, task: Task, shard: Shard) -> bool:
 
 
 def _named(path: str) -> str:
-    """A model's path, or an application's name in a form that is a file name."""
+    """Return a model's path, or an application's name in a form that is a file name."""
     reference = None if Path(path).exists() else parse_reference(path)
     if reference is None:
         return path

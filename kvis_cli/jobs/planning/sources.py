@@ -83,7 +83,7 @@ def _expand(entry: ImageEntry) -> list[Source]:
 
 
 def read_table(spec: CsvSpec) -> list[Source]:
-    """The rows of a CSV file; relative paths in it are relative to it.
+    """Return the rows of a CSV file; relative paths in it are relative to it.
 
     Raises
     ------

@@ -30,7 +30,7 @@ class Journal:
         self._whole = True
 
     def read(self) -> tuple[dict[str, list[ResultRow]], tuple[str, ...]]:
-        """What a run that did not come to its end has left.
+        """Return what a run that did not come to its end has left.
 
         Returns
         -------

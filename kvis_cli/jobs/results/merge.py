@@ -142,7 +142,7 @@ def _joined(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _sheets(run: dict[str, Any], store: ResultStore, rows: Sequence[ResultRow]) -> list[Path]:
-    """The sheets that the whole job asks for, which no shard could make alone."""
+    """Return the sheets that the whole job asks for, which no shard could make alone."""
     job = JobSpec.model_validate(run["spec"])
     if not any(task.grid for task in job.tasks):
         return []

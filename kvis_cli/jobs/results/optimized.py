@@ -63,7 +63,7 @@ def _path(explanation: Explanation, spec: MaximizeSpec, place: Place) -> Path:
 
 
 def _in_words(explanation: Explanation, done: Optimized) -> tuple[str, str]:
-    """The scores for the console, and a caption."""
+    """Return the scores for the console, and a caption."""
     label = explanation.target.label
     text = f"{label}: score {explanation.score:.4g}, saved {done.score_saved:.4g}"
     if not done.probabilities:

@@ -46,6 +46,7 @@ class Item:
     row: ResultRow = field(default_factory=ResultRow)
 
     def path(self, store: ResultStore, suffix: str = ".png") -> Path:
+        """Return where the picture goes."""
         e = self.explanation
         layer = e.layer.replace("/", ".") if self.show_layer else ""
         return store.path(
@@ -54,7 +55,7 @@ class Item:
 
 
 def look_of(spec: ExplainSpec) -> Look:
-    """The look that a task gives to its maps."""
+    """Return the look that a task gives to its maps."""
     return Look(
         view=spec.drawn_as,
         alpha=spec.overlay,

@@ -17,7 +17,9 @@ GRID = 256
 
 
 def region_of(source: Source, height: int, width: int) -> np.ndarray | None:
-    """The region of interest of an image: float32 0..1 on a grid of its proportions, or None.
+    """Return the region of interest of an image.
+
+    Float32 0..1 on a grid of its proportions, or None.
 
     Raises
     ------

@@ -113,7 +113,9 @@ def _sheet(
 
 
 def color_bars(spec: ExplainSpec, rows: list[ResultRow]) -> list[ColorBar]:
-    """A bar for heat maps, one for signed maps: those that there are, in the order of `rows`.
+    """Return a bar for heat maps, one for signed maps.
+
+    Those that there are, in the order of `rows`.
 
     Views without colours have none.
     """
@@ -151,7 +153,7 @@ def _fitted(pixels: np.ndarray) -> np.ndarray:
 
 
 def _columns(rows: list[ResultRow], spec: ExplainSpec) -> list[str]:
-    """What tells the columns apart: the method, the layer, the class, whichever vary."""
+    """Return what tells the columns apart: the method, the layer, the class, whichever vary."""
     varies = {
         key: len({getattr(row, key) for row in rows}) > 1
         for key in ("method", "variant", "layer", "target")

@@ -61,12 +61,12 @@ class ResultStore:
             ) from None
 
     def path(self, *parts: str, suffix: str = ".png", folder: str = "") -> Path:
-        """The path of a result: its parts joined by ``_``."""
+        """Return the path of a result: its parts joined by ``_``."""
         name = "_".join(safe_name(part) for part in parts if part)
         return (self.folder / folder if folder else self.folder) / (name + suffix)
 
     def name(self, path: Path) -> str:
-        """The path of a result below the folder, as the manifest has it."""
+        """Return the path of a result below the folder, as the manifest has it."""
         return path.relative_to(self.folder).as_posix()
 
     def write_picture(self, path: Path, picture: np.ndarray, about: Mapping[str, Any]) -> Path:
@@ -109,7 +109,7 @@ class ResultStore:
 
 
 def read_rows(path: Path) -> list[ResultRow]:
-    """The rows of a manifest; none where there is no file.
+    """Return the rows of a manifest; none where there is no file.
 
     Left out are a line cut short, and rows that kvis does not write, such as those of files that
     are not in the folder: what they are about is done again.
@@ -123,7 +123,7 @@ def read_rows(path: Path) -> list[ResultRow]:
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
-    """The sound lines of a manifest or a journal as they are; see `read_rows`."""
+    """Return the sound lines of a manifest or a journal as they are; see `read_rows`."""
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:

@@ -37,7 +37,7 @@ def explain_frames(job: JobSpec, folder: Path, listener: Listener, options: Opti
 
 
 def frames_job(job: JobSpec, folder: Path) -> JobSpec | None:
-    """The job that makes the frames; None where there is nothing to animate."""
+    """Return the job that makes the frames; None where there is nothing to animate."""
     tasks = [task for task in job.tasks if task.needs_images]
     if not (job.gif and tasks):
         return None

@@ -49,7 +49,7 @@ class CheckpointFolder:
             )
 
     def look(self) -> list[Path]:
-        """The whole checkpoints, in natural order."""
+        """Return the whole checkpoints, in natural order."""
         found = [p for p in self.folder.iterdir() if _is_checkpoint(p)]
         stamps = {path: stamp for path in found if (stamp := _stamp(path))}
         for path, stamp in stamps.items():

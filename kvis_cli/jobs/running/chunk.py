@@ -119,7 +119,7 @@ class ChunkRun:
                 self._take(prepared, answer.explanations, top, writer)
 
     def _computed(self, batch: list[Prepared]) -> Iterator[tuple[list[Prepared], list[Answer]]]:
-        """The batch, explained; in halves as long as memory does not suffice."""
+        """Yield the batch, explained; in halves as long as memory does not suffice."""
         import tensorflow as tf
 
         size = min(self.chunk.batch, self.work.memory_limit)
@@ -211,7 +211,7 @@ class ChunkRun:
             )
 
     def _owner(self, source: ChunkImage, explanation: Explanation) -> Task:
-        """The task that a picture belongs to: that of its method."""
+        """Return the task that a picture belongs to: that of its method."""
         fits = [t for t in source.tasks if explanation.method.startswith(t.method)]
         return max(fits or source.tasks[:1], key=lambda task: len(task.method))
 
@@ -270,7 +270,7 @@ class ChunkRun:
 
 
 def _with_padding_warning(explanation: Explanation, prepared: Prepared) -> Explanation:
-    """What is beside the photo cannot be shown: it has to be said."""
+    """Return what is beside the photo cannot be shown: it has to be said."""
     height, width = prepared.photo.pixels.shape[:2]
     if explanation.kind == "image":
         return explanation
@@ -290,7 +290,7 @@ def _class_number(explanation: Explanation) -> str:
 
 
 def about_model(chunk: Chunk, opened: OpenModel) -> dict[str, Any]:
-    """What a `ResultRow` says about the model of a result."""
+    """Return what a `ResultRow` says about the model of a result."""
     return {
         "model": opened.info.reference,
         "model_name": chunk.model.name,
@@ -305,6 +305,6 @@ def _key(explanation: Explanation) -> tuple[str, ...]:
 
 
 def _padded(inputs: np.ndarray, size: int) -> np.ndarray:
-    """The last batch filled up with its last input, so that nothing is compiled anew."""
+    """Return the last batch filled up with its last input, so that nothing is compiled anew."""
     missing = size - len(inputs)
     return np.concatenate([inputs, np.repeat(inputs[-1:], missing, 0)]) if missing > 0 else inputs

@@ -213,7 +213,7 @@ class Pool:
                 getattr(self.listener, name)(*arguments)
 
     def _buried(self, worker: _Process) -> None:
-        """A worker has died: find out why, and who else has to suffer."""
+        """Find out why a worker died, and put back what it had left."""
         self._workers.remove(worker)
         worker.connection.close()
         worker.process.join(GRACE_SECONDS)
@@ -300,7 +300,7 @@ class Pool:
 
 @contextmanager
 def _without_interruption() -> Iterator[None]:
-    """What is started here is not reached by Ctrl-C, which goes to all processes of a terminal.
+    """Start processes that Ctrl-C does not reach, which goes to all those of a terminal.
 
     The parent ends its workers itself, when what they have done is safe.
     """
@@ -340,7 +340,7 @@ def _reason(code: int | None, for_memory: bool) -> str:
 
 
 def _last_words(log: Path) -> str:
-    """What native code said before it died; Python's own stack is left out."""
+    """Return what native code said before it died; Python's own stack is left out."""
     try:
         text = log.read_text("utf-8", "replace")
     except OSError:

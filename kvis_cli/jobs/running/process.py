@@ -33,28 +33,36 @@ class Link(Listener):
         self.send = connection.send
 
     def stage(self, text: str) -> None:
+        """See `Listener`."""
         self.send(("stage", text))
 
     def note(self, text: str) -> None:
+        """See `Listener`."""
         self.send(("note", text))
 
     def warn(self, text: str) -> None:
+        """See `Listener`."""
         self.send(("warn", text))
 
     def wrote(self, path: Path) -> None:
+        """See `Listener`."""
         self.send(("wrote", path))
 
     def began(self, tasks: Sequence[Task]) -> None:
+        """See `kvis_cli.jobs.running.work.Sink`."""
         self.send(("began", [task.id for task in tasks]))
 
     def made(self, task: Task, row: ResultRow) -> None:
+        """See `kvis_cli.jobs.running.work.Sink`."""
         self.send(("made", task, row))
 
     def done(self, task: Task, rows: list[ResultRow]) -> None:
+        """See `kvis_cli.jobs.running.work.Sink`."""
         self.send(("done", task, rows))
 
     # The sink's word, with the tasks that have failed; the listener's has none.
     def failed(self, tasks: Any, what: Any, error: Any = None) -> None:  # type: ignore[override]
+        """See `kvis_cli.jobs.running.work.Sink`."""
         self.send(("failed", list(tasks), what, error))
 
 
@@ -115,7 +123,7 @@ def main(
 
 
 def _first_info(chunk: Chunk | None) -> dict[str, ModelInfo]:
-    """The file of the first model, tried in a fork while that is cheap.
+    """Return the file of the first model, tried in a fork while that is cheap.
 
     With TensorFlow, every try of a file that could crash its reader takes a whole new process.
     """

@@ -189,7 +189,10 @@ class Run:
         return self.outcome
 
     def _infos(self) -> dict[str, ModelInfo]:
-        """The models' files, read before TensorFlow starts; the only model has to be good."""
+        """Return the models' files, read before TensorFlow starts.
+
+        The only model has to be good.
+        """
         from kvis_cli.jobs.planning.checking import check_plan
         from kvis_cli.models.description.info import describe_model
         from kvis_cli.models.description.trust import check_file
@@ -210,7 +213,7 @@ class Run:
         return infos
 
     def _resume(self) -> tuple[list[ResultRow], list[str]]:
-        """What stays of earlier runs, and the ids of what is to do."""
+        """Return what stays of earlier runs, and the ids of what is to do."""
         finished = read_finished(self.store.folder)
         if self.options.resume:
             self.done_rows = finished.take(self.ids)
@@ -287,11 +290,13 @@ class Run:
         """Nothing to record: a task that never ends is done again."""
 
     def made(self, task: Task, row: ResultRow) -> None:
+        """See `kvis_cli.jobs.running.work.Sink`."""
         # Without `of` a task does not count as done, and a rerun makes it whole.
         row = replace(row, of=None, entry=self.plan.labels[task.entry])
         self.parts.setdefault(task.id, {})[str(row.file)] = row
 
     def done(self, task: Task, rows: list[ResultRow]) -> None:
+        """See `kvis_cli.jobs.running.work.Sink`."""
         if task.id in self.done_rows:
             return
         entry = self.plan.labels[task.entry]
@@ -310,6 +315,7 @@ class Run:
         self.listener.task(self.plan.describe(task), True)
 
     def failed(self, tasks: Sequence[Task], what: str, error: KvisError) -> None:
+        """See `kvis_cli.jobs.running.work.Sink`."""
         new = [t for t in tasks if t.id not in self.done_rows and t.id not in self.failed_rows]
         for task in new:
             about = self.plan.describe(task)

@@ -19,16 +19,16 @@ class Sink(Protocol):
     """Takes what a worker has finished."""
 
     def began(self, tasks: Sequence[Task]) -> None:
-        """These tasks are being computed now."""
+        """Take note of the tasks that are being computed now."""
 
     def made(self, task: Task, row: ResultRow) -> None:
-        """One of the pictures of a task that goes on is on disk."""
+        """Take one of the pictures of a task that goes on."""
 
     def done(self, task: Task, rows: list[ResultRow]) -> None:
-        """All pictures of a task are on disk."""
+        """Take all pictures of a task, which are on disk."""
 
     def failed(self, tasks: Sequence[Task], what: str, error: KvisError) -> None:
-        """These tasks cannot be done; `what` is the image or model to blame."""
+        """Take note of tasks that cannot be done; `what` is the image or model to blame."""
 
 
 @dataclass

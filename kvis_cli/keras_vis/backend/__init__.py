@@ -8,7 +8,7 @@ __all__ = ["modify_model_backprop"]
 
 
 def modify_model_backprop(model: Any, backprop_modifier: str) -> Any:
-    """A model whose rectifiers have another backward rule.
+    """Return a model whose rectifiers have another backward rule.
 
     keras-vis copied the model; here the weights are the model's own, and its own gradients stay as
     they are.

@@ -31,7 +31,7 @@ def reverse_enumerate(iterable: Sequence[Any]) -> Iterator[tuple[int, Any]]:
 
 
 def listify(value: Any) -> list[Any]:
-    """What is in a sequence or an array as a list; anything else as a list of itself."""
+    """Return what is in a sequence or an array as a list; anything else as a list of itself."""
     if isinstance(value, np.ndarray):
         return list(np.atleast_1d(value))
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
@@ -47,7 +47,7 @@ def add_defaults_to_kwargs(defaults: Mapping[str, Any], **kwargs: Any) -> dict[s
 def get_identifier(
     identifier: str | Callable[..., Any] | None, known: Mapping[str, Any], name: str
 ) -> Any:
-    """What `identifier` names among `known`; a function or None is itself.
+    """Return what `identifier` names among `known`; a function or None is itself.
 
     Raises
     ------
@@ -62,7 +62,9 @@ def get_identifier(
 
 
 def apply_modifications(model: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """A copy of `model` in which changed attributes of its layers, such as activations, count.
+    """Return a copy of `model` in which changed attributes of its layers, such as activations.
+
+    Count.
 
     Nothing is written to disk. kvis' own functions see a changed activation without this, and
     leave a final softmax out anyway.
@@ -83,7 +85,7 @@ def apply_modifications(model: Any, custom_objects: Mapping[str, Any] | None = N
 
 
 def find_layer_idx(model: Any, layer_name: str) -> int:
-    """The number of a layer in ``model.layers``.
+    """Return the number of a layer in ``model.layers``.
 
     Raises
     ------
@@ -274,7 +276,7 @@ def draw_text(
 
 
 def lookup_imagenet_labels(indices: Any) -> list[str]:
-    """The ImageNet names of class indices.
+    """Return the ImageNet names of class indices.
 
     Raises
     ------
@@ -291,7 +293,7 @@ def lookup_imagenet_labels(indices: Any) -> list[str]:
 
 
 def get_imagenet_label(indices: Any, join: str = ", ") -> str:
-    """The names of `lookup_imagenet_labels` as one text."""
+    """Return the names of `lookup_imagenet_labels` as one text."""
     return join.join(lookup_imagenet_labels(indices))
 
 
@@ -302,7 +304,7 @@ def _data_format() -> str:
 
 
 def get_img_shape(img: Any, data_format: str | None = None) -> tuple[int | None, ...]:
-    """``(samples, channels, sizes…)`` of a batch, an array or a symbolic tensor.
+    """Return ``(samples, channels, sizes…)`` of a batch, an array or a symbolic tensor.
 
     `data_format` is Keras' ``image_data_format`` unless it is given.
     """

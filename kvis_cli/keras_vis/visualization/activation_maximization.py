@@ -68,7 +68,7 @@ def visualize_activation(
     preset: str | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """The picture that a layer's units respond to most.
+    """Return the picture that a layer's units respond to most.
 
     Erhan et al. 2009; Simonyan et al. 2013, arXiv:1312.6034; the regularizers after Mahendran and
     Vedaldi 2016, arXiv:1512.02017.
@@ -229,7 +229,7 @@ def minimised(
     seed: int = 0,
     as_floats: bool = False,
 ) -> np.ndarray:
-    """The picture of a recipe for a weighted sum of losses.
+    """Return the picture of a recipe for a weighted sum of losses.
 
     Parameters
     ----------
@@ -330,7 +330,7 @@ def _ignored(input_range: Range) -> None:
 
 
 def _modifier(given: str | Modify | None) -> tuple[Modify | None, float]:
-    """What is done to the gradient, and the sign of the activation's weight.
+    """Return what is done to the gradient, and the sign of the activation's weight.
 
     To negate the gradient of the whole loss would raise the regularizers' share, too, and leave no
     step that lowers the loss.
@@ -345,7 +345,10 @@ def _modifier(given: str | Modify | None) -> tuple[Modify | None, float]:
 
 
 def _as_keras_vis(terms: list[Weighted], values: list[float]) -> list[tuple[str, float]]:
-    """The losses under keras-vis' names and in its order: the activation, Lp norm, variation."""
+    """Return the losses under keras-vis' names and in its order.
+
+    The activation, Lp norm, variation.
+    """
     named = []
     for term, value in zip(terms, values, strict=True):
         loss, name, place = term.loss, term.loss.name, 0
@@ -362,7 +365,7 @@ def _as_keras_vis(terms: list[Weighted], values: list[float]) -> list[tuple[str,
 
 
 def _aims(subject: Subject, score: ScoreKind, sure: float) -> list[tuple[EngineLoss, float]]:
-    """The activation; with `sure` also the probability of a class, so that it wins."""
+    """Return the activation; with `sure` also the probability of a class, so that it wins."""
     aim = ActivationMaximization(
         subject.layer, 0, score=score, output=subject.output, channels_first=subject.channels_first
     )

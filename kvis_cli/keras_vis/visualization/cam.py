@@ -136,7 +136,7 @@ def visualize_cam_with_losses(
 def _penultimate(
     live: LiveModel, subject: Subject, address: Address | None
 ) -> tuple[CamLayer, MapGrid | None]:
-    """The layer, and where its cells lie on the input where the graph says that for sure."""
+    """Return the layer, and where its cells lie on the input where the graph says that for sure."""
     if address is not None:
         call = live.call(address)
         if call is None:
@@ -155,7 +155,10 @@ def _exact_grid(call: LayerCall | None) -> MapGrid | None:
 
 
 def _before(live: LiveModel, subject: Subject) -> Any:
-    """The layer that `auto` means for a layer inside the model: that of the model up to it."""
+    """Return the layer that `auto` means for a layer inside the model.
+
+    That of the model up to it.
+    """
     assert subject.layer is not None
     try:
         layer = live.model.get_layer(subject.layer.path)
@@ -177,7 +180,7 @@ def _run(
     modifier: str | Modify | None,
     explain: Callable[[CamEngine], CamBatch],
 ) -> np.ndarray:
-    """The raw maps ``(B, *space)``."""
+    """Return the raw maps ``(B, *space)``."""
     key = ("cam", layer, objective, backprop, modifier)
 
     def make(rule: Any = backprop) -> CamEngine:

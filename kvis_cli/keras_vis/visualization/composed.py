@@ -24,7 +24,7 @@ def name_of(loss: AnyLoss) -> str:
 
 
 def checked(losses: WeightedLosses) -> list[tuple[AnyLoss, float]]:
-    """The losses that count.
+    """Return the losses that count.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def checked(losses: WeightedLosses) -> list[tuple[AnyLoss, float]]:
 
 
 def loss_model(input_tensor: Any, losses: Sequence[AnyLoss]) -> LiveModel:
-    """The model ``input -> (1, number of losses)``, with the losses' layers shared.
+    """Return the model ``input -> (1, number of losses)``, with the losses' layers shared.
 
     Raises
     ------

@@ -30,7 +30,7 @@ def shown(maps: np.ndarray, kind: MapKind, single: bool) -> np.ndarray:
 
 
 def resized(raw: np.ndarray, size: tuple[int, ...], grid: MapGrid | None = None) -> np.ndarray:
-    """A map of any number of axes at `size`, bilinear with half-pixel centres.
+    """Return a map of any number of axes at `size`, bilinear with half-pixel centres.
 
     With a `grid`, which only maps of two axes have a use for, cells lie where it says.
     """

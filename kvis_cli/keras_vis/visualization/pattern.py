@@ -13,7 +13,7 @@ from kvis_cli.models.live.session import Address
 def generate_pattern(
     layer_name: Address, filter_index: int, size: int = 150, *, model: Any = None, seed: int = 0
 ) -> np.ndarray:
-    """The pattern that a filter responds to: F. Chollet's recipe.
+    """Return the pattern that a filter responds to: F. Chollet's recipe.
 
     Noise of 128 to 148, 40 steps of size 1 along the gradient divided by its root mean square,
     shown with mean 0.5 and deviation 0.1.

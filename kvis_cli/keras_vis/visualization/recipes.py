@@ -14,6 +14,7 @@ MENDED = Recipe(steps=200, rate=0.05, parametrization="pixel", start="noise", tv
 def recipe_for(
     preset: str | None, act: float | None, lp: float | None, tv: float | None, steps: int | None
 ) -> Recipe:
+    """Return the recipe that weights, preset and steps mean."""
     if preset is not None and preset not in PRESETS:
         raise UnknownNameError.of("preset", preset, PRESETS)
     base = MENDED if preset is None else PRESETS[preset]

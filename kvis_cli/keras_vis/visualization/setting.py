@@ -32,6 +32,13 @@ class InputSetting:
     def of(
         cls, live: LiveModel, input_range: Range, seed_input: Any, any_size: bool
     ) -> InputSetting:
+        """Return the setting of a call.
+
+        Raises
+        ------
+        UsageError
+            For an empty range, or a size that is left open.
+        """
         low, high = input_range
         if not low < high:
             raise UsageError(f"The input range {input_range} is empty.")
@@ -58,6 +65,7 @@ class InputSetting:
 
     @property
     def space(self) -> InputSpace:
+        """From the unit range to model inputs."""
         low, high = (np.float32(edge) for edge in self.range)
         return InputSpace(np.asarray(low), np.asarray(high), input_channels_first(self.live))
 
@@ -71,19 +79,19 @@ class InputSetting:
         return seed_image(kind, self.shape, rng, self.range)[np.newaxis]
 
     def inputs(self, image: np.ndarray, recipe: Recipe) -> np.ndarray:
-        """An optimised picture as a channels-last model input."""
+        """Return an optimised picture as a channels-last model input."""
         low, high = self.range
         return image if recipe.as_coded else image * (high - low) + low
 
     def gradient(self, gradient: np.ndarray, recipe: Recipe) -> np.ndarray:
-        """The gradient of what is optimised; of pixels, as one of model inputs."""
+        """Return the gradient of what is optimised; of pixels, as one of model inputs."""
         if recipe.as_coded or recipe.parametrization != "pixel":
             return gradient
         low, high = self.range
         return gradient / (high - low)
 
     def shown(self, image: np.ndarray, recipe: Recipe) -> np.ndarray:
-        """An optimised picture as it is returned."""
+        """Return an optimised picture as it is returned."""
         low, high = self.range
         picture = self.inputs(image, recipe)
         if recipe.as_coded:

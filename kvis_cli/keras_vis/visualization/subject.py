@@ -78,7 +78,7 @@ class Subject:
 
 
 def subject_of(live: LiveModel, layer: Address) -> Subject:
-    """The subject that `layer` is."""
+    """Return the subject that `layer` is."""
     call = live.call(layer)
     if call is None:
         name = live.address(layer)
@@ -110,7 +110,7 @@ def _units_by_tracing(live: LiveModel, name: str) -> int:
 
 
 def as_batch(live: LiveModel, seed: Any, *, any_size: bool = False) -> tuple[np.ndarray, bool]:
-    """An array as model inputs ``(B, …)``, and whether it was a single one.
+    """Return an array as model inputs ``(B, …)``, and whether it was a single one.
 
     A missing batch axis is added, and channels are moved to where the model has them.
 

@@ -168,7 +168,7 @@ def _from_file(make: Any, reference: ApplicationRef, path: Path, top: bool) -> k
 
 
 def unknown(text: str) -> UnknownNameError:
-    """The error for a model that is neither a file nor an application."""
+    """Return the error for a model that is neither a file nor an application."""
     return UnknownNameError.of(
         "model",
         text,

@@ -14,7 +14,7 @@ _FINAL = frozenset({"softmax", "sigmoid", "linear", None})
 
 
 def cam_layers(info: ModelInfo, text: str) -> list[list[tuple[LayerCall, str]]]:
-    """The layers of one ``--layer`` entry, with the reason for each.
+    """Return the layers of one ``--layer`` entry, with the reason for each.
 
     Parameters
     ----------
@@ -65,7 +65,9 @@ def refuse_single_position(call: LayerCall) -> None:
 
 
 def stages(info: ModelInfo) -> list[LayerCall]:
-    """The spatial layers that the whole output passes, in order; of each convolution with its
+    """Return the spatial layers that the whole output passes, in order.
+
+    Of each convolution with its
     normalisation and activation only the last.
 
     Raises

@@ -180,7 +180,7 @@ class _Known(NamedTuple):
 
 
 def _named(value: Config, layer: str, known: _Known) -> ForbiddenPart | None:
-    """What is wrong with the class or function that a part of the configuration names."""
+    """Return what is wrong with the class or function that a part of the configuration names."""
     if "class_name" not in value:
         return None
     name, module, registered = (value.get(k) for k in ("class_name", "module", "registered_name"))
@@ -257,7 +257,7 @@ def _text(item: _Item) -> Iterator[ForbiddenPart]:
 
 
 def _elements(item: _Item) -> list[_Item]:
-    """The elements of a list that are to be looked at."""
+    """Return the elements of a list that are to be looked at."""
     value, key, layer = item
     if key in _POINTERS:
         return []
@@ -271,7 +271,7 @@ def _elements(item: _Item) -> list[_Item]:
 
 
 def _settings(item: _Item, layer: str) -> list[_Item]:
-    """The entries of a dictionary that are to be looked at."""
+    """Return the entries of a dictionary that are to be looked at."""
     value, key, _ = item
     named = isinstance(value.get("class_name"), str)
     found = []

@@ -92,6 +92,6 @@ def guess_preprocessing(calls: Sequence[tuple[str, str]]) -> PreprocessingChoice
 
 
 def looks_like(calls: Iterable[tuple[str, str]]) -> str:
-    """The family whose layer names these are, or an empty text."""
+    """Return the family whose layer names these are, or an empty text."""
     names = {name for _, name in calls}
     return next((f.family for f in FINGERPRINTS if names.issuperset(f.layers)), "")

@@ -114,7 +114,10 @@ class ModelInfo:
         return found is not None and found.generation >= 3 and not self.changes
 
     def stated_shape(self) -> tuple[int | None, ...] | None:
-        """The input shape that the user gives, without the batch; None when there is none."""
+        """Return the input shape that the user gives, without the batch.
+
+        None when there is none.
+        """
         if self.spec.input_shape:
             return parse_shape(self.spec.input_shape)
         size = self.spec.size or self.sidecar.size
@@ -136,7 +139,7 @@ class ModelInfo:
         raise UnknownNameError.of("output", text, names, where=f"of {self.reference}")
 
     def given_inputs(self) -> dict[str, str]:
-        """What `--input` says: name of an input → its value."""
+        """Return what `--input` says: name of an input → its value."""
         return inputs.parse_inputs(self.spec.input, self.architecture.inputs)
 
     def explained_input(self) -> int:
@@ -144,7 +147,9 @@ class ModelInfo:
         return inputs.explained_input(self.architecture.inputs, self.given_inputs())
 
     def image_input(self) -> ImageInput:
-        """The size that photos are brought to, or the shape of the arrays that are explained.
+        """Return the size that photos are brought to.
+
+        Or the shape of the arrays that are explained.
 
         Raises
         ------
@@ -191,7 +196,7 @@ class ModelInfo:
         )
 
     def preprocessing(self) -> PreprocessingChoice:
-        """The preprocessing and the reason for it."""
+        """Return the preprocessing and the reason for it."""
         if self.spec.preprocess != "auto":
             return PreprocessingChoice(preprocessing.parse(self.spec.preprocess), "as asked")
         if self.sidecar.preprocess not in (None, "auto"):
@@ -208,7 +213,7 @@ class ModelInfo:
         return guess_preprocessing([(c.class_name, c.name) for c in self.architecture.calls])
 
     def head(self) -> Head:
-        """The explained output's units and their names.
+        """Return the explained output's units and their names.
 
         Raises
         ------
@@ -227,7 +232,7 @@ class ModelInfo:
         return Head(units, self._labels(units), binary)
 
     def final_activation(self) -> str:
-        """The name of the activation that ends the explained output; ``linear`` for none."""
+        """Return the name of the activation that ends the explained output; ``linear`` for none."""
         outputs = self.architecture.outputs
         call: LayerCall | None = outputs[self.output_index()].call if outputs else None
         while call is not None:
@@ -268,7 +273,7 @@ class ModelInfo:
         return imagenet() if units == 1000 else Labels()
 
     def cam_layer(self, address: str) -> tuple[LayerCall, str]:
-        """The layer call that a CAM reads, and the reason for it."""
+        """Return the layer call that a CAM reads, and the reason for it."""
         if address == "auto" and self.sidecar.layer:
             return autolayer.resolve(
                 self.architecture, self.sidecar.layer, model=self.reference

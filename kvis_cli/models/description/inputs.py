@@ -64,12 +64,12 @@ def explained_input(endpoints: tuple[Endpoint, ...], given: Mapping[str, str]) -
 
 
 def label(endpoint: Endpoint) -> str:
-    """What `--input` and `--output` call it: the key of a dict, else the name."""
+    """Return what `--input` and `--output` call it: the key of a dict, else the name."""
     return endpoint.key or endpoint.name
 
 
 def constant(endpoint: Endpoint, text: str | None) -> np.ndarray:
-    """The value of an input that takes no pictures, as one example ``(1, …)``.
+    """Return the value of an input that takes no pictures, as one example ``(1, …)``.
 
     Parameters
     ----------

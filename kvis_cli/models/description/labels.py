@@ -30,7 +30,7 @@ class Labels:
     source: str = "none"
 
     def name(self, index: int) -> str:
-        """The unit's label, or its index as text."""
+        """Return the unit's label, or its index as text."""
         return self.names[index] if 0 <= index < len(self.names) else str(index)
 
     @cached_property
@@ -41,7 +41,7 @@ class Labels:
         return table
 
     def index(self, text: str) -> int:
-        """The unit called `text`: case, blanks, ``_`` and ``-`` do not matter.
+        """Return the unit called `text`: case, blanks, ``_`` and ``-`` do not matter.
 
         Raises
         ------
@@ -66,7 +66,7 @@ def _key(name: str) -> str:
 
 
 def imagenet() -> Labels:
-    """The 1000 ImageNet classes in the order of keras.applications."""
+    """Return the 1000 ImageNet classes in the order of keras.applications."""
     text = resources.files("kvis_cli").joinpath("data/imagenet_labels.txt").read_text("utf-8")
     return Labels(tuple(text.split()), "ImageNet")
 

@@ -46,12 +46,12 @@ class Preprocessing:
         return x[..., ::-1] if self.color == "bgr" and x.shape[-1] == 3 else x
 
     def input_range(self) -> tuple[np.ndarray, np.ndarray]:
-        """The model inputs that black and white become, each a scalar or one per channel."""
+        """Return the model inputs that black and white become, each a scalar or one per channel."""
         mean, std = _float32(self.mean), _float32(self.std)
         return (0 - mean) / std, (255 - mean) / std
 
     def to_spec(self) -> str | dict[str, Any]:
-        """The shortest spec value that `parse` turns into this object."""
+        """Return the shortest spec value that `parse` turns into this object."""
         if PRESETS.get(self.name) == self:
             return self.name
         return {"mean": list(self.mean), "std": list(self.std), "color": self.color}
@@ -86,7 +86,7 @@ _WORDS = {
 
 
 def parse(value: str | Mapping[str, Any]) -> Preprocessing:
-    """A preset name, ``'color=bgr;mean=104,117,123;std=1'`` or a mapping as `Preprocessing`.
+    """Return a preset name, ``'color=bgr;mean=104,117,123;std=1'`` or a mapping as `Preprocessing`.
 
     Raises
     ------

@@ -95,7 +95,10 @@ def apply_replacements(config: Config, assignments: Sequence[str]) -> tuple[Conf
 
 
 def parse_value(text: str) -> Any:
-    """A number, fraction, true, false, none, bracketed list or word; nothing is evaluated."""
+    """Return a number, fraction, true, false, none, bracketed list or word.
+
+    Nothing is evaluated.
+    """
     text = text.strip()
     if text[:1] in ("(", "[") and text[-1:] in (")", "]"):
         return [parse_value(part) for part in _split(text[1:-1])]

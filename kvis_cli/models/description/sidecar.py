@@ -44,7 +44,7 @@ def sidecar_path(model: Path) -> Path:
 
 
 def read_sidecar(model: Path) -> tuple[Sidecar, Path] | None:
-    """The sidecar of a model file, or None when there is none.
+    """Return the sidecar of a model file, or None when there is none.
 
     Besides ``<stem>.kvis.yaml``, a ``model.kvis.yaml`` in the folder serves all models in it
     (the checkpoints of one run).

@@ -44,7 +44,7 @@ def write_sidecar(info: ModelInfo, *, force: bool = False) -> Path:
 
 
 def sidecar_text(info: ModelInfo, folder: Path) -> str:
-    """The sidecar as YAML with a comment for every choice."""
+    """Return the sidecar as YAML with a comment for every choice."""
     lines = [f"# What kvis knows about {shown(Path(info.reference).name)} beyond its file."]
     choice = info.preprocessing()
     reason = shown(choice.reason)

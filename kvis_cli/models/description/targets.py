@@ -48,9 +48,11 @@ class Head:
 
     @property
     def classes(self) -> int:
+        """How many classes there are; two for one sigmoid unit."""
         return 2 if self.binary else self.units
 
     def class_name(self, index: int) -> str:
+        """Return the label of a class."""
         return self.labels.name(index)
 
     def top(self, output: np.ndarray, count: int) -> list[tuple[str, float]]:
@@ -90,7 +92,7 @@ class Head:
         units: tuple[tuple[int, float], ...],
         minus: tuple[tuple[int, float], ...] = (),
     ) -> Target:
-        """The `Target` of fixed units, with its label and file name.
+        """Return the `Target` of fixed units, with its label and file name.
 
         No units are left of a class that is contrasted with itself: it is called by `minus`, what
         was subtracted.
@@ -183,7 +185,10 @@ def _subtracted(text: str, head: Head) -> tuple[tuple[int, float], ...]:
 
 
 def _summed(units: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
-    """The units with the weights of equal indices added; a difference from itself is refused."""
+    """Return the units with the weights of equal indices added.
+
+    A difference from itself is refused.
+    """
     total: dict[int, float] = {}
     for index, weight in units:
         total[index] = total.get(index, 0.0) + weight
@@ -218,7 +223,7 @@ def _unit(text: str, head: Head) -> tuple[int, float]:
 
 
 def encode(requests: Sequence[Request], batch: int, units: int) -> tuple[np.ndarray, np.ndarray]:
-    """Requests as the tensors that engines take, so that no class is compiled in.
+    """Return requests as the tensors that engines take, so that no class is compiled in.
 
     Returns
     -------

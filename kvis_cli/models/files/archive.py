@@ -31,6 +31,7 @@ NUMPY_MEMBER = "model.weights.npz"
 
 
 def read_keras(path: Path) -> ModelFile:
+    """Read the config and versions of an archive."""
     with zipfile.ZipFile(path) as archive:
         check_members(path, archive)
         names = archive.namelist()
@@ -65,6 +66,7 @@ def _not_keras(path: Path, names: list[str]) -> ModelError:
 
 
 def check_members(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse members that leave the archive, overlap or unpack to absurd sizes."""
     members = archive.infolist()
     size = path.stat().st_size
     if len(members) > MAX_MEMBERS:
@@ -104,7 +106,7 @@ def _member_bytes(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
 
 @contextmanager
 def open_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
-    """A seekable view of one member; a stored one is read in place."""
+    """Open a seekable view of one member; a stored one is read in place."""
     if info.compress_type == zipfile.ZIP_STORED:
         with path.open("rb") as stream:
             stream.seek(info.header_offset)

@@ -30,6 +30,7 @@ def as_model_error(path: Path) -> Iterator[None]:
 
 
 def survive(path: Path, reader: Callable[[Path], object]) -> None:
+    """Try a reader in a child process, which a crash of the HDF5 library may end."""
     import h5py  # noqa: F401  (before the fork, so that the child finds it imported)
 
     if not survives(reader, path):
@@ -37,10 +38,12 @@ def survive(path: Path, reader: Callable[[Path], object]) -> None:
 
 
 def damaged(path: Path, why: str) -> ModelError:
+    """Return the error for a damaged file."""
     return ModelError(f"'{path}' is damaged or incomplete.", why, SAVE_AGAIN)
 
 
 def unsafe(path: Path, why: str) -> ModelError:
+    """Return the error for a file that must not be read."""
     return ModelError(
         f"'{path}' is refused as unsafe.",
         why,

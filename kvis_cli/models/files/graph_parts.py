@@ -35,6 +35,8 @@ class Refused:
 
 @dataclass
 class Node:
+    """A node that matters: its name, its operation, where it stands."""
+
     name: bytes
     op: bytes
     span: Span
@@ -57,17 +59,18 @@ class MetaGraph:
 
 
 def expect_length(wire: int, at: int) -> None:
+    """Refuse a field that is not of a length and bytes."""
     if wire != LENGTH:
         raise WireError(f"byte {at} has the wrong type")
 
 
 def node_of(text: bytes) -> bytes:
-    """The node of an input: ``^node``, ``node`` or ``node:1``."""
+    """Return the node of an input: ``^node``, ``node`` or ``node:1``."""
     return text.removeprefix(b"^").partition(b":")[0]
 
 
 def dependents(roots: Iterable[bytes], users: dict[bytes, list[bytes]]) -> set[bytes]:
-    """The nodes that depend on `roots`, and themselves."""
+    """Return the nodes that depend on `roots`, and themselves."""
     reached, pending = set(roots), list(roots)
     while pending:
         for name in users.get(pending.pop(), ()):
@@ -78,6 +81,6 @@ def dependents(roots: Iterable[bytes], users: dict[bytes, list[bytes]]) -> set[b
 
 
 def name_text(name: bytes) -> str:
-    """A name of the file for a message: one line, printable, not too long."""
+    """Return a name of the file for a message: one line, printable, not too long."""
     text = shown(name[: 4 * _SHOWN].decode("utf-8", "replace"))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 def read_h5(path: Path) -> ModelFile:
+    """Read the config and versions of an HDF5 file."""
     import h5py
 
     with h5py.File(path, "r") as h5:
@@ -53,7 +54,7 @@ def read_h5(path: Path) -> ModelFile:
 
 
 def weights_group(h5: Any) -> Any:
-    """The group with the weights; the root in a weights-only file."""
+    """Return the group with the weights; the root in a weights-only file."""
     import h5py
 
     if isinstance(h5.get("model_weights", getlink=True), h5py.HardLink):
@@ -80,6 +81,7 @@ def _text_attribute(path: Path, holder: Any, name: str) -> str | None:
 
 
 def check_hdf5(path: Path, h5: Any, file_size: int) -> None:
+    """Refuse links, external storage, foreign filters and absurd sizes."""
     import h5py
 
     total = 0
@@ -133,6 +135,7 @@ def _walk(path: Path, root: Any) -> Iterator[tuple[str, Any]]:
 
 
 def weights_of(group: Any) -> tuple[StoredWeight, ...]:
+    """List the arrays of a group."""
     import h5py
 
     found = []

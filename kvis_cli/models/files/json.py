@@ -11,6 +11,7 @@ from kvis_cli.models.files.limits import MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_JSO
 
 
 def parse_json(path: Path, raw: bytes, what: str) -> dict[str, Any]:
+    """Parse a JSON object whose size, depth and number of values are limited."""
     if len(raw) > MAX_JSON_BYTES:
         raise unsafe(path, f"Its {what} is larger than {MAX_JSON_BYTES:,} bytes.")
     try:
@@ -43,6 +44,7 @@ def _check_depth(path: Path, value: Any, what: str) -> None:
 
 
 def model_config(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a model; ModelError for anything else."""
     if not isinstance(config.get("class_name"), str):
         raise damaged(path, "Its architecture names no model class.")
     if not isinstance(config.get("config", {}), (dict, list)):

@@ -83,6 +83,7 @@ class StoredWeight:
 
 
 def kind_of(path: Path) -> Literal["zip", "hdf5", "savedmodel"]:
+    """Tell the kind of a model file by its first bytes."""
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "savedmodel"

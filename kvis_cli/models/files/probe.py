@@ -76,7 +76,7 @@ def _spawned(reader: Callable[[Path], object], path: Path) -> bool:
 
 
 def run(module: str, name: str, path: str) -> None:
-    """The child's side of a spawned probe."""
+    """Run the child's side of a spawned probe."""
     from importlib import import_module
 
     _in_child(getattr(import_module(module), name), Path(path))

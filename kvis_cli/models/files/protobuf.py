@@ -41,7 +41,7 @@ class Walker:
         self._left = budget
 
     def fields(self, start: int, stop: int) -> Iterator[Field]:
-        """The fields of the message at ``start … stop``, in order.
+        """Yield the fields of the message at ``start … stop``, in order.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class Walker:
                 yield begin, end
 
     def texts(self, start: int, stop: int, number: int) -> list[bytes]:
-        """The values of the field `number`."""
+        """Return the values of the field `number`."""
         return [self.data[begin:end] for begin, end in self.messages(start, stop, number)]
 
     def _varint(self, at: int, stop: int, limit: int) -> tuple[int, int]:
@@ -101,7 +101,7 @@ class Walker:
 
 
 def encoded(number: int) -> bytes:
-    """A varint."""
+    """Return a varint."""
     made = bytearray()
     while number > 127:
         made.append(number & 127 | 128)

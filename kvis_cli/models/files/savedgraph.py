@@ -90,7 +90,7 @@ class SavedGraph:
             self._judge(graph, is_object_graph=whole)
 
     def without_saving(self) -> Iterator[bytes]:
-        """The bytes without what saves and restores, in pieces."""
+        """Yield the bytes without what saves and restores, in pieces."""
         for piece in self._rebuilt(0, len(self.data))[1]:
             if isinstance(piece, bytes):
                 yield piece
@@ -190,7 +190,7 @@ class SavedGraph:
                 found.calls.setdefault((name, bool(function)), (node, function))
 
     def _called(self, attr: Span, depth: int = 0) -> Iterator[bytes]:
-        """The functions that one attribute names; those in its own attributes, too."""
+        """Yield the functions that one attribute names; those in its own attributes, too."""
         if depth > MAX_DEPTH:
             raise WireError("its functions are nested too deep")
         for value in self._walker.messages(*attr, VALUE):
@@ -241,7 +241,7 @@ class SavedGraph:
             self._judge_main_graph(found)
 
     def _exposed(self, start: int, stop: int) -> Iterator[bytes]:
-        """The functions that the object graph gives to whoever opens it."""
+        """Yield the functions that the object graph gives to whoever opens it."""
         for number, wire, _, begin, end in self._walker.fields(start, stop):
             if wire != LENGTH:
                 continue
@@ -342,7 +342,7 @@ class SavedGraph:
     # --- cutting ------------------------------------------------------------------------------
 
     def _rebuilt(self, start: int, stop: int) -> tuple[int, list[Span | bytes]]:
-        """The message without what is cut, and its size; lengths are written anew."""
+        """Return the message without what is cut, and its size; lengths are written anew."""
         size, kept = 0, start
         pieces: list[Span | bytes] = []
         for number, _, begin, at, end in self._walker.fields(start, stop):

@@ -29,7 +29,7 @@ MAX_GRAPH_BYTES = 512 << 20
 
 @cache
 def allowed_operations() -> frozenset[bytes]:
-    """The operations that neither read nor write anything outside the model."""
+    """Return the operations that neither read nor write anything outside the model."""
     lines = resources.files("kvis_cli.data").joinpath("savedmodel_operations.txt").read_bytes()
     return frozenset(line for line in lines.splitlines() if line and not line.startswith(b"#"))
 
@@ -76,7 +76,7 @@ def check_savedmodel(folder: Path) -> SavedGraph:
 
 @contextmanager
 def opened_folder(folder: Path, *, trust: bool) -> Iterator[Path]:
-    """A folder for TensorFlow to open, with the very bytes that were judged, and the variables.
+    """Make a folder for TensorFlow to open: the very bytes that were judged, and the variables.
 
     What saves and restores is cut out of the graph, and nothing else of the SavedModel is in the
     folder: no other graph, no Keras metadata, no assets. A trusted SavedModel is opened as it is.

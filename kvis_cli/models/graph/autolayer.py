@@ -87,7 +87,7 @@ def choose_cam_layer(architecture: Architecture, output_index: int = 0) -> Layer
 
 
 def cam_candidates(architecture: Architecture) -> set[LayerCall]:
-    """The calls whose output can carry a class activation map of some output."""
+    """Return the calls whose output can carry a class activation map of some output."""
     if not architecture.is_graph:
         return set()
     features = _with_features(architecture)
@@ -172,7 +172,7 @@ def is_passive(call: LayerCall) -> bool:
 
 
 def _with_features(architecture: Architecture) -> set[int]:
-    """The ids of the calls that a feature-computing layer stands before, or is."""
+    """Return the ids of the calls that a feature-computing layer stands before, or is."""
     found: set[int] = set()
     for call in architecture:
         name = call.class_name
@@ -185,7 +185,7 @@ def _with_features(architecture: Architecture) -> set[int]:
 
 
 def _output_stage(output: LayerCall, features: set[int]) -> LayerCall:
-    """The last call that may be a target.
+    """Return the last call that may be a target.
 
     Where the output is itself a map (segmentation), its own head says nothing about where the
     model looks: the target lies before the layer that makes the classes.
@@ -200,7 +200,7 @@ def _output_stage(output: LayerCall, features: set[int]) -> LayerCall:
 
 
 def dominators(architecture: Architecture, output: LayerCall) -> list[LayerCall]:
-    """The calls that every path from the (spatial) inputs to `output` passes, in order."""
+    """Return the calls that every path from the (spatial) inputs to `output` passes, in order."""
     useful: set[int] = set()
     pending = [output]
     while pending:

@@ -33,7 +33,7 @@ _KEEP = (
 
 
 def constant_channels(call: LayerCall, layer_of: LayerOf, low: Any, high: Any) -> np.ndarray | None:
-    """The channels of a layer that have the same value whatever the input is.
+    """Return the channels of a layer that have the same value whatever the input is.
 
     Parameters
     ----------

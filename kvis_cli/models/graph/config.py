@@ -22,7 +22,7 @@ Reference = tuple[str, int, int]
 
 
 def endpoint_references(value: Any) -> tuple[list[Reference], list[str | None]]:
-    """The references in `input_layers` or `output_layers`, and their dict keys."""
+    """Return the references in `input_layers` or `output_layers`, and their dict keys."""
     references: list[Reference] = []
     keys: list[str | None] = []
 
@@ -44,19 +44,23 @@ def endpoint_references(value: Any) -> tuple[list[Reference], list[str | None]]:
 
 
 def is_model(config: Config) -> bool:
+    """Whether a config is that of a whole model."""
     return isinstance(config.get("layers"), list)
 
 
 def is_functional(config: Config) -> bool:
+    """Whether a model's config lists its connections."""
     return "input_layers" in config and "output_layers" in config
 
 
 def is_model_layer(layer: Config) -> bool:
+    """Whether a serialized layer is a whole model."""
     config = layer.get("config")
     return isinstance(config, list) or (isinstance(config, dict) and is_model(config))
 
 
 def name_of(layer: Config) -> str:
+    """Return the name of a serialized layer."""
     config = layer.get("config")
     inner = config.get("name") if isinstance(config, dict) else None
     name = layer.get("name") or inner
@@ -64,7 +68,7 @@ def name_of(layer: Config) -> str:
 
 
 def leading_shape(config: Config) -> tuple[Shape | None, str]:
-    """The input shape that a Sequential's config states somewhere, and its dtype."""
+    """Return the input shape that a Sequential's config states somewhere, and its dtype."""
     shape = as_shape(config.get("build_input_shape"))
     layers = config.get("layers") or []
     first = layers[0] if layers and isinstance(layers[0], dict) else {}
@@ -88,7 +92,7 @@ def leading_shape(config: Config) -> tuple[Shape | None, str]:
 
 
 def as_shape(value: Any) -> Shape | None:
-    """A shape from JSON, or None when it is not one."""
+    """Return a shape from JSON, or None when it is not one."""
     if not isinstance(value, (list, tuple)):
         return None
     sizes = [None if size is None else size for size in value]

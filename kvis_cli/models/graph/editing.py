@@ -12,7 +12,7 @@ INNER_LAYERS = ("backward_layer", "cell", "cells", "forward_layer", "layer")
 
 
 def lambda_layers(config: Config) -> list[str]:
-    """The paths of all Lambda layers in a model's config."""
+    """Return the paths of all Lambda layers in a model's config."""
     return [path for path, layer in iterate_layers(config) if layer.get("class_name") == "Lambda"]
 
 
@@ -67,7 +67,7 @@ def replace_layer(config: Config, name: str, new_layer: Config) -> Config:
 
 
 def with_input_layer(config: Config, shape: tuple[int | None, ...]) -> Config:
-    """A Sequential's config with an input layer of `shape` (batch included) in front."""
+    """Return a Sequential's config with an input layer of `shape` (batch included) in front."""
     new = copy.deepcopy(config)
     if isinstance(new["config"], list):
         new["config"] = {"name": "sequential", "layers": new["config"]}

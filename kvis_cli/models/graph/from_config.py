@@ -146,7 +146,7 @@ class _Scope:
         return (call, 0)
 
     def _sequential_input(self, model: Config) -> Config:
-        """The InputLayer that a Sequential has, or would have had."""
+        """Return the InputLayer that a Sequential has, or would have had."""
         first = self.layers[0] if self.layers else {}
         if first.get("class_name") == "InputLayer":
             return first
@@ -306,6 +306,6 @@ def read_architecture(
 
 
 def _infer(config: Config, shape: Shape) -> Inferred:
-    """A model inside of a layer, called on one tensor."""
+    """Return a model inside of a layer, called on one tensor."""
     inner = read_architecture(config, input_shapes=[shape])
     return Inferred([output.shape for output in inner.outputs], inner.params)

@@ -43,7 +43,7 @@ class _Call:
     after: int
 
     def setting(self, name: str, default: Any = 1) -> Any:
-        """The value of a setting along this axis."""
+        """Return the value of a setting along this axis."""
         value = self.config.get(name)
         if value is None:
             return default
@@ -56,7 +56,7 @@ _Rule = Callable[[_Axis, _Call], "_Axis | None"]
 
 
 def map_grid(call: LayerCall) -> MapGrid | None:
-    """The grid of a layer's maps on the model's input.
+    """Return the grid of a layer's maps on the model's input.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def map_grid(call: LayerCall) -> MapGrid | None:
 
 
 def _source(call: LayerCall) -> LayerCall | None:
-    """The only input that a call depends on."""
+    """Return the only input that a call depends on."""
     pending, seen, found = [call], set(), []
     while pending:
         current = pending.pop()
@@ -143,7 +143,10 @@ def _of_call(call: LayerCall, before: list[tuple[_Axis, ...] | None]) -> tuple[_
 
 
 def _joined(parts: list[tuple[_Axis, ...] | None]) -> tuple[_Axis, ...] | None:
-    """What several inputs have in common: the same steps, the mean centre, the largest extent."""
+    """Return what several inputs have in common.
+
+    The same steps, the mean centre, the largest extent.
+    """
     first = parts[0]
     if first is None or any(part is None or len(part) != len(first) for part in parts):
         return None

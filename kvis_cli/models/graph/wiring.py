@@ -19,7 +19,7 @@ _MAX_OUTPUTS = 10_000
 
 
 def nested_numbering(config: Config) -> dict[str, tuple[int, int]]:
-    """The number that the first call of each nested model has in a functional config.
+    """Return the number that the first call of each nested model has in a functional config.
 
     Returns
     -------
@@ -59,13 +59,14 @@ class Wiring:
         self.outputs = [(name, n - outward.get(name, 0), t) for name, n, t in outputs]
 
     def nodes(self, layer: Config) -> list[list[Reference]]:
+        """Return the references of each call of a layer."""
         return [
             [(name, n - self._inbound.get(name, 0), t) for name, n, t in node]
             for node in self._raw[name_of(layer)]
         ]
 
     def stored(self, name: str, number: int) -> list[Shape | None]:
-        """The output shapes that the file gives for one call; empty when it gives none."""
+        """Return the output shapes that the file gives for one call; empty when it gives none."""
         number += self._inbound.get(name, 0)
         shapes = {t: s for (n, t), s in self._stored.get(name, {}).items() if n == number}
         return [shapes.get(t) for t in range(max(shapes) + 1)] if shapes else []

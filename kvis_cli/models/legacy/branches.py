@@ -22,7 +22,7 @@ def has_branches(layer: Config) -> bool:
 
 
 def as_graph(model: Config) -> Config:
-    """The functional model that such a Sequential is; still in Keras 1's terms.
+    """Return the functional model that such a Sequential is; still in Keras 1's terms.
 
     Raises
     ------
@@ -103,7 +103,7 @@ class _Joined:
 
 
 def _layers(layer: Config) -> list[Config]:
-    """The layers of a serialised Sequential; none for anything else."""
+    """Return the layers of a serialised Sequential; none for anything else."""
     config = layer.get("config")
     if isinstance(config, dict):
         config = None if "input_layers" in config else config.get("layers")

@@ -54,7 +54,7 @@ def check_bytecode(reference: str, layer: str, function: Any, replace: str) -> N
 
 
 def run() -> None:
-    """The child's side: leaves with 0 when the bytecode on stdin is this Python's."""
+    """Leave the child with 0 when the bytecode on stdin is this Python's."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 

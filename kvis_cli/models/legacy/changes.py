@@ -11,11 +11,13 @@ class ChangeLog:
         self.unsupported: list[str] = []
 
     def add(self, what: str, layer: str) -> None:
+        """Record a change of a layer."""
         names = self._changes.setdefault(what, [])
         if layer and layer not in names:
             names.append(layer)
 
     def sentences(self) -> list[str]:
+        """Return one sentence per kind of change."""
         found = []
         for what, names in self._changes.items():
             if not names:

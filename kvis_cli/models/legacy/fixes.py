@@ -35,7 +35,7 @@ FIXES: dict[str, tuple[Callable[[Config], None], ...]] = {
 
 
 def plain_value(value: Any) -> Any:
-    """A setting without what only old Keras wrote around it."""
+    """Return a setting without what only old Keras wrote around it."""
     if not isinstance(value, dict):
         return value
     if value.get("type") == "ndarray" and "value" in value:
@@ -51,10 +51,12 @@ def plain_value(value: Any) -> Any:
 
 
 def is_keras(module: str) -> bool:
+    """Whether a module is Keras' own."""
     return any(module == root or module.startswith(root + ".") for root in KERAS_ROOTS)
 
 
 def module_of(layer: Config, class_name: str) -> str | None:
+    """Return the module that Keras 3 looks a class up in."""
     module = layer.get("module")
     if module is None:
         # HDF5 files name no module: what is not Keras' own is found among the custom objects.
@@ -63,6 +65,7 @@ def module_of(layer: Config, class_name: str) -> str | None:
 
 
 def registered_name(layer: Config) -> str | None:
+    """Return the name that a custom class is registered by."""
     name = layer.get("registered_name")
     if isinstance(name, str) and ">" in name:
         return name

@@ -8,7 +8,10 @@ from kvis_cli.models.legacy import keras1
 
 
 def generation_of(config: Config, keras_version: str) -> int:
-    """The major version of Keras that wrote a config; its look decides where nothing is said."""
+    """Return the major version of Keras that wrote a config.
+
+    Its look decides where nothing is said.
+    """
     layers = [layer for _, layer in iterate_layers(config)]
     if any(_is_keras3(layer) for layer in layers):
         return 3

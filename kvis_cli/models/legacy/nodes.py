@@ -56,7 +56,7 @@ _MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_ax
 
 
 def node_operation(config: Config) -> str:
-    """The name of the operation that a layer holds, ``"Sub"``."""
+    """Return the name of the operation that a layer holds, ``"Sub"``."""
     return str(_node(config)["op"])
 
 
@@ -138,7 +138,7 @@ def _is_constant(operand: list[Any]) -> bool:
 
 
 def _slices(node: Config, bounds: list[Any]) -> list[Any] | None:
-    """The slices of ``x[…]``, as the later layers wrote them."""
+    """Return the slices of ``x[…]``, as the later layers wrote them."""
     if len(bounds) != 3 or not all(isinstance(bound, list) for bound in bounds):
         return None
     masks = [int(_attribute(node, name, "i") or 0) for name in _MASKS]

@@ -73,7 +73,7 @@ def is_op(layer: Config) -> bool:
 
 
 def operation_name(layer: Config) -> str:
-    """What a layer that `is_op` computes, as its file calls it."""
+    """Return what a layer that `is_op` computes, as its file calls it."""
     config = layer["config"]
     return node_operation(config) if "node_def" in config else str(config["function"])
 
@@ -132,7 +132,7 @@ def _one(function: str, name: str, node: Any) -> tuple[Config, Any] | None:
 
 
 def _operands(node: Any) -> tuple[list[Operand], Config]:
-    """The positional operands of a call and its keyword arguments."""
+    """Return the positional operands of a call and its keyword arguments."""
     if node and isinstance(node[0], str):
         return [_operand(node)], dict(node[3]) if len(node) > 3 else {}
     options: Config = {}

@@ -13,7 +13,7 @@ _LOW_PRECISION = ("float16", "bfloat16")
 
 
 def to_float32(config: Config, log: ChangeLog, *, copied: bool) -> Config:
-    """The config with mixed and half precision replaced by float32."""
+    """Return the config with mixed and half precision replaced by float32."""
     everything = [("", config), *iterate_layers(config)]
     low = [(path, part) for path, layer in everything for part in _wrapped(layer) if _is_low(part)]
     if not low:
@@ -27,7 +27,10 @@ def to_float32(config: Config, log: ChangeLog, *, copied: bool) -> Config:
 
 
 def _wrapped(layer: Config) -> Iterator[Config]:
-    """A serialised layer, and those that it wraps: ``TimeDistributed``, cells, whole models."""
+    """Yield a serialised layer, and those that it wraps.
+
+    ``TimeDistributed``, cells, whole models.
+    """
     yield layer
     config = layer.get("config")
     if not isinstance(config, dict):

@@ -152,7 +152,7 @@ class _Upgrade:
         return self.layer(model)
 
     def layer(self, layer: Config) -> Config:
-        """A serialised layer or nested model in Keras 3's form; `layer` may be modified."""
+        """Return a serialised layer or nested model in Keras 3's form; `layer` may be modified."""
         if has_branches(layer):
             layer = as_graph(layer)
             self.log.add("Joined the branches of a Sequential to one graph", "")
@@ -211,7 +211,7 @@ class _Upgrade:
         return self.layer(layer)
 
     def _wiring(self, config: Config, name: str) -> None:
-        """Calls of nested models are numbered from 0, and single inputs and outputs unwrapped."""
+        """Count the calls of nested models from 0, and unwrap single inputs and outputs."""
         numbering = nested_numbering(config)
         functional = {
             name_of(layer)
@@ -233,7 +233,7 @@ class _Upgrade:
                 self.log.add("Unwrapped a list of one input or output", name)
 
     def _input_layer(self, config: Config, name: str) -> None:
-        """A Sequential whose first layer carried the input shape gets an InputLayer."""
+        """Give an InputLayer to a Sequential whose first layer carried the input shape."""
         layers = config["layers"]
         if not layers or layers[0]["class_name"] == "InputLayer":
             return
@@ -386,7 +386,7 @@ _MODEL_KEYS = frozenset(
 
 
 def _shifted(value: Any, name: str, by: int) -> Any:
-    """References to `name` with their call number moved `by`."""
+    """Return references to `name` with their call number moved `by`."""
     if by == 0:
         return value
     if isinstance(value, dict):

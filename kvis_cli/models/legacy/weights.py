@@ -162,7 +162,10 @@ def _from_cudnn(class_name: str, arrays: Arrays) -> Arrays:
 
 
 def _names(group: Any, key: str) -> list[str]:
-    """A list of names among a group's attributes; a long one is cut into ``key0``, ``key1`` …"""
+    """Return a list of names among a group's attributes.
+
+    A long one is cut into ``key0``, ``key1`` …
+    """
     parts = [key] if key in group.attrs else []
     while parts[:1] != [key] and f"{key}{len(parts)}" in group.attrs:
         parts.append(f"{key}{len(parts)}")

@@ -87,7 +87,7 @@ def custom_objects(references: list[str]) -> dict[str, Any]:
 
 
 def _named_in(config: Any) -> dict[str, Any]:
-    """The classes that a trusted file names by module and that can be imported."""
+    """Return the classes that a trusted file names by module and that can be imported."""
     found: dict[str, Any] = {}
     pending = [config]
     while pending:
@@ -105,7 +105,7 @@ def _named_in(config: Any) -> dict[str, Any]:
 
 
 def imported(reference: str, kind: str) -> Any:
-    """The object that ``package.module:Name`` names; modules of the current folder included.
+    """Return the object that ``package.module:Name`` names; modules of the current folder included.
 
     Raises
     ------
@@ -251,7 +251,7 @@ def _check_replacements(info: ModelInfo) -> None:
 
 
 def _assign(info: ModelInfo, model: keras.Model) -> None:
-    """The weights of an HDF5 file, by layer name and order."""
+    """Load the weights of an HDF5 file, by layer name and order."""
     assert info.file is not None and info.upgraded is not None
     arrays = legacy_arrays(
         info.file.path,
@@ -300,7 +300,7 @@ def _load_weights(path: Path, model: keras.Model, suffix: str) -> None:
 
 
 def _from_weights(info: ModelInfo) -> keras.Model:
-    """A weights-only file with ``--arch module:function`` or ``app:name``."""
+    """Return a weights-only file with ``--arch module:function`` or ``app:name``."""
     assert info.file is not None
     reference = info.spec.arch or ""
     path = info.file.path
@@ -365,7 +365,7 @@ def _top_names(path: Path) -> list[str]:
 
 
 def _from_saved_model(info: ModelInfo) -> keras.Model:
-    """A SavedModel as one layer: its gradients flow, its layers are not to be seen."""
+    """Return a SavedModel as one layer: its gradients flow, its layers are not to be seen."""
     assert info.file is not None
     import tensorflow as tf
 

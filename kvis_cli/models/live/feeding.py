@@ -9,7 +9,7 @@ Arrange = Callable[[Any], Any]
 
 
 def arranger(structure: Any, names: Any, explained: str, constants: dict[str, Any]) -> Arrange:
-    """Puts the explained tensor in its place among the constants.
+    """Put the explained tensor in its place among the constants.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from kvis_cli.models.legacy.tables import LEGACY_HARD_SIGMOID
 
 @cache
 def legacy_objects() -> dict[str, Any]:
-    """The ``custom_objects`` that an upgraded config may need."""
+    """Return the ``custom_objects`` that an upgraded config may need."""
     import keras
 
     from kvis_cli.models.live.legacy_layers import LocallyConnected1D, LocallyConnected2D

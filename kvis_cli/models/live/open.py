@@ -57,18 +57,22 @@ class OpenModel:
 
     @cached_property
     def head(self) -> Head:
+        """The explained outputs."""
         return self.info.head()
 
     @cached_property
     def image_input(self) -> ImageInput:
+        """The input that photos go into."""
         return self.info.image_input()
 
     @cached_property
     def preprocessing_choice(self) -> PreprocessingChoice:
+        """The preprocessing, and why it was chosen."""
         return self.info.preprocessing()
 
     @property
     def preprocessing(self) -> Preprocessing:
+        """From pixels to model inputs."""
         return self.preprocessing_choice.preprocessing
 
     @cached_property
@@ -123,7 +127,7 @@ def open_model(info: ModelInfo, *, top: bool = True, seed: int = 0) -> OpenModel
 
 
 def open_live(model: keras.Model, spec: ModelSpec) -> OpenModel:
-    """What explains a model that is already open.
+    """Return what explains a model that is already open.
 
     Parameters
     ----------
@@ -198,14 +202,14 @@ def check_weights(reference: str, model: keras.Model) -> None:
 
 
 def architecture_of_application(info: ModelInfo) -> Architecture:
-    """The layers of an application, built without weights."""
+    """Return the layers of an application, built without weights."""
     assert info.application is not None
     bare = replace(info.application, weights="random")
     return live_architecture(applications.build(bare))
 
 
 def live_architecture(model: keras.Model, specs: Any = None, names: Any = None) -> Architecture:
-    """The graph of a model that is already open; of a subclassed one by tracing it."""
+    """Return the graph of a model that is already open; of a subclassed one by tracing it."""
     try:
         architecture = read_architecture(json.loads(model.to_json()))
     except (NotImplementedError, TypeError, ValueError):

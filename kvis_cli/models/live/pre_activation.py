@@ -11,7 +11,7 @@ _ACTIVATIONS: dict[str, Activation] = {"Softmax": "softmax", "Sigmoid": "sigmoid
 
 
 def pre_activation(output: Any) -> tuple[Any, Activation]:
-    """The tensor that the last softmax, sigmoid or tanh was applied to.
+    """Return the tensor that the last softmax, sigmoid or tanh was applied to.
 
     It looks at the traced graph, not at layers, so a fused activation, an activation layer, a
     nested head and a bare ``tf.nn.softmax`` in a subclassed model are all the same. Reshapes and

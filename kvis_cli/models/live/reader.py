@@ -71,7 +71,7 @@ class ModelReader:
         self.arrange = arrange or (lambda inputs: inputs)
 
     def operation(self, path: str) -> Any:
-        """The layer or operation at `path` (``base/conv1``).
+        """Return the layer or operation at `path` (``base/conv1``).
 
         Raises
         ------
@@ -199,7 +199,7 @@ def any_input_size(model: keras.Model) -> Iterator[None]:
 
 
 def children(operation: Any) -> list[Any]:
-    """The layers and operations directly inside `operation`."""
+    """Return the layers and operations directly inside `operation`."""
     if isinstance(operation, keras.Sequential):
         return list(operation.layers)
     if hasattr(operation, "operations"):

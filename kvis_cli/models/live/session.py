@@ -99,7 +99,7 @@ class LiveModel:
         return str(self._inputs[0].dtype) if self._inputs else "float32"
 
     def address(self, layer: Address) -> str:
-        """The path of a layer.
+        """Return the path of a layer.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class LiveModel:
         )
 
     def call(self, layer: Address) -> LayerCall | None:
-        """The layer's place in the graph; None in a subclassed model."""
+        """Return the layer's place in the graph; None in a subclassed model."""
         address = self.address(layer)
         if not self.architecture.calls:
             self.reader.operation(address.partition("@")[0])
@@ -136,12 +136,12 @@ class LiveModel:
         return autolayer.resolve(self.architecture, address, model=self.model.name)
 
     def engine(self, key: Any, make: Callable[[], Any]) -> Any:
-        """The engine for `key`, made by `make` where there is none yet."""
+        """Return the engine for `key`, made by `make` where there is none yet."""
         return self.engines.get(key, make)
 
 
 def live_model(model: keras.Model) -> LiveModel:
-    """The `LiveModel` of a model: the same one until a layer or an activation is replaced.
+    """Return the `LiveModel` of a model: the same one until a layer or an activation is replaced.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def live_model(model: keras.Model) -> LiveModel:
 
 
 def _state(model: keras.Model) -> tuple[Any, ...]:
-    """What a compiled engine depends on beside weights: the layers and their activations."""
+    """Return what a compiled engine depends on beside weights: the layers and their activations."""
     return tuple((op, getattr(op, "activation", None)) for op in walk(model) if op is not model)
 
 

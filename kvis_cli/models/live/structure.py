@@ -13,7 +13,7 @@ from kvis_cli.models.description.info import ModelInfo
 
 
 def input_structure(info: ModelInfo, model: keras.Model) -> tuple[Any, Any]:
-    """What a model takes: its structure of ``tf.TensorSpec``, and that of the inputs' names.
+    """Return what a model takes: its structure of ``tf.TensorSpec``, and that of the inputs' names.
 
     Raises
     ------

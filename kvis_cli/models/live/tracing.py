@@ -23,7 +23,7 @@ Shape = tuple[int | None, ...]
 
 
 def traced_architecture(model: keras.Model, inputs: Any, names: Any) -> Architecture:
-    """The layer calls of one run, as a graph.
+    """Return the layer calls of one run, as a graph.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def complete_shapes(
 
 
 def _parameters_within(architecture: Architecture, path: str) -> int | None:
-    """The weights of a layer and of the layers inside it."""
+    """Return the weights of a layer and of the layers inside it."""
     counts = {
         call.layer_path: call.params
         for call in architecture
@@ -90,7 +90,10 @@ def _parameters_within(architecture: Architecture, path: str) -> int | None:
 
 
 def _own_parameters(operation: Any) -> int | None:
-    """The weights of a layer without those of the layers inside, which have their own rows."""
+    """Return the weights of a layer without those of the layers inside.
+
+    Which have their own rows.
+    """
     if not getattr(operation, "built", False) or not hasattr(operation, "count_params"):
         return None
     inner = [child for child in children(operation) if hasattr(child, "count_params")]
@@ -179,7 +182,10 @@ class _Recorder:
         return call
 
     def _readers(self, tensors: list[Any]) -> tuple[LayerCall, ...]:
-        """The calls whose tensors `tensors` were computed from, with nothing noted between."""
+        """Return the calls whose tensors `tensors` were computed from.
+
+        With nothing noted between.
+        """
         found: dict[int, LayerCall] = {}
         # A layer that hands its input on unchanged, or a block that ends in a layer of its own.
         pending = []

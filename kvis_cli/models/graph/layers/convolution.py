@@ -41,6 +41,7 @@ def _depthwise_shape(config: Config, inputs: list[Shape]) -> Shape:
 
 
 def windowed_space(config: Config, spatial: list[int | None]) -> list[int | None]:
+    """Return the spatial sizes behind a convolution."""
     n = len(spatial)
     return [
         windowed(size, k, s, d, config.get("padding", "valid"))

@@ -40,12 +40,13 @@ def _same_shape(config: Config, inputs: list[Shape]) -> Shape | None:
 
 @shape_rule("Lambda")
 def _lambda_shape(config: Config, inputs: list[Shape]) -> Shape:
-    """What it computes is code. Without a stated shape it is taken to keep its input's."""
+    """Return what it computes is code. Without a stated shape it is taken to keep its input's."""
     stated = config.get("output_shape")
     return inputs[0] if stated is None else (inputs[0][0], *(int(size) for size in stated))
 
 
 def axes_size(config: Config, shape: Shape) -> int:
+    """Return how many positions the axes of a normalization have."""
     axes = config.get("axis", -1)
     axes = axes if isinstance(axes, (list, tuple)) else [axes]
     return math.prod(known(shape[axis]) for axis in axes)

@@ -41,7 +41,7 @@ def _with_states(config: Config, shape: Shape, states: int) -> list[Shape]:
 
 
 def rnn_cells(config: Config) -> list[Config]:
-    """The serialised cells of an ``RNN`` layer, first to last."""
+    """Return the serialised cells of an ``RNN`` layer, first to last."""
     cell = config["cell"]
     if isinstance(cell, list):
         return cell

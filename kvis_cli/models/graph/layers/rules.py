@@ -137,7 +137,10 @@ def has_role(class_name: str, kind: Role) -> bool:
 
 
 def dimensions(*names: str) -> tuple[str, ...]:
-    """The 1-D, 2-D and 3-D classes of each name; ``Conv_Transpose`` has the rank at ``_``."""
+    """Return the 1-D, 2-D and 3-D classes of each name.
+
+    ``Conv_Transpose`` has the rank at ``_``.
+    """
     return tuple(
         name.replace("_", f"{n}D") if "_" in name else f"{name}{n}D"
         for name in names
@@ -146,7 +149,7 @@ def dimensions(*names: str) -> tuple[str, ...]:
 
 
 def known_classes() -> set[str]:
-    """The names of the classes whose output shape is known."""
+    """Return the names of the classes whose output shape is known."""
     return {name for name, rules in LAYERS.items() if rules.shapes is not None}
 
 
