@@ -296,12 +296,14 @@ class Explainer:
         if isinstance(image, str | Path):
             photo = read_photo(Path(image)).pixels
         else:
-            if image.size and not 0 <= image.min() <= image.max() <= 255:
-                raise InputError(
-                    f"The values of an image are {image.min():g} to {image.max():g}.",
-                    "Pixels are 0 to 255; the model's preprocessing is applied to them.",
-                )
-            photo = to_rgb(np.rint(image).astype(np.uint8))
+            if image.dtype != np.uint8:
+                if image.size and not 0 <= image.min() <= image.max() <= 255:
+                    raise InputError(
+                        f"The values of an image are {image.min():g} to {image.max():g}.",
+                        "Pixels are 0 to 255; the model's preprocessing is applied to them.",
+                    )
+                image = np.rint(image).astype(np.uint8)
+            photo = to_rgb(image)
         made, placement = input_of_photo(opened, photo)
         return made, photo, placement
 
