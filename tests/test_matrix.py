@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent / "models"))
-from odd_models import KINDS, SIZE
+from tests.helpers.odd_models import KINDS, SIZE
 
 pytestmark = pytest.mark.slow
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from test_old_files import KINDS, fill, flat, nested, sequential_on_base
 
 from kvis_cli.models.description.info import describe_model
 from kvis_cli.models.files.read import check_safe
 from kvis_cli.models.request import ModelSpec
+from tests.conformance.test_old_files import KINDS, fill, flat, nested, sequential_on_base
 
 pytestmark = [pytest.mark.slow, pytest.mark.conformance]
 

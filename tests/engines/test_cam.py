@@ -1,13 +1,10 @@
 """Class activation maps from gradients: the formulae, and what must hold for any engine."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from cam_literals import LITERALS, combine, eigen_of_contributions, relu
+from tests.helpers.cam_literals import LITERALS, combine, eigen_of_contributions, relu
+from tests.helpers.targets import targets
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +63,7 @@ def engine_of(lib, model, layers=("second",), methods=("gradcam",), **settings):
 
 
 def classes(indices, count, units=5):
-    weights = np.zeros((count, len(indices), units), np.float32)
-    for t, index in enumerate(indices):
-        weights[:, t, index] = 1
-    return weights, np.full((count, len(indices)), -1, np.int32)
+    return targets(count, units, *indices)
 
 
 def independent(tf, model, layer, inputs, target):

@@ -1,13 +1,9 @@
 """Grad-CAM at the automatic layer of well-known architectures, from the name to the map."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from cam_literals import gradcam
+from tests.helpers.cam_literals import gradcam
 
 # What the automatic layer must be, with its grid; the whole list is in tests/models.
 CASES = {

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.helpers.targets import targets
+
 
 def relu(x):
     return np.maximum(x, 0)
@@ -56,10 +58,7 @@ def batch():
 
 
 def classes(indices, count, units=4):
-    weights = np.zeros((count, len(indices), units), np.float32)
-    for t, index in enumerate(indices):
-        weights[:, t, index] = 1
-    return weights, np.full((count, len(indices)), -1, np.int32)
+    return targets(count, units, *indices)
 
 
 def logits_of(model, keras):

@@ -1,12 +1,7 @@
 """Do the maps find the object? Measured where the truth is known: on scenes never trained on."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 SCENES = 216
 VARIANTS = (

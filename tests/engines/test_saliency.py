@@ -9,6 +9,7 @@ import pytest
 
 from kvis_cli.engines.saliency import SALIENCY_METHODS, SaliencySettings
 from kvis_cli.errors import UnknownNameError, UsageError
+from tests.helpers.targets import targets
 
 METHODS = list(SALIENCY_METHODS)
 SETTINGS = {
@@ -53,15 +54,6 @@ def engine(model, methods, **options):
 
     settings = SaliencySettings(**{**SETTINGS, **options.pop("settings", {})})
     return SaliencyEngine(ModelReader(model), methods, settings=settings, **options)
-
-
-def targets(count, units, *wanted):
-    """`wanted` classes for every input, or its top class."""
-    weights = np.zeros((count, max(1, len(wanted)), units), np.float32)
-    ranks = np.full(weights.shape[:2], -1 if wanted else 0, np.int32)
-    for t, unit in enumerate(wanted):
-        weights[:, t, unit] = 1
-    return weights, ranks
 
 
 def maps(model, inputs, methods, *wanted, units=4, **options):

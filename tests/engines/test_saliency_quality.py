@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from kvis_cli.engines.saliency import SALIENCY_METHODS, SaliencySettings
 from kvis_cli.metrics import enrichment
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 SEED = 40_000
 SCENES = 48

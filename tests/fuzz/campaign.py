@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+    sys.path.insert(0, str(HERE.parents[1]))
     if len(asked.names) != 1:
         sys.exit(_each(asked))
     name = asked.names[0]
@@ -139,8 +139,7 @@ def main() -> None:
         sys.exit("Fuzzing needs atheris: pip install -e '.[fuzz]'.")
 
     with atheris.instrument_imports(include=["kvis_cli", "yaml", "zipfile", "csv"]):
-        import corpus
-        import harnesses
+        from tests.fuzz import corpus, harnesses
 
         # What harnesses import inside of functions is instrumented now or never.
         for module in INSTRUMENTED:
@@ -226,7 +225,7 @@ def main() -> None:
 
 def _each(asked: argparse.Namespace) -> int:
     """A process for every reader; 1 when anything was found."""
-    import harnesses
+    from tests.fuzz import harnesses
 
     options = [f"--seconds={asked.seconds}", f"--count={asked.count}", f"--seed={asked.seed}"]
     code = 0

@@ -7,7 +7,6 @@ import io
 import json
 import marshal
 import struct
-import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,11 +15,11 @@ import h5py
 import numpy as np
 from PIL import Image
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "models"), str(HERE)]
+from tests.fuzz.harnesses import archive_of
+from tests.models.test_files_fuzz import CONFIGS
 
-from harnesses import archive_of  # noqa: E402
-from test_files_fuzz import CONFIGS  # noqa: E402
+HERE = Path(__file__).parent
+
 
 SAMPLES = HERE.parents[1] / "sample_models"
 

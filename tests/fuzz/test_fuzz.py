@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from kvis_cli.errors import KvisError
+from tests.fuzz import corpus, harnesses
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-import corpus  # noqa: E402
-import harnesses  # noqa: E402
 
 SEEDS = corpus.seeds()
 # A child for each of them.

@@ -23,8 +23,6 @@ from kvis_cli.models.description.replacements import (
 from kvis_cli.models.description.trust import check_code
 from kvis_cli.models.request import ModelSpec
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 
 def opened(path, **options):
     from kvis_cli.models.live.open import open_model
@@ -164,7 +162,7 @@ def test_replacements_that_do_not_work_say_so(tf, tmp_path):
 
 
 def make_functional():
-    from odd_models import functional
+    from tests.helpers.odd_models import functional
 
     return functional()
 
@@ -263,7 +261,7 @@ def test_saved_models(tf, tmp_path, kvis, picture):
 
 
 def test_subclassed_models_need_their_class_or_trust(tf, tmp_path):
-    from odd_models import subclassed
+    from tests.helpers.odd_models import subclassed
 
     path = tmp_path / "m.keras"
     model = subclassed()
@@ -271,7 +269,13 @@ def test_subclassed_models_need_their_class_or_trust(tf, tmp_path):
     with pytest.raises(ModelError, match="not part of Keras") as caught:
         opened(path)
     assert "--custom-objects" in caught.value.hint
-    found = opened(path, custom_objects=["odd_classes:Subclassed", "odd_classes:Residual"])
+    found = opened(
+        path,
+        custom_objects=[
+            "tests.helpers.odd_classes:Subclassed",
+            "tests.helpers.odd_classes:Residual",
+        ],
+    )
     # The graph is read from one run: the block's addition and its rectifier are plain operations.
     paths = [call.path for call in found.info.architecture]
     assert paths == ["input", "stem", "block/conv", "block", "side", "classes", "output"]

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(Path(__file__).parent))
+from tests.helpers import malicious
 
-import malicious  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
+
 
 MIB = 1 << 20
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux' own")
@@ -55,7 +55,7 @@ class Seen:
             "answers": str(folder / "answers.json"),
             "allowed": [
                 *{sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()},
-                str(ROOT / "kvis_cli"), str(ROOT / "tests/models/watched.py"),
+                str(ROOT / "kvis_cli"), str(ROOT / "tests/helpers/watched.py"),
                 # What an editable installation knows of itself.
                 *map(str, ROOT.glob("*.egg-info")),
                 str(ROOT / "sample_models/images"), str(folder / "models"), str(home / ".keras"),
@@ -72,7 +72,7 @@ class Seen:
             "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "TF_CPP_MIN_LOG_LEVEL": "3",
         }  # fmt: skip
         ran = subprocess.run(
-            [sys.executable, str(ROOT / "tests/models/watched.py")],
+            [sys.executable, str(ROOT / "tests/helpers/watched.py")],
             input=json.dumps(request),
             cwd=folder / "cwd",
             env=environment,

@@ -1,6 +1,1 @@
 """The sample models stand beside the package, not in it."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))

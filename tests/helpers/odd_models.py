@@ -283,7 +283,7 @@ def low_precision(policy: str) -> Callable[[], Any]:
 
 
 def subclassed() -> Any:
-    from odd_classes import Subclassed
+    from tests.helpers.odd_classes import Subclassed
 
     model = Subclassed()
     model(np.zeros((1, SIZE, SIZE, 3), np.float32))
@@ -291,7 +291,7 @@ def subclassed() -> Any:
 
 
 def custom_layer() -> Any:
-    from odd_classes import Residual
+    from tests.helpers.odd_classes import Residual
 
     keras = _keras()
     image = keras.Input((SIZE, SIZE, 3))
@@ -299,7 +299,10 @@ def custom_layer() -> Any:
     return keras.Model(image, head(Residual(6, name="block")(x)))
 
 
-OWN = ("--custom-objects", "odd_classes:Subclassed,odd_classes:Residual")
+OWN = (
+    "--custom-objects",
+    "tests.helpers.odd_classes:Subclassed,tests.helpers.odd_classes:Residual",
+)
 KINDS: dict[str, Kind] = {
     "functional": Kind(functional, "c2"),
     "softmax layer": Kind(softmax_layer, "c2"),
