@@ -38,7 +38,7 @@ $(READY): $(VENV)/.installed
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"; fi
 	@touch $@
 
-demo: $(VENV)/.installed ## install, then explain the sample models: pictures in $(OUT)/
+demo: $(VENV)/.installed ## install, then explain the sample models: pictures in demo-out/
 	$(BIN)/kvis run configs/demo.yaml --out $(OUT) > /dev/null
 	@echo
 	@echo "Sheets:   $(OUT)/shapes/grid-cam.png, $(OUT)/shapes_shortcut/grid-cam.png"

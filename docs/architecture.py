@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PICTURE = Path(__file__).parent / "images" / "architecture.svg"
 WIDTH, ROW, BOX_HEIGHT, GAP, MARGIN = 860, 74, 34, 18, 24
 CHARACTER = 8.2
+STAGGER = 150
 
 
 def floors() -> list[list[str]]:
@@ -70,6 +71,8 @@ def picture() -> str:
     for number, floor in enumerate(floors()):
         widths = [len(name) * CHARACTER + 26 for name in floor]
         left = (WIDTH - sum(widths) - GAP * (len(floor) - 1)) / 2
+        # One below the other, boxes would hide the arrows between their neighbours.
+        left += STAGGER * (number % 3 - 1) if len(floor) <= 2 else 0
         for name, width in zip(floor, widths, strict=True):
             places[name] = (left, MARGIN + number * ROW, width)
             left += width + GAP
