@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.cam_literals import LITERALS, combine, eigen_of_contributions, relu
+from tests.helpers.oracles import literal_of
 from tests.helpers.targets import targets
 
 
@@ -87,7 +88,7 @@ def independent(tf, model, layer, inputs, target):
     )
 
 
-@pytest.mark.parametrize("layer", ["first", "second"])
+@literal_of(*LITERALS, layer=["first", "second"])
 def test_every_method_is_its_formula(tf, lib, net, batch, layer):
     engine = engine_of(lib, net, [layer], tuple(LITERALS))
     found = engine(batch, *classes([3, 1], len(batch)))
@@ -132,6 +133,7 @@ def test_eigencam_is_not_blank_where_a_layer_without_rectifier_is_negative(tf):
     np.testing.assert_array_equal(contribution_component(features), np.zeros((1, 1, 2, 2)))
 
 
+@literal_of("finercam")
 def test_finer_cam_subtracts_the_three_nearest_scores(tf, lib, net, batch):
     found = engine_of(lib, net, methods=["finercam"])(batch, *classes([3], len(batch)))
     parts = [independent(tf, net, "second", batch, c) for c in range(5)]
@@ -352,6 +354,7 @@ def pooled(tf):
     )
 
 
+@literal_of("cam")
 def test_behind_average_pooling_the_theory_holds(lib, pooled, batch):
     inputs = batch[:, :16, :16]
     found = engine_of(lib, pooled, ["maps"], ("gradcam", "hirescam", "xgradcam", "cam"))(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.helpers.oracles import literal_of
 from tests.helpers.targets import targets
 
 
@@ -125,8 +126,9 @@ def test_score_cam_masks_reach_0_and_1_at_the_input_size(tf, lib, net, first):
     assert (found[5] == 0).all()
 
 
-def test_score_cam_is_its_formula(lib, net, batch):
-    found = lib(net, "scorecam", batch_size=3)(batch, *classes([1, 2], 3))
+@literal_of("scorecam", batch_size=[3, 16])
+def test_score_cam_is_its_formula(lib, net, batch, batch_size):
+    found = lib(net, "scorecam", batch_size=batch_size)(batch, *classes([1, 2], 3))
     maps, logits = logits_of(net, lib.keras)(batch)
     np.testing.assert_allclose(found.scores, logits[:, [1, 2]], atol=1e-5)
     for i in range(3):
@@ -152,7 +154,7 @@ def test_score_cam_without_probabilities_uses_the_rise_above_blank(lib, net, bat
         np.testing.assert_allclose(found.maps["maps", "scorecam"][i, 0], wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [2, 16])
+@literal_of("ablationcam", batch_size=[2, 16])
 def test_ablation_cam_is_its_formula(lib, net, batch, batch_size):
     found = lib(net, "ablationcam", batch_size=batch_size)(batch, *classes([1, 2], 3))
     keras = lib.keras
@@ -244,9 +246,9 @@ def test_fullgrad_accounts_for_the_whole_score(lib, net, batch):
     np.testing.assert_allclose(accounted, 1, atol=1e-3)
 
 
-def test_fullgrad_is_its_formula(tf, lib, net, batch):
+@literal_of("fullgrad", target=[0, 2])
+def test_fullgrad_is_its_formula(tf, lib, net, batch, target):
     keras = lib.keras
-    target = 2
     found = lib(net, "fullgrad")(batch, *classes([target], 3)).maps["", "fullgrad"][:, 0]
     rescaling, first, second, norm = net.layers[1:5]
     head = net.layers[-1]
@@ -286,6 +288,7 @@ def test_fullgrad_is_its_formula(tf, lib, net, batch):
         np.testing.assert_allclose(found[i], wanted, atol=1e-4)
 
 
+@literal_of("guided_gradcam")
 def test_guided_gradcam_is_the_product(tf, lib, net, batch):
     found = lib(net, "guided_gradcam")(batch, *classes([1], 3)).maps["maps", "guided_gradcam"]
     hidden, head = net.layers[-2:]

@@ -7,14 +7,17 @@ from kvis_cli.metrics import (
     deletion,
     energy_in_mask,
     enrichment,
+    entropy,
     insertion,
     pointing_game,
 )
+from tests.helpers.oracles import literal_of
 
 MASK = np.zeros((4, 5), bool)
 MASK[1:3, 2:4] = True
 
 
+@literal_of("pointing_game")
 def test_pointing_game():
     raw = np.zeros((4, 5))
     assert not pointing_game(raw, MASK)
@@ -26,6 +29,7 @@ def test_pointing_game():
     assert not pointing_game(raw, MASK)
 
 
+@literal_of("energy_in_mask", "enrichment")
 def test_energy_and_enrichment():
     uniform = np.full((4, 5), 0.3)
     assert energy_in_mask(uniform, MASK) == pytest.approx(4 / 20)
@@ -54,6 +58,7 @@ def test_curves_of_the_perfect_and_the_worst_map():
     assert insertion(image, worst, blank, share_of_object, 20).area == pytest.approx(0.1)
 
 
+@literal_of("deletion", "insertion")
 def test_curves_begin_and_end_with_the_whole_pictures():
     rng = np.random.default_rng(1)
     image, blank, raw = rng.random((4, 5, 1)), rng.random((4, 5, 1)), rng.random((4, 5))
@@ -73,3 +78,13 @@ def test_curves_begin_and_end_with_the_whole_pictures():
     for row, column in order[: round(20 * again.shares[3])]:
         frame[row, column] = image[row, column]
     assert again.scores[3] == pytest.approx(frame.mean())
+
+
+@literal_of("entropy", shape=[(3, 5), (2, 2)], seed=[0, 1])
+def test_entropy_is_shannons_over_that_of_an_even_map(shape, seed):
+    raw = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    total = sum(abs(float(v)) for v in raw.flat)
+    spread = -sum(abs(float(v)) / total * np.log(abs(float(v)) / total) for v in raw.flat)
+    assert entropy(raw) == pytest.approx(spread / np.log(raw.size), rel=1e-5)
+    assert entropy(np.zeros(shape, np.float32)) is None
+    assert entropy(raw[:1, :1]) is None

@@ -9,6 +9,7 @@ import pytest
 
 from kvis_cli.engines.saliency import SALIENCY_METHODS, SaliencySettings
 from kvis_cli.errors import UnknownNameError, UsageError
+from tests.helpers.oracles import literal_of
 from tests.helpers.targets import targets
 
 METHODS = list(SALIENCY_METHODS)
@@ -81,6 +82,17 @@ def literal_gradient(tf, model, points, unit):
     return np.stack([one(tf.constant(p[None])).numpy()[0] for p in points])
 
 
+def written_out(tf, model, points, rectify):
+    """The logits of `build`, operation by operation, with another rectifier."""
+    first, second, dense = (
+        layer for layer in model.layers if type(layer).__name__ in ("Conv2D", "Dense")
+    )
+    y = rectify(tf.nn.conv2d(points, first.kernel, 1, "VALID") + first.bias)
+    y = tf.nn.max_pool2d(y, 2, 2, "VALID")
+    y = rectify(tf.nn.conv2d(y, second.kernel, 1, "VALID") + second.bias)
+    return tf.reduce_mean(y, [1, 2]) @ dense.kernel + dense.bias
+
+
 def score_of(model, points, unit):
     return logits(model)(points, training=False).numpy()[:, unit]
 
@@ -97,10 +109,55 @@ def raw(model, inputs, method, unit, **settings):
     return found[method, "none"]
 
 
-def test_gradient_and_its_product_with_the_input(tf, model, inputs):
-    expected = literal_gradient(tf, model, inputs, 2)
-    close(raw(model, inputs, "gradient", 2).values[:, 0], expected, 1e-6)
-    close(raw(model, inputs, "input_x_gradient", 2).values[:, 0], inputs * expected, 1e-6)
+@literal_of("gradient", "input_x_gradient", unit=[0, 2])
+def test_gradient_and_its_product_with_the_input(tf, model, inputs, unit):
+    expected = literal_gradient(tf, model, inputs, unit)
+    close(raw(model, inputs, "gradient", unit).values[:, 0], expected, 1e-6)
+    close(raw(model, inputs, "input_x_gradient", unit).values[:, 0], inputs * expected, 1e-6)
+
+
+@literal_of("smoothgrad", "smoothgrad_squared", "vargrad", samples=[3, 6], noise=[0.1, 0.4])
+def test_methods_of_noise_are_moments_of_single_gradients(tf, model, inputs, samples, noise):
+    from kvis_cli.engines.saliency.score import ScoreFunction
+    from kvis_cli.engines.saliency.smoothgrad import NoisyGradients
+    from kvis_cli.models.live.reader import ModelReader
+
+    own = {"samples": samples, "noise": noise, "seed": 9, "batch_size": 4}
+    settings = SaliencySettings(**{**SETTINGS, **own})
+    drawn = NoisyGradients(ScoreFunction(ModelReader(model)), settings)._draw(
+        np.arange(samples), (12, 10, 3)
+    )
+    every = np.stack([literal_gradient(tf, model, x + drawn, 3) for x in inputs])
+    for method, wanted in {
+        "smoothgrad": every.mean(1),
+        "smoothgrad_squared": (every**2).mean(1),
+        "vargrad": every.var(1),
+    }.items():
+        close(raw(model, inputs, method, 3, **own).values[:, 0], wanted, 2e-5)
+
+
+@literal_of("guided_backprop", "deconvnet", unit=[0, 3])
+def test_backward_rules_in_a_network_written_out(tf, model, inputs, unit):
+    """Springenberg et al. 2014; Zeiler and Fergus 2013: the rule stands at every rectifier."""
+
+    def rectifier(rule):
+        @tf.custom_gradient
+        def rectify(x):
+            def backward(gradient):
+                passed = tf.nn.relu(gradient)
+                return tf.where(x > 0, passed, 0.0) if rule == "guided" else passed
+
+            return tf.nn.relu(x), backward
+
+        return rectify
+
+    for method, rule in (("guided_backprop", "guided"), ("deconvnet", "deconv")):
+        points = tf.constant(inputs)
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            score = written_out(tf, model, points, rectifier(rule))[:, unit]
+        wanted = tape.gradient(score, points).numpy()
+        close(raw(model, inputs, method, unit).values[:, 0], wanted, 1e-5)
 
 
 def test_several_targets_at_once(tf, model, inputs):
@@ -161,11 +218,10 @@ def test_noise_has_the_deviation_asked_for_and_differs_between_samples(tf):
     assert abs(np.corrcoef(drawn[0].ravel(), drawn[1].ravel())[0, 1]) < 0.03
 
 
-@pytest.mark.parametrize("name", ["black", "white", "grey", "blur", "noise"])
-def test_integrated_gradients_equal_a_literal_loop(tf, model, inputs, name):
+@literal_of("integrated_gradients", name=["black", "white", "grey", "blur", "noise"], steps=[8, 16])
+def test_integrated_gradients_equal_a_literal_loop(tf, model, inputs, name, steps):
     from kvis_cli.engines.saliency.baselines import baselines
 
-    steps = 16
     settings = SaliencySettings(**{**SETTINGS, "steps": steps, "baseline": name})
     bases = np.asarray(baselines(tf.constant(inputs), settings, "black"))
     found = raw(model, inputs, "integrated_gradients", 1, steps=steps, baseline=name)
@@ -179,10 +235,10 @@ def test_integrated_gradients_equal_a_literal_loop(tf, model, inputs, name):
         close(found.values[i, 0], total / bases.shape[1], 1e-5)
 
 
-def test_blur_ig_equals_a_literal_loop_and_is_complete(tf, model, inputs):
+@literal_of("blur_ig", steps=[4, 6])
+def test_blur_ig_equals_a_literal_loop_and_is_complete(tf, model, inputs, steps):
     from kvis_cli.engines.saliency.gaussian import smooth
 
-    steps = 6
     found = raw(model, inputs, "blur_ig", 2, steps=steps)
     for i, x in enumerate(inputs):
         way = []
@@ -246,27 +302,33 @@ def test_completeness(tf, model, inputs):
         assert (gap < 0.02).all()
 
 
-def test_occlusion_equals_a_literal_loop(tf, model, inputs):
-    found = raw(model, inputs, "occlusion", 1, patch=4, stride=3, batch_size=7).values[:, 0]
-    rows, columns = [0, 3, 6, 8], [0, 3, 6]
+@literal_of("occlusion", patch=[4, 5], stride=[2, 3])
+def test_occlusion_equals_a_literal_loop(tf, model, inputs, patch, stride):
+    settings = {"patch": patch, "stride": stride, "batch_size": 7}
+    found = raw(model, inputs, "occlusion", 1, **settings).values[:, 0]
+    # Every stride, and once more where the patch meets the edge.
+    rows, columns = (sorted({*range(0, n - patch, stride), n - patch}) for n in (12, 10))
     for i, x in enumerate(inputs):
         clean = score_of(model, x[None], 1)[0]
         total, cover = np.zeros((12, 10)), np.zeros((12, 10))
         for row in rows:
             for column in columns:
                 hidden = x.copy()
-                hidden[row : row + 4, column : column + 4] = 0
+                hidden[row : row + patch, column : column + patch] = 0
                 drop = clean - score_of(model, hidden[None], 1)[0]
-                total[row : row + 4, column : column + 4] += drop
-                cover[row : row + 4, column : column + 4] += 1
+                total[row : row + patch, column : column + patch] += drop
+                cover[row : row + patch, column : column + patch] += 1
         close(found[i], total / cover, 1e-5)
 
 
-def test_rise_equals_a_literal_loop(tf, model, inputs):
+@literal_of("rise", samples=[5, 11], seed=[0, 4])
+def test_rise_equals_a_literal_loop(tf, model, inputs, samples, seed):
     from kvis_cli.engines.saliency.rise import random_mask
 
-    found = raw(model, inputs, "rise", 3, samples=11, seed=4, batch_size=7)
-    masks = [random_mask(np.random.default_rng([4, 3, i]), (12, 10), 8, 0.5) for i in range(11)]
+    found = raw(model, inputs, "rise", 3, samples=samples, seed=seed, batch_size=7)
+    masks = [
+        random_mask(np.random.default_rng([seed, 3, i]), (12, 10), 8, 0.5) for i in range(samples)
+    ]
     for i, x in enumerate(inputs):
         scores = np.array([score_of(model, (x * m[..., None])[None], 3)[0] for m in masks])
         weighted = sum(s * m for s, m in zip(scores, masks, strict=True))
