@@ -106,6 +106,10 @@ fuzz: $(READY) ## feed damaged files to every reader, FUZZ_SECONDS=60 each (Linu
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[fuzz]"; fi
 	$(BIN)/python tests/fuzz/campaign.py --seconds $(FUZZ_SECONDS) $(FUZZ_READERS)
 
+MUTANTS ?= 100
+mutants: $(READY) ## change the maths in MUTANTS=100 places and see whether the tests notice
+	$(BIN)/python tools/mutants.py --count $(MUTANTS)
+
 docs: $(VENV)/.installed ## the documentation, into site/
 	@if command -v uv >/dev/null 2>&1; \
 	then uv pip install --quiet --python $(BIN)/python -e ".[docs]"; \

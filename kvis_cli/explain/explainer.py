@@ -296,14 +296,15 @@ class Explainer:
         if isinstance(image, str | Path):
             photo = read_photo(Path(image)).pixels
         else:
-            if image.dtype != np.uint8:
+            pixels: np.ndarray = image
+            if pixels.dtype != np.uint8:
                 if image.size and not 0 <= image.min() <= image.max() <= 255:
                     raise InputError(
                         f"The values of an image are {image.min():g} to {image.max():g}.",
                         "Pixels are 0 to 255; the model's preprocessing is applied to them.",
                     )
-                image = np.rint(image).astype(np.uint8)
-            photo = to_rgb(image)
+                pixels = np.rint(image).astype(np.uint8)
+            photo = to_rgb(pixels)
         made, placement = input_of_photo(opened, photo)
         return made, photo, placement
 
