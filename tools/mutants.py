@@ -40,7 +40,9 @@ TESTS = {
     "engines/resampling": "engines/test_cam_perturbation.py",
     "engines/batching": "engines/test_activation_maximization.py",
     "metrics": "engines/test_metrics.py jobs/test_sources.py",
-    "models/graph/bounds": "cli/test_filters.py",
+    "models/graph/bounds": "models/test_bounds.py cli/test_filters.py",
+    "models/graph/layers": "models/test_layer_rules.py models/test_architecture.py "
+    "models/test_autolayer.py models/test_cam_targets.py cli/test_layers.py",
     "models/graph/geometry": "models/test_geometry.py",
     "models/graph": "models/test_architecture.py models/test_autolayer.py "
     "models/test_cam_targets.py models/test_upgrade.py models/test_geometry.py cli/test_layers.py",

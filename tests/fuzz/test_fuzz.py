@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kvis_cli.errors import KvisError
-from tests.fuzz import corpus, harnesses
+from tests.fuzz import campaign, corpus, harnesses
 
 HERE = Path(__file__).parent
 
@@ -37,4 +37,6 @@ def test_replay(name, tmp_path):
     for number, data in enumerate([*SEEDS[name], *rough, *cases]):
         folder = tmp_path / str(number)
         folder.mkdir()
+        began = campaign.cpu_seconds()
         harnesses.execute(name, data, folder)
+        assert campaign.cpu_seconds() - began < campaign.SECONDS_EACH

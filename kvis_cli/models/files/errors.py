@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from kvis_cli.errors import KvisError, ModelError
-from kvis_cli.models.files.probe import survives
 from kvis_cli.shown import shown
 
 SAVE_AGAIN = "Save it again with `model.save('model.keras')`, or copy the file again."
@@ -27,14 +26,6 @@ def as_model_error(path: Path) -> Iterator[None]:
     except Exception as error:
         # h5py, zipfile, zlib and struct have no common base, and each raises several.
         raise damaged(path, f"{one_line(str(error)) or type(error).__name__}.") from error
-
-
-def survive(path: Path, reader: Callable[[Path], object]) -> None:
-    """Try a reader in a child process, which a crash of the HDF5 library may end."""
-    import h5py  # noqa: F401  (before the fork, so that the child finds it imported)
-
-    if not survives(reader, path):
-        raise damaged(path, "The HDF5 library crashes on it.")
 
 
 def damaged(path: Path, why: str) -> ModelError:

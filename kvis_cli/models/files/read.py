@@ -19,12 +19,10 @@ from kvis_cli.models.files.archive import (
     open_member,
     read_keras,
 )
-from kvis_cli.models.files.errors import (
-    as_model_error,
-    survive,
-)
+from kvis_cli.models.files.errors import as_model_error
 from kvis_cli.models.files.hdf5 import check_hdf5, read_h5, weights_group, weights_of
 from kvis_cli.models.files.kinds import ModelFile, StoredWeight, kind_of
+from kvis_cli.models.files.probe import survive
 
 if TYPE_CHECKING:
     pass

@@ -49,6 +49,18 @@ def constant_channels(call: LayerCall, layer_of: LayerOf, low: Any, high: Any) -
     numpy.ndarray or None
         bool ``(K,)``; None where a layer on the way is not known here.
     """
+    found = channel_bounds(call, layer_of, low, high)
+    return None if found is None else np.asarray(found[0] == found[1])
+
+
+def channel_bounds(call: LayerCall, layer_of: LayerOf, low: Any, high: Any) -> Interval | None:
+    """Return what the channels of a layer lie between; the arguments of `constant_channels`.
+
+    Returns
+    -------
+    tuple of numpy.ndarray or None
+        The least and the largest value ``(K,)``; None where a layer on the way is not known here.
+    """
     known: dict[int, Interval | None] = {}
     pending = [call]
     while pending:
@@ -61,8 +73,7 @@ def constant_channels(call: LayerCall, layer_of: LayerOf, low: Any, high: Any) -
                 known[id(current)] = _bounds(current, before, layer_of, low, high)
         else:
             pending.extend(missing)
-    found = known[id(call)]
-    return None if found is None else np.asarray(found[0] == found[1])
+    return known[id(call)]
 
 
 def _bounds(

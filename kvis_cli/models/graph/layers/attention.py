@@ -49,6 +49,21 @@ def _multi_head_attention_parameters(config: Config, inputs: list[Shape]) -> int
     return total
 
 
+@parameter_rule("GroupedQueryAttention", "GroupQueryAttention")
+def _grouped_attention_parameters(config: Config, inputs: list[Shape]) -> int:
+    query = inputs[0]
+    value = inputs[1] if len(inputs) > 1 else query
+    key = inputs[2] if len(inputs) > 2 else value
+    head = int(config["head_dim"])
+    wide, narrow = (int(config[f"num_{kind}_heads"]) * head for kind in ("query", "key_value"))
+    total = 0
+    for source, size in ((query, wide), (key, narrow), (value, narrow)):
+        total += known(source[-1]) * size + bias_size(config, size)
+    if config.get("use_gate"):
+        total += known(query[-1]) * wide + bias_size(config, wide)
+    return total + wide * known(query[-1]) + bias_size(config, known(query[-1]))
+
+
 @parameter_rule("Attention", "AdditiveAttention")
 def _attention_parameters(config: Config, inputs: list[Shape]) -> int:
     if "use_scale" not in config:
