@@ -29,25 +29,21 @@ PACKAGE = ROOT / "kvis_cli"
 SOURCES = ("engines", "render", "metrics.py", "models/graph")
 # What to run for a module: the first prefix that fits, the most direct tests first.
 TESTS = {
-    "engines/cam": "engines/test_cam.py engines/test_cam_perturbation.py "
-    "engines/test_target_groups.py cli/test_cam.py",
-    "engines/saliency": "engines/test_saliency.py cli/test_saliency.py",
-    "engines/activation_maximization": "engines/activation_maximization "
-    "engines/test_activation_maximization.py cli/test_maximize.py cli/test_filters.py",
-    "engines/backprop_modifiers": "engines/test_backprop_modifiers.py engines/test_saliency.py",
-    "engines/gradient_modifiers": "engines/test_gradient_modifiers.py engines/test_saliency.py",
-    "engines/scores": "engines/test_targets.py engines/test_cam.py engines/test_saliency.py",
-    "engines/resampling": "engines/test_cam_perturbation.py",
-    "engines/batching": "engines/test_activation_maximization.py",
-    "metrics": "engines/test_metrics.py jobs/test_sources.py",
-    "models/graph/bounds": "models/test_bounds.py cli/test_filters.py",
-    "models/graph/layers": "models/test_layer_rules.py models/test_architecture.py "
-    "models/test_autolayer.py models/test_cam_targets.py cli/test_layers.py",
-    "models/graph/geometry": "models/test_geometry.py",
-    "models/graph": "models/test_architecture.py models/test_autolayer.py "
-    "models/test_cam_targets.py models/test_upgrade.py models/test_geometry.py cli/test_layers.py",
+    "engines/cam": "engines/cam engines/test_target_groups.py cli/test_cam.py",
+    "engines/saliency": "engines/saliency cli/test_saliency.py",
+    "engines/activation_maximization": "engines/activation_maximization cli/test_maximize.py "
+    "cli/test_filters.py",
+    "engines/backprop_modifiers": "engines/test_backprop_modifiers.py engines/saliency",
+    "engines/gradient_modifiers": "engines/test_gradient_modifiers.py engines/saliency",
+    "engines/scores": "engines/test_scores.py engines/cam engines/saliency",
+    "engines/resampling": "engines/cam/test_perturbation.py",
+    "engines/batching": "engines/activation_maximization",
+    "metrics": "test_metrics.py jobs/planning/test_sources.py",
+    "models/graph/bounds": "models/graph/test_bounds.py cli/test_filters.py",
+    "models/graph": "models/graph models/description/test_cam_layers.py "
+    "models/legacy/test_upgrade.py cli/test_layers.py",
     "render": "render cli/test_cam.py",
-}  # fmt: skip
+}
 SECONDS = 240
 
 _COMPARE = {

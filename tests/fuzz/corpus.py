@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from tests.fuzz.harnesses import archive_of
-from tests.models.test_files_fuzz import CONFIGS
+from tests.models.files.test_read_damaged import CONFIGS
 
 HERE = Path(__file__).parent
 

@@ -17,7 +17,7 @@ from kvis_cli.models.files.savedmodel import (
     opened_folder,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")

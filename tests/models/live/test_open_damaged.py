@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import pytest
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[3]
 SECONDS_EACH = 60
 EXTRA_MEMORY = 6 << 30
 
@@ -102,7 +102,7 @@ def _versions(h5, rng):
 
 def spoiled(data: bytes, rng: random.Random, kind: int) -> tuple[str, bytes]:
     """One kind of damage after the other, each in a random place."""
-    from test_files_fuzz import _damaged, _swapped
+    from tests.models.files.test_read_damaged import _damaged, _swapped
 
     number = kind // 2
     if kind % 2 == 0:
@@ -159,11 +159,14 @@ def run(seed: int, count: int, folder: str, sound: list[str]) -> None:
 
 
 def fuzz(seed, count, folder, sound):
-    code = "import sys, json; from test_opening_fuzz import run; run(*json.loads(sys.argv[1]))"
+    code = (
+        "import sys, json; from tests.models.live.test_open_damaged import run; "
+        "run(*json.loads(sys.argv[1]))"
+    )
     arguments = json.dumps([seed, count, str(folder), [str(p) for p in sound]])
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", code, arguments],
-        cwd=HERE,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120 + 20 * count,

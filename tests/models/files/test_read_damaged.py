@@ -170,11 +170,14 @@ def run(seed: int, count: int, folder: str, extra: list[str]) -> None:
 
 
 def fuzz(seed, count, folder, extra=()):
-    code = "import sys, json; from test_files_fuzz import run; run(*json.loads(sys.argv[1]))"
+    code = (
+        "import sys, json; from tests.models.files.test_read_damaged import run; "
+        "run(*json.loads(sys.argv[1]))"
+    )
     arguments = json.dumps([seed, count, str(folder), [str(p) for p in extra]])
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", code, arguments],
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         timeout=60 + count,
