@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import pytest
 
+from tests.contracts.covered import COVERED_BY
 from tests.contracts.source import ROOT, imported, modules, tree
 
 MAX_LINES = 400
@@ -102,3 +103,22 @@ def test_tensorflow_is_imported_where_it_computes(module):
         elif isinstance(node, ast.ImportFrom):
             names.add((node.module or "").partition(".")[0])
     assert allowed or not names & {"tensorflow", "keras"}
+
+
+def test_every_module_has_a_test_of_its_path_or_is_covered_by_a_named_one():
+    tests = {
+        path.relative_to(ROOT / "tests").as_posix() for path in ROOT.glob("tests/**/test_*.py")
+    }
+    covered = {module: test for test, names in COVERED_BY.items() for module in names.split()}
+    assert set(covered.values()) <= tests
+    own, without = set(), set()
+    for path in ROOT.glob("kvis_cli/**/*.py"):
+        module = path.relative_to(ROOT / "kvis_cli")
+        if path.name in ("__init__.py", "__main__.py"):
+            continue
+        if (module.parent / f"test_{path.stem}.py").as_posix() in tests:
+            own.add(module.as_posix())
+        else:
+            without.add(module.as_posix())
+    assert own, "the trees do not fit"
+    assert without == covered.keys()
