@@ -56,8 +56,9 @@ def test_examples_in_python_are_valid():
             compile(block, str(path), "exec")
 
 
-def test_the_page_about_python_runs(tf, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_the_page_about_python_runs(tf, monkeypatch, tmp_path):
+    (tmp_path / "sample_models").symlink_to(ROOT / "sample_models")
+    monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "python.md").read_text("utf-8")
     names: dict = {}
     for block in re.findall(r"```python\n(.*?)```", page, re.S):
@@ -68,6 +69,7 @@ def test_the_page_about_python_runs(tf, monkeypatch):
     assert names["picture"].map.shape == (96, 96, 3)
     assert [e.target.name for e in names["filters"]] == ["0", "1", "2", "3"]
     assert names["shown"].shape == (96, 96, 3)
+    assert (tmp_path / "heat.png").is_file()
 
 
 @pytest.mark.skipif(

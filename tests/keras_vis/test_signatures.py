@@ -229,3 +229,21 @@ def test_input_modifiers_are_functions_or_subclasses(tf, model):
         visualize_activation(model, -1, 1, input_modifiers=[Old()], **settings)
     with pytest.raises(UsageError, match="no input modifier"):
         visualize_activation(model, -1, 1, input_modifiers=[0.05], **settings)
+
+
+def test_filters_of_one_layer_add_up(tf, model):
+    """Each alone is computed for its filter alone; together the layer is read whole."""
+    from kvis_cli.keras_vis.losses import ActivationMaximization
+    from kvis_cli.keras_vis.optimizer import Optimizer
+
+    image = np.random.default_rng(1).uniform(60, 200, (8, 8, 3)).astype(np.float32)
+    layer = model.layers[1]
+    made = []
+    for losses in ([(0, 1)], [(2, 3)], [(0, 1), (2, 3)]):
+        named = [(ActivationMaximization(layer, index), weight) for index, weight in losses]
+        _, grads, _ = Optimizer(model, named, norm_grads=False).minimize(
+            image, max_iter=1, verbose=False
+        )
+        made.append(grads)
+    assert np.abs(made[0]).max() > 0 and np.abs(made[1]).max() > 0
+    np.testing.assert_allclose(made[2], made[0] + made[1], rtol=1e-4, atol=1e-6)

@@ -152,6 +152,9 @@ CALLS = {
         [x, x]
     ),
     "Bidirectional": lambda k, x: k.layers.Bidirectional(k.layers.LSTM(5))(x),
+    "Bidirectional of every step": lambda k, x: k.layers.Bidirectional(
+        k.layers.LSTM(5, return_sequences=True)
+    )(x),
     "Bidirectional, summed": lambda k, x: k.layers.Bidirectional(
         k.layers.GRU(5, return_sequences=True), merge_mode="sum"
     )(x),
@@ -190,7 +193,6 @@ CALLS = {
     "reshape": lambda k, x: k.ops.reshape(x, (-1, 3, 12)),
     "add": lambda k, x: k.ops.add(x, 2.0),
     "add of two": lambda k, x: k.ops.add(x, k.Input((1, 4))),
-    "matmul": lambda k, x: k.ops.matmul(x, k.Input((4, 5))),
 }
 
 
@@ -199,11 +201,15 @@ def both(keras, made):
     model = keras.Model(keras.utils.get_source_inputs(first(made)), made)
     config = without_stored_shapes(json.loads(model.to_json()))
     found = {call.path: call for call in read_architecture(config)}
-    for layer in model.layers:
-        outputs = layer.output if isinstance(layer.output, list | tuple) else [layer.output]
-        call = found[layer.name]
-        assert call.output_shape == tuple(outputs[0].shape), layer.name
-        assert call.params == layer.count_params(), layer.name
+    # Operations are no layers, and have no weights.
+    for operation in model.operations:
+        outputs = (
+            operation.output if isinstance(operation.output, list | tuple) else [operation.output]
+        )
+        call = found[operation.name]
+        assert call.output_shape == tuple(outputs[0].shape), operation.name
+        weights = operation.count_params() if isinstance(operation, keras.Layer) else 0
+        assert (call.params or 0) == weights, operation.name
 
 
 def first(made):
@@ -243,3 +249,13 @@ def test_unknown_sizes_stay_unknown(tf, name):
 
     options = {"filters": 4, "kernel_size": 3} if name == "Conv2D" else {}
     both(keras, getattr(keras.layers, name)(**options)(keras.Input((None, 8, 3))))
+
+
+@pytest.mark.parametrize("shapes", [[(None, 8, 6), (11, 8, 2)], [(11, 8, 6), (None, 8, 2)]])
+def test_a_size_that_one_input_knows_is_that_of_all(tf, shapes):
+    import keras
+
+    inputs = [keras.Input(shape) for shape in shapes]
+    model = keras.Model(inputs, keras.layers.Concatenate()(inputs))
+    (*_, call) = read_architecture(without_stored_shapes(json.loads(model.to_json())))
+    assert call.output_shape == (None, 11, 8, 8)
