@@ -30,14 +30,14 @@ SOURCES = ("engines", "render", "metrics.py", "models/graph")
 # What to run for a module: the first prefix that fits, the most direct tests first.
 TESTS = {
     "engines/cam": "engines/cam engines/test_target_groups.py cli/test_cam.py",
-    "engines/saliency": "engines/saliency cli/test_saliency.py",
+    "engines/saliency": "engines/test_batching.py engines/saliency cli/test_saliency.py",
     "engines/activation_maximization": "engines/activation_maximization cli/test_maximize.py "
     "cli/test_filters.py",
     "engines/backprop_modifiers": "engines/test_backprop_modifiers.py engines/saliency",
     "engines/gradient_modifiers": "engines/test_gradient_modifiers.py engines/saliency",
     "engines/scores": "engines/test_scores.py engines/cam engines/saliency",
     "engines/resampling": "engines/cam/test_perturbation.py",
-    "engines/batching": "engines/activation_maximization",
+    "engines/batching": "engines/test_batching.py engines/activation_maximization",
     "metrics": "test_metrics.py jobs/planning/test_sources.py",
     "models/graph/bounds": "models/graph/test_bounds.py cli/test_filters.py",
     "models/graph": "models/graph models/description/test_cam_layers.py "

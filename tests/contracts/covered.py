@@ -44,7 +44,7 @@ COVERED_BY = {
         engines/activation_maximization/regularizers.py
         engines/activation_maximization/restarts.py engines/activation_maximization/seeds.py
         engines/activation_maximization/selected_filters.py
-        engines/activation_maximization/state.py engines/batching.py
+        engines/activation_maximization/state.py
     """,
     "engines/cam/test_applications.py": """
         events.py spec/build.py tasks/cam.py

@@ -82,3 +82,9 @@ def test_fit_size_keeps_the_aspect_ratio():
     assert fit_size((348, 500), (320, 320)) == (223, 320)
     assert fit_size((32, 32), (160, 200)) == (160, 160)
     assert fit_size((1, 5000), (100, 100)) == (1, 100)
+
+
+def test_what_is_fitted_is_never_empty_and_never_larger():
+    assert fit_size((10, 3000), (100, 100)) == (1, 100)
+    assert fit_size((3000, 10), (100, 100)) == (100, 1)
+    assert fit_size((30, 20), (60, 60)) == (60, 40)

@@ -259,3 +259,41 @@ def test_a_size_that_one_input_knows_is_that_of_all(tf, shapes):
     model = keras.Model(inputs, keras.layers.Concatenate()(inputs))
     (*_, call) = read_architecture(without_stored_shapes(json.loads(model.to_json())))
     assert call.output_shape == (None, 11, 8, 8)
+
+
+def test_an_unknown_size_along_the_axis_stays_unknown(tf):
+    import keras
+
+    both(keras, keras.layers.Concatenate(axis=1)([keras.Input((None, 8)), keras.Input((11, 8))]))
+
+
+def test_locally_connected_layers_of_keras_2():
+    """A kernel and a bias for each of 4·3 positions: 12·(2·2·2·3) and 12·3."""
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, 5, 4, 2]}},
+        {
+            "class_name": "LocallyConnected2D",
+            "config": {"name": "l", "filters": 3, "kernel_size": [2, 2], "strides": [1, 1]},
+        },
+    ]
+    model = {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+    (start, call) = read_architecture(model)
+    assert start.path == "i"
+    assert call.output_shape == (None, 4, 3, 3)
+    assert call.params == 12 * 24 + 36
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_sequential_whose_first_layer_states_the_shape(count):
+    dense = [
+        {
+            "class_name": "Dense",
+            "config": {"name": "a", "units": 5, "batch_input_shape": [None, 7]},
+        },
+        {"class_name": "Dense", "config": {"name": "b", "units": 3}},
+    ]
+    model = {"class_name": "Sequential", "config": {"name": "s", "layers": dense[:count]}}
+    calls = list(read_architecture(model))
+    assert calls[-1].output_shape == (None, [5, 3][count - 1])
+    assert [call.params for call in calls][-count:] == [40, 18][:count]
+    assert [call.filters for call in calls][-count:] == [5, 3][:count]
