@@ -91,7 +91,12 @@ def _spawned(reader: Callable[[Path], object], path: Path) -> list[str] | None:
     """Do the same as `_forked`, in a new interpreter."""
     arguments = (reader.__module__, reader.__qualname__, str(path))
     code = f"from kvis_cli.models.files.probe import run; run(*{arguments!r})"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        # This process may hold the file open; that is no fault of the file.
+        "HDF5_USE_FILE_LOCKING": "FALSE",
+    }
     child = subprocess.run(
         [sys.executable, "-c", code],
         env=environment,

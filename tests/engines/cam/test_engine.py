@@ -673,3 +673,13 @@ def test_h5_and_keras_files_give_the_same_maps(lib, tf, net, batch, tmp_path):
         model = keras.models.load_model(tmp_path / name, compile=False)
         maps.append(engine_of(lib, model)(batch, *classes([2], 4)).maps["second", "gradcam"])
     np.testing.assert_array_equal(*maps)
+
+
+def test_settings_are_frozen(tf):
+    """Compiled engines are kept under them."""
+    from dataclasses import FrozenInstanceError
+
+    from kvis_cli.engines.cam.settings import CamSettings
+
+    with pytest.raises(FrozenInstanceError):
+        CamSettings().noise = 0.5
