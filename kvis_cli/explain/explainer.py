@@ -298,12 +298,12 @@ class Explainer:
         else:
             pixels: np.ndarray = image
             if pixels.dtype != np.uint8:
-                if image.size and not 0 <= image.min() <= image.max() <= 255:
+                if pixels.size and not 0 <= pixels.min() <= pixels.max() <= 255:
                     raise InputError(
-                        f"The values of an image are {image.min():g} to {image.max():g}.",
+                        f"The values of an image are {pixels.min():g} to {pixels.max():g}.",
                         "Pixels are 0 to 255; the model's preprocessing is applied to them.",
                     )
-                pixels = np.rint(image).astype(np.uint8)
+                pixels = np.rint(pixels).astype(np.uint8)
             photo = to_rgb(pixels)
         made, placement = input_of_photo(opened, photo)
         return made, photo, placement

@@ -5,6 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 
+def network_of_rank(rank: int, activation: str | None = None) -> Any:
+    """One convolution of 5 filters, its average and three classes, over 8 positions per axis."""
+    import keras
+
+    keras.utils.set_random_seed(4)
+    return keras.Sequential(
+        [
+            keras.Input((8,) * rank + (2,)),
+            getattr(keras.layers, f"Conv{rank}D")(5, 3, activation="relu", name="maps"),
+            getattr(keras.layers, f"GlobalAveragePooling{rank}D")(),
+            keras.layers.Dense(3, activation=activation),
+        ]
+    )
+
+
 def tiny_network(seed: int, *, hidden: bool = True) -> Any:
     """A network of a few hundred weights: 16×16 RGB, three classes, softmax.
 

@@ -146,6 +146,11 @@ def test_a_level_line_is_light_on_dark():
     assert light.sum() == 3 and np.flatnonzero(light).tolist() == [239, 240, 241]
     assert changed.sum() == 5 and np.flatnonzero(changed).tolist() == [238, 239, 240, 241, 242]
     assert not (draw_level_lines(GREY, []) != 100).any()
+    # 14 thirds of a pixel where the shorter side is 280: 2 · 280 / 160 + 1, in thirds.
+    third = draw_level_lines(GREY[:280], [np.array([[240.5, 20.0], [240.5, 260.0]])])[140, :, 0]
+    edges = np.flatnonzero(third != 100)
+    outer = (1 - third[[edges[0], edges[-1]]] / 100).sum()
+    assert len(edges) - 2 + outer == pytest.approx(14 / 3, abs=0.05)
     small = draw_level_lines(GREY[:100, :100], [line[::-1] * 0 + [[50.5, 9.0], [50.5, 90.0]]])
     # Never thinner than 2.5 of 4 pixels.
     assert (small[50] != 100).any(-1).sum() in (4, 5, 6)

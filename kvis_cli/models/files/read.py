@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kvis_cli.errors import ModelError
 from kvis_cli.models.files.archive import (
@@ -23,9 +22,6 @@ from kvis_cli.models.files.errors import as_model_error
 from kvis_cli.models.files.hdf5 import check_hdf5, read_h5, weights_group, weights_of
 from kvis_cli.models.files.kinds import ModelFile, StoredWeight, kind_of
 from kvis_cli.models.files.probe import survive
-
-if TYPE_CHECKING:
-    pass
 
 
 def read_model_file(path: str | Path, *, allow_weights_only: bool = False) -> ModelFile:

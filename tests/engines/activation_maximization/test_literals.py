@@ -134,3 +134,12 @@ def test_the_blur_of_the_warm_up_is_a_gaussian(tf):
     at = np.arange(17) - 8
     wanted = np.exp(-0.5 * (at[:, None] ** 2 + at[None] ** 2))
     np.testing.assert_allclose(found, wanted / wanted.sum(), atol=2e-3)
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 2, 2, 2, 3)])
+def test_fourier_has_one_to_three_spatial_axes(tf, shape):
+    from kvis_cli.engines.activation_maximization.parametrizations import Fourier
+    from kvis_cli.errors import UsageError
+
+    with pytest.raises(UsageError, match="one to three"):
+        Fourier(shape)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.cam_literals import LITERALS, combine, eigen_of_contributions, relu
+from tests.helpers.models import network_of_rank
 from tests.helpers.oracles import literal_of
 from tests.helpers.targets import targets
 
@@ -584,21 +585,8 @@ def test_channels_first_models_give_the_maps_of_their_channels_last_twins(tf, li
 
 @pytest.mark.parametrize("rank", [1, 3])
 def test_sequences_and_volumes(tf, lib, rank):
-    import keras
-
-    keras.utils.set_random_seed(4)
-    conv = {1: keras.layers.Conv1D, 3: keras.layers.Conv3D}[rank]
-    pool = {1: keras.layers.GlobalAveragePooling1D, 3: keras.layers.GlobalAveragePooling3D}[rank]
-    shape = (8,) * rank + (2,)
-    model = keras.Sequential(
-        [
-            keras.Input(shape),
-            conv(5, 3, activation="relu", name="maps"),
-            pool(),
-            keras.layers.Dense(3),
-        ]
-    )
-    x = np.random.default_rng(1).normal(0, 1, (2, *shape)).astype(np.float32)
+    model = network_of_rank(rank)
+    x = np.random.default_rng(1).normal(0, 1, (2, *model.input_shape[1:])).astype(np.float32)
     found = engine_of(lib, model, ["maps"], ("gradcam", "eigencam"))(x, *classes([1], 2, 3))
     features = np.array(model.get_layer("maps")(x))
     kernel = np.array(model.layers[-1].kernel)[:, 1]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.helpers.models import network_of_rank
 from tests.helpers.oracles import literal_of
 from tests.helpers.targets import targets
 
@@ -358,20 +359,8 @@ def test_binary_score_cam_has_two_sides(lib, batch):
 @pytest.mark.parametrize("rank", [1, 3])
 @pytest.mark.parametrize("name", ["scorecam", "fullgrad", "guided_gradcam"])
 def test_sequences_and_volumes(lib, name, rank):
-    keras = lib.keras
-    keras.utils.set_random_seed(4)
-    conv = {1: keras.layers.Conv1D, 3: keras.layers.Conv3D}[rank]
-    pool = {1: keras.layers.GlobalAveragePooling1D, 3: keras.layers.GlobalAveragePooling3D}[rank]
-    shape = (8,) * rank + (2,)
-    model = keras.Sequential(
-        [
-            keras.Input(shape),
-            conv(5, 3, activation="relu", name="maps"),
-            pool(),
-            keras.layers.Dense(3, activation="softmax"),
-        ]
-    )
-    x = np.random.default_rng(1).normal(0, 1, (2, *shape)).astype(np.float32)
+    model = network_of_rank(rank, "softmax")
+    x = np.random.default_rng(1).normal(0, 1, (2, *model.input_shape[1:])).astype(np.float32)
     found = lib(model, name)(x, *classes([1], 2, 3))
     key = next(iter(found.maps))
     side = 6 if name == "scorecam" else 8

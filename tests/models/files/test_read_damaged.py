@@ -9,13 +9,13 @@ import copy
 import io
 import json
 import random
-import subprocess
-import sys
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.processes import answer
 
 SECONDS_EACH = 5
 MEMORY = 4 << 30
@@ -170,21 +170,14 @@ def run(seed: int, count: int, folder: str, extra: list[str]) -> None:
 
 
 def fuzz(seed, count, folder, extra=()):
-    code = (
-        "import sys, json; from tests.models.files.test_read_damaged import run; "
-        "run(*json.loads(sys.argv[1]))"
-    )
-    arguments = json.dumps([seed, count, str(folder), [str(p) for p in extra]])
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code, arguments],
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
+    ends = answer(
+        "tests.models.files.test_read_damaged",
+        seed,
+        count,
+        str(folder),
+        [str(p) for p in extra],
         timeout=60 + count,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    ends = json.loads(done.stdout)
     assert sum(ends.values()) == count
     # Some damage is harmless, most is not.
     assert 0 < ends.get("opened", 0) < count

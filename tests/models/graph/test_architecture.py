@@ -12,6 +12,7 @@ from kvis_cli.errors import ModelError
 from kvis_cli.models.files.read import read_model_file
 from kvis_cli.models.graph.from_config import read_architecture
 from kvis_cli.models.legacy.upgrade import upgrade
+from tests.helpers.configs import without_stored_shapes
 
 
 def layer(class_name, name, nodes=None, **config):
@@ -302,14 +303,6 @@ APPLICATIONS = [
     "VGG19",
     "Xception",
 ]
-
-
-def without_stored_shapes(value):
-    """A copy of a config whose tensors do not say their shapes."""
-    if isinstance(value, dict):
-        drop = {"shape"} if "keras_history" in value else set()
-        return {k: without_stored_shapes(v) for k, v in value.items() if k not in drop}
-    return [without_stored_shapes(v) for v in value] if isinstance(value, list) else value
 
 
 @pytest.mark.slow

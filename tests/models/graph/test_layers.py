@@ -7,6 +7,7 @@ import json
 import pytest
 
 from kvis_cli.models.graph.from_config import read_architecture
+from tests.helpers.configs import without_stored_shapes
 
 S, M, V = (9, 4), (11, 8, 6), (7, 6, 5, 4)
 
@@ -214,14 +215,6 @@ def both(keras, made):
 
 def first(made):
     return made[0] if isinstance(made, list | tuple) else made
-
-
-def without_stored_shapes(value):
-    """A copy of a config whose tensors do not say their shapes."""
-    if isinstance(value, dict):
-        drop = {"shape"} if "keras_history" in value else {"build_config"}
-        return {k: without_stored_shapes(v) for k, v in value.items() if k not in drop}
-    return [without_stored_shapes(v) for v in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize(

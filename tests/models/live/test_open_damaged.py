@@ -9,8 +9,6 @@ import copy
 import io
 import json
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +16,8 @@ import h5py
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.helpers.processes import answer
+
 SECONDS_EACH = 60
 EXTRA_MEMORY = 6 << 30
 
@@ -159,21 +158,14 @@ def run(seed: int, count: int, folder: str, sound: list[str]) -> None:
 
 
 def fuzz(seed, count, folder, sound):
-    code = (
-        "import sys, json; from tests.models.live.test_open_damaged import run; "
-        "run(*json.loads(sys.argv[1]))"
-    )
-    arguments = json.dumps([seed, count, str(folder), [str(p) for p in sound]])
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code, arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+    ends = answer(
+        "tests.models.live.test_open_damaged",
+        seed,
+        count,
+        str(folder),
+        [str(p) for p in sound],
         timeout=120 + 20 * count,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    ends = json.loads(done.stdout.splitlines()[-1])
     assert len(ends) == count
     return ends
 

@@ -30,9 +30,7 @@ def _attention_shape(config: Config, inputs: list[Shape]) -> Shape:
 
 @parameter_rule("MultiHeadAttention")
 def _multi_head_attention_parameters(config: Config, inputs: list[Shape]) -> int:
-    query = inputs[0]
-    value = inputs[1] if len(inputs) > 1 else query
-    key = inputs[2] if len(inputs) > 2 else value
+    query, value, key = _query_value_key(inputs)
     heads, key_dim = int(config["num_heads"]), int(config["key_dim"])
     value_dim = int(config.get("value_dim") or key_dim)
     out = config.get("output_shape")
@@ -42,26 +40,36 @@ def _multi_head_attention_parameters(config: Config, inputs: list[Shape]) -> int
         out_size = math.prod(int(n) for n in out) if isinstance(out, (list, tuple)) else int(out)
     total = 0
     for source, size in ((query, key_dim), (key, key_dim), (value, value_dim)):
-        total += known(source[-1]) * heads * size + bias_size(config, heads * size)
+        total += _projection(config, source, heads * size)
     total += heads * value_dim * out_size + bias_size(config, out_size)
     if config.get("use_gate"):
-        total += known(query[-1]) * heads * value_dim + bias_size(config, heads * value_dim)
+        total += _projection(config, query, heads * value_dim)
     return total
 
 
 @parameter_rule("GroupedQueryAttention", "GroupQueryAttention")
 def _grouped_attention_parameters(config: Config, inputs: list[Shape]) -> int:
-    query = inputs[0]
-    value = inputs[1] if len(inputs) > 1 else query
-    key = inputs[2] if len(inputs) > 2 else value
+    query, value, key = _query_value_key(inputs)
     head = int(config["head_dim"])
     wide, narrow = (int(config[f"num_{kind}_heads"]) * head for kind in ("query", "key_value"))
     total = 0
     for source, size in ((query, wide), (key, narrow), (value, narrow)):
-        total += known(source[-1]) * size + bias_size(config, size)
+        total += _projection(config, source, size)
     if config.get("use_gate"):
-        total += known(query[-1]) * wide + bias_size(config, wide)
+        total += _projection(config, query, wide)
     return total + wide * known(query[-1]) + bias_size(config, known(query[-1]))
+
+
+def _query_value_key(inputs: list[Shape]) -> tuple[Shape, Shape, Shape]:
+    """Return the three inputs; those that were not given are the one before."""
+    query = inputs[0]
+    value = inputs[1] if len(inputs) > 1 else query
+    return query, value, inputs[2] if len(inputs) > 2 else value
+
+
+def _projection(config: Config, source: Shape, size: int) -> int:
+    """Return the weights of a linear map of the last axis to `size` numbers."""
+    return known(source[-1]) * size + bias_size(config, size)
 
 
 @parameter_rule("Attention", "AdditiveAttention")
