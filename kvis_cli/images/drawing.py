@@ -12,7 +12,7 @@ from kvis_cli.render.box import draw_box, hot_box
 from kvis_cli.render.caption import with_note
 from kvis_cli.render.colorbar import ColorBar, with_colorbar
 from kvis_cli.render.defaults import ALPHA, LEVEL
-from kvis_cli.render.overlay import Style, in_view, render_view
+from kvis_cli.render.overlay import WRITTEN_VIEWS, Style, in_view, render_view
 from kvis_cli.render.scale import MAP_KINDS, MapKind, limit_of
 from kvis_cli.render.unseen import mark_unseen
 
@@ -98,8 +98,10 @@ def draw(explanation: Explanation, photo: np.ndarray, placement: Placement, look
         style = replace(style, limit=own or None)
     height, width = photo.shape[:2]
     raw = placement.to_photo(values, height, width, explanation.grid)
-    picture = render_view(look.view, photo, raw, style)
     unseen = placement.unseen(height, width)
+    if unseen is not None and look.view in WRITTEN_VIEWS:
+        photo, unseen = mark_unseen(photo, unseen), None
+    picture = render_view(look.view, photo, raw, style)
     if unseen is not None:
         # Of photo and overlay side by side, the overlay.
         left = picture.shape[1] - width

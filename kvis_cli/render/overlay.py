@@ -195,6 +195,8 @@ VIEWS: dict[str, View] = {
 }
 
 
+# Views that write on the photo: nothing may be drawn over their lines and words.
+WRITTEN_VIEWS = ("contour",)
 # Palettes of views that have one of their own.
 _VIEW_COLORMAPS = {"glow": "inferno"}
 

@@ -2,7 +2,7 @@
 
 COVERED_BY = {
     "cli/test_cam.py": """
-        cli/commands/cam.py engines/cam/fusion.py explanation.py images/drawing.py
+        cli/commands/cam.py engines/cam/fusion.py explanation.py
         tasks/cam_targets.py
     """,
     "cli/test_configs.py": """
