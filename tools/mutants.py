@@ -31,7 +31,8 @@ SOURCES = ("engines", "render", "metrics.py", "models/graph")
 TESTS = {
     "engines/cam": "engines/cam engines/test_target_groups.py cli/test_cam.py",
     "engines/saliency": "engines/test_batching.py engines/saliency cli/test_saliency.py",
-    "engines/activation_maximization/published": "keras_vis",
+    "engines/activation_maximization/published": "engines/activation_maximization/test_literals.py "
+    "keras_vis",
     "engines/activation_maximization": "engines/activation_maximization cli/test_maximize.py "
     "cli/test_filters.py",
     "engines/backprop_modifiers": "engines/test_backprop_modifiers.py engines/saliency",

@@ -143,3 +143,31 @@ def test_fourier_has_one_to_three_spatial_axes(tf, shape):
 
     with pytest.raises(UsageError, match="one to three"):
         Fourier(shape)
+
+
+@pytest.mark.parametrize("beta", [2, 3])
+def test_total_variation_of_keras_vis_with_channels_first(tf, beta):
+    """Every step down and to the right, its squares summed, to the power of β / 2."""
+    from kvis_cli.engines.activation_maximization.losses import View
+    from kvis_cli.engines.activation_maximization.published import KerasVisTotalVariation
+
+    x = np.random.default_rng(0).normal(0, 50, (2, 5, 6, 3)).astype(np.float32)
+    wanted = np.zeros(2)
+    for n, i, j, c in np.ndindex(2, 4, 5, 3):
+        down, right = x[n, i + 1, j, c] - x[n, i, j, c], x[n, i, j + 1, c] - x[n, i, j, c]
+        wanted[n] += (down**2 + right**2) ** (beta / 2)
+    loss = KerasVisTotalVariation(beta)
+    for first in (False, True):
+        given = tf.constant(np.moveaxis(x, -1, 1) if first else x)
+        found = loss(View(given, given, [], {}, channels_first=first), {})
+        np.testing.assert_allclose(found, wanted / (5 * 6 * 3), rtol=1e-4)
+
+
+def test_recipes_are_frozen(tf):
+    """A preset is shared by everyone who names it."""
+    from dataclasses import FrozenInstanceError
+
+    from kvis_cli.engines.activation_maximization.presets import PRESETS
+
+    with pytest.raises(FrozenInstanceError):
+        next(iter(PRESETS.values())).steps = 1

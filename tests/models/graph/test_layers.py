@@ -7,6 +7,7 @@ import json
 import pytest
 
 from kvis_cli.models.graph.from_config import read_architecture
+from kvis_cli.models.graph.layers import count_parameters
 from tests.helpers.configs import without_stored_shapes
 
 S, M, V = (9, 4), (11, 8, 6), (7, 6, 5, 4)
@@ -116,6 +117,7 @@ CASES = [
     ("Dot", {"axes": 1}, (4, 3), (4, 5)),
     ("Dot", {"axes": (2, 1)}, (4, 3), (3, 5)),
     ("Dot", {"axes": -1}, (7,), (7,)),
+    ("Dot", {"axes": (2, 1)}, (4, 3), (3,)),
     ("Dot", {"axes": (1, 3)}, (4, 3), (2, 5, 4)),
     ("CategoryEncoding", {"num_tokens": 6, "output_mode": "multi_hot"}, (4,)),
     ("Discretization", {"bin_boundaries": [0.0, 1.0]}, (4,)),
@@ -290,3 +292,15 @@ def test_a_sequential_whose_first_layer_states_the_shape(count):
     assert calls[-1].output_shape == (None, [5, 3][count - 1])
     assert [call.params for call in calls][-count:] == [40, 18][:count]
     assert [call.filters for call in calls][-count:] == [5, 3][:count]
+
+
+def test_renormalization_of_keras_2_has_three_arrays_more():
+    assert count_parameters("BatchNormalization", {"renorm": True}, [(None, 8, 6)]) == 7 * 6
+
+
+@pytest.mark.parametrize("name", ["MultiHeadAttention", "GroupedQueryAttention"])
+def test_attention_whose_file_names_one_input_is_of_itself(name):
+    heads = {"num_heads": 2, "key_dim": 3, "num_query_heads": 2, "num_key_value_heads": 2}
+    config = {**heads, "head_dim": 3, "use_bias": True}
+    # Three projections of 4 to 2·3 numbers and one back, each with its bias.
+    assert count_parameters(name, config, [(None, 9, 4)]) == 3 * (4 * 6 + 6) + 6 * 4 + 4
