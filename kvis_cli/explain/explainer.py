@@ -13,6 +13,7 @@ from kvis_cli.events import Listener
 from kvis_cli.explain.shown import Explanations, ShownExplanation
 from kvis_cli.explanation import Explanation
 from kvis_cli.tasks.cache import compiled_task
+from kvis_cli.tasks.outputs import outputs_of
 from kvis_cli.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class Explainer:
         job, opened = self._prepared("cam", {})
         prepared = [self._input(opened, job, image) for image in _several(images)]
         inputs = np.stack([made for made, _, _ in prepared])
-        run = opened.engines.get("outputs", lambda: _outputs(opened))
+        run = outputs_of(opened)
         outputs = [
             run(inputs[start : start + job.batch_size])
             for start in range(0, len(inputs), job.batch_size)
@@ -327,16 +328,6 @@ def _live(model: Any) -> LiveModel:
     from kvis_cli.models.live.session import live_model
 
     return live_model(model)
-
-
-def _outputs(opened: OpenModel) -> Any:
-    import tensorflow as tf
-
-    output = opened.info.output_index()
-    forward = tf.function(
-        lambda x: opened.reader.forward(x).outputs[output], autograph=False, reduce_retracing=True
-    )
-    return lambda inputs: np.asarray(forward(tf.constant(inputs))).reshape(len(inputs), -1)
 
 
 def _as_text(value: Any) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from kvis_cli.options.fields import PICTURE, RUN, TARGET, Spec, Texts, known, option
+from kvis_cli.options.fields import PICTURE, TARGET, Spec, Texts, known, option
 from kvis_cli.render import colormaps
 from kvis_cli.render.defaults import ALPHA, LEVEL
+from kvis_cli.spec.task import TaskBase
 
 Options = tuple[str, ...] | None
 
@@ -41,64 +42,16 @@ class HeatmapSpec(Spec):
         return value
 
 
-class PictureSpec(Spec):
-    """What the pictures of every task have in common, and what a job asks of its tasks.
-
-    Attributes
-    ----------
-    needs_images
-        Whether the task explains input images, or makes pictures from the model alone.
-    needs_head
-        Whether the task is about the model's outputs; an application without weights for its
-        classifier can still be opened for one that is not.
-    results_version
-        Raised whenever the same settings give another picture, so that a rerun of an old job makes
-        it anew.
-    """
-
-    needs_images: ClassVar[bool] = True
-    needs_head: ClassVar[bool] = True
-    results_version: ClassVar[int] = 2
+class PictureSpec(TaskBase):
+    """What the pictures of a task have in common."""
 
     grid: bool = option(
         False, "Also put all pictures of the run on one captioned sheet.", panel=PICTURE
     )
     raw: bool = option(False, "Also write the raw float32 maps (.npz).", panel=PICTURE)
-    strict: bool = option(
-        False, "Leave with exit code 1 when a result comes with a warning.", panel=RUN
-    )
     metadata: bool = option(
         True, "Store the spec, versions and hashes in the PNG files.", panel=PICTURE
     )
-
-    @property
-    def shares_scale(self) -> bool:
-        """Whether the look of each picture depends on all the others."""
-        return False
-
-    def methods(self) -> list[str]:
-        """Return the methods, each a task of its own.
-
-        One empty name for a task without a choice.
-        """
-        return [""]
-
-    def layers(self) -> list[str]:
-        """Return the layers that are named."""
-        return []
-
-    def classes(self) -> list[str]:
-        """Return the classes that are named, also in contrasts."""
-        return []
-
-    def start_images(self) -> list[str]:
-        """Pictures that a result depends on without explaining them."""
-        return []
-
-    def changed(self, name: str) -> bool:
-        """Whether a field is not what it is by default."""
-        field = type(self).model_fields[name]
-        return bool(getattr(self, name) != field.get_default(call_default_factory=True))
 
 
 class ExplainSpec(PictureSpec, HeatmapSpec):

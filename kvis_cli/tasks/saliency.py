@@ -13,7 +13,7 @@ from kvis_cli.engines.saliency.engine import SaliencyBatch, SaliencyEngine, Sali
 from kvis_cli.engines.saliency.gaussian import smooth
 from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation, Target
-from kvis_cli.models.description.fingerprint import guess_preprocessing
+from kvis_cli.models.description.fingerprint import known_preprocessing
 from kvis_cli.models.description.targets import Request, encode
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import LayerCall
@@ -215,8 +215,8 @@ class SaliencyTask(InputTask):
         if not self.opened.image_input.is_picture:
             return []
         calls = self.opened.info.architecture.calls
-        known = guess_preprocessing([(c.class_name, c.name) for c in calls])
-        if not known.certain or known.preprocessing == self.opened.preprocessing:
+        known = known_preprocessing([(c.class_name, c.name) for c in calls])
+        if known is None or known.preprocessing == self.opened.preprocessing:
             return []
         edges = known.preprocessing.input_range()
         low, high = float(np.min(edges[0])), float(np.max(edges[1]))

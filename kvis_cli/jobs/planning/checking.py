@@ -68,7 +68,7 @@ def _checks(
         yield path, partial(_fail, error)
         return
     yield path, partial(check_code, info)
-    yield path, info.preprocessing
+    yield path, info.stated_preprocessing
     for number, task in enumerate(plan.job.tasks):
         what = f"{path}, {plan.labels[number]}"
         if info.architecture.is_graph and info.architecture.calls:

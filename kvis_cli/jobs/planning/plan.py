@@ -15,6 +15,7 @@ from kvis_cli.jobs.planning.digests import Digests
 from kvis_cli.jobs.planning.identity import hash_of, model_digest, model_settings
 from kvis_cli.jobs.planning.sources import Source, find_sources
 from kvis_cli.models.description.applications import parse_reference
+from kvis_cli.models.description.evidence.photos_given import MOST_LOOKED_AT
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.paths import MODEL_SUFFIXES, safe_name, unique_names
 from kvis_cli.spec.job import JobSpec, TaskSpec
@@ -35,11 +36,14 @@ class PlannedModel:
         Unique within the job; the folder of its results when there are several models.
     sha256
         Hash of its content; empty where it cannot be read.
+    photos
+        The first images of the job, of which a model is asked what it expects.
     """
 
     spec: ModelSpec
     name: str
     sha256: str
+    photos: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -197,8 +201,11 @@ def make_plan(
     digests = digests or Digests()
     specs, sources = _found(job)
     model_names = unique_names([Path(_named(path)) for path in specs])
+    photos = tuple(source.path for source in sources[:MOST_LOOKED_AT])
     models = [
-        PlannedModel(spec, model_names[Path(_named(path))], model_digest(spec, job.seed, digests))
+        PlannedModel(
+            spec, model_names[Path(_named(path))], model_digest(spec, job.seed, digests), photos
+        )
         for path, spec in specs.items()
     ]
     names = unique_names([source.path for source in sources])

@@ -144,7 +144,7 @@ def _joined(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _sheets(run: dict[str, Any], store: ResultStore, rows: Sequence[ResultRow]) -> list[Path]:
     """Return the sheets that the whole job asks for, which no shard could make alone."""
     job = JobSpec.model_validate(run["spec"])
-    if not any(task.grid for task in job.tasks):
+    if not any(getattr(task, "grid", False) for task in job.tasks):
         return []
     plan = make_plan(job)
     by_task: dict[str, list[ResultRow]] = {}

@@ -23,6 +23,7 @@ from kvis_cli.paths import user_path
 from kvis_cli.runtime.packages import version_of
 from kvis_cli.runtime.tensorflow import check_device, start
 from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.pictures import PictureSpec
 
 if TYPE_CHECKING:
     from kvis_cli.models.description.info import ModelInfo
@@ -98,7 +99,7 @@ class Outcome:
         if not self.failures:
             return ExitCode.FAILED if self.distrusted else ExitCode.OK
         codes = {error.exit_code for _, error in self.failures}
-        nothing = not self.written and not self.skipped
+        nothing = not self.rows and not self.skipped
         return codes.pop() if len(codes) == 1 and nothing else ExitCode.FAILED
 
 
@@ -160,7 +161,7 @@ class Run:
         """Run, and write the manifest whatever happens."""
         began = time.monotonic()
         infos = {} if self.options.processes else self._infos()
-        keep = all(task.metadata for task in self.job.tasks)
+        keep = all(t.metadata for t in self.job.tasks if isinstance(t, PictureSpec))
         # The folder is tried before TensorFlow is: nobody waits 10 s to hear that it is read-only.
         folder = result_folder(self.job, self.options.shard)
         self.store = ResultStore(folder, self._origin(), metadata=keep)
@@ -310,7 +311,8 @@ class Run:
         self.done_rows[task.id] = rows
         self.outcome.rows.extend(rows)
         for row in rows:
-            self.outcome.written.append(self.store.folder / str(row.file))
+            if row.file:
+                self.outcome.written.append(self.store.folder / row.file)
             self.listener.row(row)
         self.listener.task(self.plan.describe(task), True)
 
@@ -346,7 +348,8 @@ class Run:
         for i, parts in self.parts.items():
             if i not in self.done_rows:
                 rows += parts.values()
-        ours = {row.file for row in rows}
+        # What has no file of its own is a row of the manifest alone.
+        ours = {row.file for row in rows if row.file}
         rows += [row for row in others if row.file not in ours]
         self.store.write_manifest(rows + list(self.failed_rows.values()))
         self.store.write_json(RUN, self._summary(seconds))

@@ -18,6 +18,8 @@ from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.jobs.results.writers import WRITERS
 from kvis_cli.jobs.running.chunk import ChunkRun, about_model
+from kvis_cli.jobs.running.predicting import PredictionRun
+from kvis_cli.jobs.running.telling import tell_model
 from kvis_cli.jobs.running.work import Sink, Work, unknown_error
 from kvis_cli.models.description.info import ModelInfo, describe_model
 from kvis_cli.runtime.interruption import held
@@ -88,7 +90,8 @@ class Worker:
                     task = compiled_task(
                         opened, chunk.spec, self.job, chunk.entry, self.listener.note
                     )
-                    self.chunk_run(self.work, chunk, opened, task).run()
+                    run = PredictionRun if chunk.spec.kind == "predict" else self.chunk_run
+                    run(self.work, chunk, opened, task).run()
                 else:
                     self._make(chunk, opened)
         except KvisError as error:
@@ -112,12 +115,13 @@ class Worker:
             top = any(task.needs_head for task in self.job.tasks)
             try:
                 info = self.infos.get(path) or describe_model(chunk.model.spec)
+                info.photos = chunk.model.photos
                 opened = open_model(info, top=top, seed=self.job.seed)
             except KvisError as error:
                 self._broken[path] = error
                 raise
             self._open = path, opened
-            self._tell(opened, top)
+            tell_model(opened, self.listener, top=top)
         return self._open[1]
 
     def close(self) -> None:
@@ -158,23 +162,3 @@ class Worker:
                 self.listener.wrote(made.path)
                 self.sink.made(task, row)
         self.sink.done(task, rows)
-
-    def _tell(self, opened: OpenModel, top: bool) -> None:
-        info, architecture = opened.info, opened.info.architecture
-        size = opened.image_input
-        facts = [f"{architecture.class_name} '{architecture.name}'"]
-        if architecture.params:
-            facts.append(f"{architecture.params:,} parameters")
-        facts.append(f"input {size.describe()}")
-        if top:
-            facts.append(f"{opened.head.classes} classes, labels: {opened.head.labels.source}")
-        self.listener.note(f"model {info.reference}: {', '.join(facts)}")
-        for change in info.changes:
-            self.listener.note(f"upgraded: {change}")
-        for note in opened.notes:
-            self.listener.note(note)
-        if not size.is_picture:
-            return
-        choice = opened.preprocessing_choice
-        tell = self.listener.note if choice.certain else self.listener.warn
-        tell(f"preprocessing {choice.preprocessing.describe()} ({choice.reason})")

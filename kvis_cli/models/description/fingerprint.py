@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from kvis_cli.models.description.evidence.weighing import Evidence
 from kvis_cli.models.description.preprocessing import PRESETS, Preprocessing
 from kvis_cli.models.graph.layers import has_role
 
@@ -20,12 +21,22 @@ class PreprocessingChoice:
     reason
         For people, without a full stop.
     certain
-        False when it is only the fallback.
+        False when it is only the likeliest, or nothing speaks for it.
+    warning
+        What a person must know before believing a picture: that the choice is a guess, or that
+        the weights speak against it. Empty where there is nothing to say.
+    rival
+        What is nearly as likely, where the choice is not certain.
+    evidence
+        What the weights say, where that was looked at.
     """
 
     preprocessing: Preprocessing
     reason: str
     certain: bool = True
+    warning: str = ""
+    rival: Preprocessing | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -61,14 +72,19 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
 SCALING_LAYERS = frozenset({"Rescaling", "Normalization"})
 
 
-def guess_preprocessing(calls: Sequence[tuple[str, str]]) -> PreprocessingChoice:
-    """Choose a preprocessing from the model's layers.
+def known_preprocessing(calls: Sequence[tuple[str, str]]) -> PreprocessingChoice | None:
+    """Return the preprocessing that a model's layers say, or that its family is known for.
 
     Parameters
     ----------
     calls
         ``(class name, layer name)`` of every layer call in execution order, nested models
         inlined.
+
+    Returns
+    -------
+    PreprocessingChoice or None
+        None where the layers say nothing.
     """
     for class_name, name in calls:
         if class_name in SCALING_LAYERS:
@@ -83,12 +99,72 @@ def guess_preprocessing(calls: Sequence[tuple[str, str]]) -> PreprocessingChoice
             return PreprocessingChoice(
                 fingerprint.preprocessing, f"its layers are those of {fingerprint.family}"
             )
-    return PreprocessingChoice(
-        PRESETS["unit"],
-        "nothing in the model says how it was trained; this is a guess, so check the top-5 and "
-        "set --preprocess if they are wrong",
-        certain=False,
+    return None
+
+
+def checked(choice: PreprocessingChoice, evidence: Evidence | None) -> PreprocessingChoice:
+    """Return a choice that was made otherwise, with a warning where the weights contradict it.
+
+    Parameters
+    ----------
+    choice
+        From an option, a sidecar, a layer or a known family.
+    evidence
+        What the weights say, None where they say nothing.
+    """
+    if evidence is None or not evidence.speaks_against(choice.preprocessing):
+        return replace(choice, evidence=evidence)
+    return replace(
+        choice,
+        evidence=evidence,
+        warning=f"preprocessing {choice.preprocessing.name} ({choice.reason}), but the first "
+        f"BatchNormalization ('{evidence.layer}') expects {evidence.best.preprocessing.name}",
     )
+
+
+def chosen_by(evidence: Evidence | None, *, code: str = "") -> PreprocessingChoice:
+    """Return what the weights say, or the likeliest with a warning where they do not say enough.
+
+    Parameters
+    ----------
+    evidence
+        What the weights say, None where they say nothing.
+    code
+        Name of a Lambda layer in front, which most often is what scales the pixels.
+    """
+    if evidence is None and code:
+        return PreprocessingChoice(
+            PRESETS["none"],
+            f"not known: the Lambda layer '{code}' comes first, and most such layers scale pixels",
+            certain=False,
+            warning=f"fed by a guess (none): what the Lambda layer '{code}' does is not known",
+            rival=PRESETS["unit"],
+        )
+    if evidence is None:
+        return PreprocessingChoice(
+            PRESETS["unit"],
+            "not known: nothing in the model says how it was trained",
+            certain=False,
+            warning="fed by a guess (unit): nothing in the model says how it was trained",
+            rival=PRESETS["signed"],
+        )
+    best, second = (fit.preprocessing for fit in evidence.fits[:2])
+    if not evidence.decided:
+        return PreprocessingChoice(
+            best,
+            f"not known: its weights speak for {best.name} or {second.name}, not clearly for one",
+            certain=False,
+            warning=f"fed by a guess ({best.name}; {second.name} is as likely)",
+            rival=second,
+            evidence=evidence,
+        )
+    if evidence.layer:
+        reason = f"the model's first BatchNormalization ('{evidence.layer}') expects it"
+    else:
+        reason = "its units and outputs respond to photos so, and not otherwise"
+    if len(evidence.best.preprocessing.mean) != 3 and evidence.colour:
+        reason += "; the colour order is not known, RGB is used"
+    return PreprocessingChoice(best, reason, evidence=evidence)
 
 
 def looks_like(calls: Iterable[tuple[str, str]]) -> str:

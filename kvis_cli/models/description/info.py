@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import ModelError, UnknownNameError, UsageError
-from kvis_cli.models.description import applications, inputs, preprocessing
-from kvis_cli.models.description.fingerprint import PreprocessingChoice, guess_preprocessing
+from kvis_cli.models.description import applications, feeding, inputs
+from kvis_cli.models.description.evidence.weighing import Weights
+from kvis_cli.models.description.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.labels import Labels, imagenet, read_labels
 from kvis_cli.models.description.replacements import apply_replacements
 from kvis_cli.models.description.sidecar import Sidecar, read_sidecar
@@ -25,7 +27,6 @@ from kvis_cli.models.request import ModelSpec, parse_shape, parse_size
 from kvis_cli.paths import user_path
 
 DEFAULT_SIZE = 224
-_WHOLE_NUMBERS = frozenset({"uint8", "int8", "int16", "uint16", "int32", "int64"})
 # Layers that may stand between the last activation and the output.
 
 
@@ -88,6 +89,11 @@ class ModelInfo:
         The flat graph.
     sidecar
         What the sidecar says.
+    photos
+        The first photos that are explained. Where the model's files do not say how it is fed, the
+        weights are asked what they expect of them.
+    weights
+        Opens the weights of a model that is already live; None for those of the file.
     """
 
     spec: ModelSpec
@@ -101,6 +107,9 @@ class ModelInfo:
     sidecar_file: Path | None = None
     upgraded: Upgraded | None = field(default=None, repr=False)
     replacements: list[str] = field(default_factory=list)
+    photos: Sequence[Path] = ()
+    weights: Weights | None = field(default=None, repr=False)
+    _choice: tuple[tuple[Path, ...], PreprocessingChoice] | None = field(default=None, repr=False)
 
     @property
     def reference(self) -> str:
@@ -195,22 +204,24 @@ class ModelInfo:
             tuple(shape[1:]),
         )
 
+    def stated_preprocessing(self) -> PreprocessingChoice | None:
+        """Return the preprocessing that an option, a sidecar or the model's layers state.
+
+        None where only the weights can tell.
+
+        Raises
+        ------
+        SpecError
+            For an option or a sidecar that describes no preprocessing.
+        """
+        return feeding.stated(self)
+
     def preprocessing(self) -> PreprocessingChoice:
-        """Return the preprocessing and the reason for it."""
-        if self.spec.preprocess != "auto":
-            return PreprocessingChoice(preprocessing.parse(self.spec.preprocess), "as asked")
-        if self.sidecar.preprocess not in (None, "auto"):
-            assert self.sidecar.preprocess is not None and self.sidecar_file is not None
-            return PreprocessingChoice(
-                preprocessing.parse(self.sidecar.preprocess), f"from {self.sidecar_file.name}"
-            )
-        endpoints = self.architecture.inputs
-        if endpoints and endpoints[self.explained_input()].dtype in _WHOLE_NUMBERS:
-            return PreprocessingChoice(
-                preprocessing.PRESETS["none"],
-                "its input takes whole numbers",
-            )
-        return guess_preprocessing([(c.class_name, c.name) for c in self.architecture.calls])
+        """Return the preprocessing and the reason for it, checked against the weights."""
+        key = tuple(self.photos)
+        if self._choice is None or self._choice[0] != key:
+            self._choice = key, feeding.chosen(self)
+        return self._choice[1]
 
     def head(self) -> Head:
         """Return the explained output's units and their names.

@@ -77,6 +77,21 @@ class Head:
         best = np.argsort(-output, kind="stable")[:count]
         return [(self.class_name(int(i)), float(output[i])) for i in best]
 
+    def values(self, output: np.ndarray) -> np.ndarray:
+        """Return the output of each class.
+
+        Parameters
+        ----------
+        output
+            ``(…, units)``: the model's own outputs.
+
+        Returns
+        -------
+        np.ndarray
+            ``(…, classes)``; of one sigmoid unit ``1 - p`` and ``p``.
+        """
+        return np.concatenate([1 - output, output], -1) if self.binary else output
+
     def label(self, units: Sequence[tuple[int, float]]) -> str:
         """For captions: ``tabby``, ``water_ouzel + scorpion``, ``tabby - Egyptian_cat``."""
         if self.binary:
@@ -220,6 +235,18 @@ def _unit(text: str, head: Head) -> tuple[int, float]:
     if head.binary:
         return 0, 1.0 if index == 1 else -1.0
     return index, 1.0
+
+
+def class_index(text: str, head: Head) -> int:
+    """Return the index of a class from its index or label.
+
+    Raises
+    ------
+    UsageError
+        For an index beyond the outputs or an unknown label.
+    """
+    index, sign = _unit(text.strip(), head)
+    return int(sign > 0) if head.binary else index
 
 
 def encode(requests: Sequence[Request], batch: int, units: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import keras
 import numpy as np
 
-from kvis_cli.errors import WeightsError
+from kvis_cli.errors import UnknownNameError, WeightsError
 from kvis_cli.models.description import applications, inputs
+from kvis_cli.models.description.evidence.forward import NotKnown
 from kvis_cli.models.description.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.info import ImageInput, ModelInfo
 from kvis_cli.models.description.preprocessing import Preprocessing
 from kvis_cli.models.description.targets import Head
-from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.graph.architecture import Architecture, LayerCall
 from kvis_cli.models.graph.from_config import read_architecture
 from kvis_cli.models.live import feeding
 from kvis_cli.models.live.build import build_model
@@ -152,9 +154,21 @@ def _opened(info: ModelInfo, model: keras.Model) -> OpenModel:
     elif any(call.output_shape is None for call in info.architecture):
         complete_shapes(info.architecture, model, specs, names)
     notes, arrange = _arranged(info, specs, names)
+    reader = ModelReader(model, arrange)
+    if info.file is None:
+        info.weights = lambda: nullcontext(partial(_arrays, reader))
     if info.file is not None and info.file.format == "savedmodel":
         notes.append("a SavedModel is sealed: scores are its outputs, never before their softmax")
-    return OpenModel(info, model, ModelReader(model, arrange), notes)
+    return OpenModel(info, model, reader, notes)
+
+
+def _arrays(reader: ModelReader, call: LayerCall) -> list[np.ndarray]:
+    """Return the weights of a layer of a live model, float32."""
+    try:
+        layer = reader.operation(call.layer_path)
+    except UnknownNameError:
+        raise NotKnown(call.layer_path) from None
+    return [np.asarray(weight, np.float32) for weight in layer.weights]
 
 
 def _arranged(info: ModelInfo, specs: Any, names: Any) -> tuple[list[str], feeding.Arrange | None]:

@@ -1,0 +1,163 @@
+"""The networks from which the bounds of the evidence are taken.
+
+``python -m benchmarks.nets.calibration`` prints, per network, what the
+evidence sees under each hypothesis, and fits what is fitted. The
+networks that test the bounds are others, on other data (`benchmarks.preprocessing`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.nets.training import Case
+
+SIZE = 24
+COLOUR = ("none", "unit", "signed", "caffe", "torch", "standardize")
+GREY = ("none", "unit", "signed", "standardize")
+
+
+# --- data ---
+
+
+def leaves(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw dead leaves: small discs, large ones, lying or standing bars."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 4, count)
+    yy, xx = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+    pictures = random.uniform(0, 255, (count, 1, 1, 3)) * np.ones((1, SIZE, SIZE, 1))
+    for _ in range(10):
+        cy, cx = random.uniform(0, SIZE, (2, count, 1, 1))
+        r = random.uniform(0.8, 1.2, (count, 1, 1))
+        dy, dx = abs(yy - cy), abs(xx - cx)
+        distance = np.hypot(dx, dy)
+        shapes = (
+            distance < 1.8 * r,
+            distance < 6 * r,
+            (dx < 9 * r) & (dy < 1.2 * r),
+            (dy < 9 * r) & (dx < 1.2 * r),
+        )
+        inside = np.select([labels[:, None, None] == k for k in range(4)], shapes)[..., np.newaxis]
+        grey = random.uniform(20, 235, (count, 1, 1, 1))
+        colour = np.clip(grey + random.normal(0, 35, (count, 1, 1, 3)), 0, 255)
+        pictures = np.where(inside, colour, pictures)
+    pictures += random.normal(0, 4, pictures.shape)
+    return np.clip(pictures, 0, 255).astype(np.uint8), labels
+
+
+def strokes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw bright strokes on black, like written signs: four directions of the main stroke."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 4, count)
+    yy, xx = np.mgrid[:SIZE, :SIZE].astype(np.float32) - SIZE / 2
+    pictures = np.zeros((count, SIZE, SIZE))
+    for number in range(3):
+        angle = labels[:, None, None] * np.pi / 4 + random.normal(0, 0.15, (count, 1, 1))
+        if number:
+            angle = random.uniform(0, np.pi, (count, 1, 1))
+        cy, cx = random.uniform(-5, 5, (2, count, 1, 1))
+        u = (xx - cx) * np.cos(angle) + (yy - cy) * np.sin(angle)
+        v = (yy - cy) * np.cos(angle) - (xx - cx) * np.sin(angle)
+        length = 8 if number == 0 else 4
+        pictures = np.maximum(pictures, np.clip(1.9 - abs(v), 0, 1) * (abs(u) < length))
+    colour = random.uniform(0.7, 1, (count, 1, 1, 3)) * 255
+    return (pictures[..., np.newaxis] * colour).astype(np.uint8), labels
+
+
+# --- networks ---
+
+
+def _model(size: int, channels: int, layers: list[Any]) -> Any:
+    import keras
+
+    return keras.Sequential([keras.Input((size, size, channels)), *layers])
+
+
+def bn_first_conv(size: int, channels: int, classes: int) -> Any:
+    """Convolution, normalisation, ReLU, twice."""
+    from keras import layers as L
+
+    return _model(size, channels, [
+        L.Conv2D(12, 3, padding="same", use_bias=False), L.BatchNormalization(), L.ReLU(),
+        L.MaxPooling2D(), L.Conv2D(24, 3, padding="same", use_bias=False),
+        L.BatchNormalization(), L.ReLU(), L.GlobalAveragePooling2D(),
+        L.Dense(classes, activation="softmax"),
+    ])  # fmt: skip
+
+
+def bn_after_relu(size: int, channels: int, classes: int) -> Any:
+    """Normalisation behind the activation, and a flat head."""
+    from keras import layers as L
+
+    return _model(size, channels, [
+        L.Conv2D(16, 5, strides=2, activation="relu"), L.BatchNormalization(),
+        L.Conv2D(24, 3, activation="relu"), L.BatchNormalization(), L.MaxPooling2D(),
+        L.Flatten(), L.Dense(32, activation="relu"), L.Dense(classes, activation="softmax"),
+    ])  # fmt: skip
+
+
+def bn_third(size: int, channels: int, classes: int) -> Any:
+    """Two convolutions before the first normalisation is reached."""
+    from keras import layers as L
+
+    return _model(size, channels, [
+        L.Conv2D(12, 3, padding="same", activation="relu"), L.MaxPooling2D(),
+        L.Conv2D(20, 3, padding="same", activation="relu"), L.Conv2D(24, 3, padding="same"),
+        L.BatchNormalization(), L.ReLU(), L.GlobalAveragePooling2D(),
+        L.Dense(classes, activation="softmax"),
+    ])  # fmt: skip
+
+
+def plain_flat(size: int, channels: int, classes: int) -> Any:
+    """Convolutions and pooling, a flat head, no normalisation."""
+    from keras import layers as L
+
+    return _model(size, channels, [
+        L.Conv2D(16, 3, activation="relu"), L.MaxPooling2D(), L.Conv2D(32, 3, activation="relu"),
+        L.MaxPooling2D(), L.Flatten(), L.Dropout(0.3), L.Dense(48, activation="relu"),
+        L.Dense(classes, activation="softmax"),
+    ])  # fmt: skip
+
+
+def plain_average(size: int, channels: int, classes: int) -> Any:
+    """Convolutions alone, an averaging head."""
+    from keras import layers as L
+
+    return _model(size, channels, [
+        L.Conv2D(16, 3, padding="same", activation="relu"),
+        L.Conv2D(24, 3, strides=2, padding="same", activation="relu"),
+        L.Conv2D(32, 3, strides=2, padding="same", activation="elu"),
+        L.GlobalAveragePooling2D(), L.Dense(classes, activation="softmax"),
+    ])  # fmt: skip
+
+
+def plain_tanh(size: int, channels: int, classes: int) -> Any:
+    """Saturating units, as LeNet has."""
+    from keras import layers as L
+
+    return _model(size, channels, [
+        L.Conv2D(8, 5, activation="tanh"), L.AveragePooling2D(2), L.Conv2D(20, 5, activation="tanh"),
+        L.AveragePooling2D(2), L.Flatten(), L.Dense(40, activation="tanh"),
+        L.Dense(classes, activation="softmax"),
+    ])  # fmt: skip
+
+
+NORMALISED = (bn_first_conv, bn_after_relu, bn_third)
+PLAIN = (plain_flat, plain_average, plain_tanh)
+
+
+def cases() -> list[Case]:
+    """List the networks of the calibration."""
+    found = []
+    for builds in (NORMALISED, PLAIN):
+        for seed, build in enumerate(builds):
+            for i, preprocess in enumerate(COLOUR):
+                optimizer = ("adam", "sgd")[(i + seed) % 2]
+                found.append(Case(preprocess, False, leaves, build, optimizer, seed))
+                other = ("adam", "sgd")[(i + seed + 1) % 2]
+                if preprocess not in ("caffe", "torch"):
+                    found.append(Case(preprocess, False, strokes, build, other, 10 + seed))
+                if preprocess in GREY:
+                    found.append(Case(preprocess, True, leaves, build, other, 20 + seed))
+    return found

@@ -1,0 +1,88 @@
+"""How a model is fed: by what the user says, its files, its layers, and its weights last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kvis_cli.errors import KvisError
+from kvis_cli.models.description.evidence.photos_given import given_photos
+from kvis_cli.models.description.evidence.weighing import Evidence, Weights, weigh
+from kvis_cli.models.description.evidence.weights import open_weights
+from kvis_cli.models.description.fingerprint import (
+    PreprocessingChoice,
+    checked,
+    chosen_by,
+    known_preprocessing,
+)
+from kvis_cli.models.description.preprocessing import PRESETS, Preprocessing, parse
+
+if TYPE_CHECKING:
+    from kvis_cli.models.description.info import ModelInfo
+
+_WHOLE_NUMBERS = frozenset({"uint8", "int8", "int16", "uint16", "int32", "int64"})
+
+
+def stated(info: ModelInfo) -> PreprocessingChoice | None:
+    """Return the preprocessing that an option, a sidecar or the model's layers state.
+
+    None where only the weights can tell.
+
+    Raises
+    ------
+    SpecError
+        For an option or a sidecar that describes no preprocessing.
+    """
+    if info.spec.preprocess != "auto":
+        return PreprocessingChoice(parse(info.spec.preprocess), "as asked")
+    if info.sidecar.preprocess not in (None, "auto"):
+        assert info.sidecar.preprocess is not None and info.sidecar_file is not None
+        return PreprocessingChoice(parse(info.sidecar.preprocess), f"from {info.sidecar_file.name}")
+    endpoints = info.architecture.inputs
+    if endpoints and endpoints[info.explained_input()].dtype in _WHOLE_NUMBERS:
+        return PreprocessingChoice(PRESETS["none"], "its input takes whole numbers")
+    return known_preprocessing([(c.class_name, c.name) for c in info.architecture.calls])
+
+
+def chosen(info: ModelInfo) -> PreprocessingChoice:
+    """Return the preprocessing of a model and the reason for it, checked against its weights."""
+    known = stated(info)
+    others = () if known is None else (known.preprocessing,)
+    evidence = weighed(info, others)
+    if known is not None:
+        return checked(known, evidence)
+    lambdas = [c.name for c in info.architecture.calls[:3] if c.class_name == "Lambda"]
+    return chosen_by(evidence, code=lambdas[0] if lambdas else "")
+
+
+def weighed(info: ModelInfo, others: tuple[Preprocessing, ...] = ()) -> Evidence | None:
+    """Return what the weights say about the preprocessing; None where they cannot be read.
+
+    Parameters
+    ----------
+    info
+        The model; `ModelInfo.photos` are looked at.
+    others
+        Preprocessings to try beside the usual ones.
+    """
+    source = info.weights or _stored_weights(info)
+    try:
+        size = info.image_input()
+    except KvisError:
+        return None
+    if source is None or not size.is_picture or size.channels_first:
+        return None
+    shape = (size.height, size.width, size.channels)
+    return weigh(
+        info.architecture,
+        source,
+        shape,
+        photos=lambda: given_photos(info.photos, *shape, info.spec.fit),
+        others=others,
+    )
+
+
+def _stored_weights(info: ModelInfo) -> Weights | None:
+    file, found = info.file, info.upgraded
+    if file is None or found is None or not info.architecture.is_graph:
+        return None
+    return lambda: open_weights(file, info.config, found.generation)
