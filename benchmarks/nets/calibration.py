@@ -11,7 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.nets.training import Case
+from benchmarks.nets.training import Case, Net, trained
+from kvis_cli.models.description.evidence.bounds import signs
+from kvis_cli.models.description.evidence.hypotheses import as_grey, central, hypotheses
+from kvis_cli.models.description.evidence.moving_statistics import divergence
+from kvis_cli.models.description.evidence.photos import generated_photos
+from kvis_cli.models.description.evidence.photos_given import MOST
+from kvis_cli.models.description.evidence.reading import first_normalisation, size_needed
+from kvis_cli.models.description.evidence.responses import responses
+from kvis_cli.models.description.evidence.weighing import GENERATED
+from kvis_cli.models.description.evidence.weights import open_weights
+from kvis_cli.models.description.info import describe_model
+from kvis_cli.models.request import build_model_spec
 
 SIZE = 24
 COLOUR = ("none", "unit", "signed", "caffe", "torch", "standardize")
@@ -137,9 +148,9 @@ def plain_tanh(size: int, channels: int, classes: int) -> Any:
     from keras import layers as L
 
     return _model(size, channels, [
-        L.Conv2D(8, 5, activation="tanh"), L.AveragePooling2D(2), L.Conv2D(20, 5, activation="tanh"),
-        L.AveragePooling2D(2), L.Flatten(), L.Dense(40, activation="tanh"),
-        L.Dense(classes, activation="softmax"),
+        L.Conv2D(8, 5, activation="tanh"), L.AveragePooling2D(2),
+        L.Conv2D(20, 5, activation="tanh"), L.AveragePooling2D(2), L.Flatten(),
+        L.Dense(40, activation="tanh"), L.Dense(classes, activation="softmax"),
     ])  # fmt: skip
 
 
@@ -161,3 +172,100 @@ def cases() -> list[Case]:
                 if preprocess in GREY:
                     found.append(Case(preprocess, True, leaves, build, other, 20 + seed))
     return found
+
+
+# --- what the networks say ---
+
+
+def divergences_of(net: Net, given: bool) -> dict[str, float]:
+    """Return the divergence of each hypothesis from a network's first normalisation."""
+    info = describe_model(build_model_spec({"path": str(net.path)}))
+    layer = first_normalisation(info.architecture)
+    size = info.image_input()
+    assert layer is not None and info.file is not None and info.upgraded is not None
+    height, width = size_needed(info.architecture, layer, size.height, size.width)
+    photos = generated_photos(GENERATED, height, width)
+    if size.channels == 1:
+        photos = as_grey(photos)
+    if given:
+        photos = central(net.pictures(MOST), height, width)
+    with open_weights(info.file, info.config, info.upgraded.generation) as read:
+        return {
+            h.name: divergence(info.architecture, layer, h.apply(photos), read) or 0.0
+            for h in hypotheses(size.channels)
+        }
+
+
+def responses_of(net: Net) -> tuple[list[str], list[tuple[float, ...]]]:
+    """Return the hypotheses, and how a network responds to pictures of its own under each."""
+    info = describe_model(build_model_spec({"path": str(net.path)}))
+    assert info.file is not None and info.upgraded is not None
+    photos = net.pictures(MOST)
+    names, found = [], []
+    with open_weights(info.file, info.config, info.upgraded.generation) as read:
+        for h in hypotheses(photos.shape[-1]):
+            answer = responses(info.architecture, h.apply(photos), read)
+            assert answer is not None
+            names.append(h.name)
+            found.append(answer.values())
+    return names, found
+
+
+def fit(data: list[tuple[np.ndarray, int]], ridge: float = 0.3) -> tuple[np.ndarray, ...]:
+    """Fit the multinomial logistic regression; mean, deviation and weight of each sign."""
+    every = np.concatenate([x for x, _ in data])
+    mean, deviation = every.mean(0), every.std(0) + 1e-6
+    weight = np.zeros(every.shape[1])
+    for _ in range(30):
+        gradient, curvature = ridge * weight, ridge * np.eye(len(weight))
+        for x, truth in data:
+            z = (x - mean) / deviation
+            p = np.exp(z @ weight - (z @ weight).max())
+            p /= p.sum()
+            gradient = gradient - (z[truth] - p @ z)
+            curvature = curvature + z.T @ (np.diag(p) - np.outer(p, p)) @ z
+        weight = weight - np.linalg.solve(curvature, gradient)
+    return mean, deviation, weight
+
+
+def _left_out(found: list[tuple[str, np.ndarray, int]]) -> list[tuple[float, bool]]:
+    """Fit without each kind of network and data in turn, and judge those."""
+    results = []
+    for kind in sorted({kind for kind, _, _ in found}):
+        mean, deviation, weight = fit([(x, y) for k, x, y in found if k != kind])
+        for k, x, truth in found:
+            if k == kind:
+                scores = (x - mean) / deviation @ weight
+                p = np.exp(scores - scores.max())
+                results.append((float(p.max() / p.sum()), bool(p.argmax() == truth)))
+    return sorted(results, reverse=True)
+
+
+def main() -> None:
+    """Print what was measured, and the numbers that stand in the bounds."""
+    nets = trained(cases())
+    for net in nets:
+        if net.case.build in NORMALISED:
+            for given in (True, False):
+                found = divergences_of(net, given)
+                best = sorted(found, key=lambda name: found[name])[:3]
+                mark = "right" if best[0] == net.case.preprocess else "WRONG"
+                shown = " ".join(f"{name} {found[name]:.3g}" for name in best)
+                print(f"{net.case.name:50s} {'given' if given else 'generated':9s} {mark} {shown}")
+    data = []
+    for net in nets:
+        if net.case.build in PLAIN:
+            names, values = responses_of(net)
+            kind = f"{net.case.data.__name__} {net.case.build.__name__}"
+            data.append((kind, signs(values), names.index(net.case.preprocess)))
+    results = _left_out(data)
+    for share in (0.3, 0.5, 0.7, 1.0):
+        part = results[: max(1, round(share * len(results)))]
+        right = sum(ok for _, ok in part)
+        print(f"responses: the surest {share:.0%}, from {part[-1][0]:.2f}: {right} of {len(part)}")
+    for row in zip(*fit([(x, y) for _, x, y in data]), strict=True):
+        print("    (" + ", ".join(f"{value:.4g}" for value in row) + "),")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ from kvis_cli.models.graph.architecture import Architecture, LayerCall
 
 # Channels that were constant in training have no scale to compare with.
 LEAST_VARIANCE = 1e-8
+LEAST_SHARE = 0.01
 
 
 def divergence(
@@ -42,6 +43,8 @@ def divergence(
         mean, variance = (np.asarray(w, np.float64) for w in step.weights[-2:])
         # Of a channel that never left zero, the mean is exactly where it began.
         used = np.isfinite(mean) & (mean != 0) & (variance > LEAST_VARIANCE)
+        # The variance of a unit that is hardly ever driven is that of a few pictures.
+        used &= variance > LEAST_SHARE * variance.max(initial=0.0)
         if not used.any():
             return None
         found = observed[:, used]

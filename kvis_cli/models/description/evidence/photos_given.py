@@ -9,8 +9,9 @@ from pathlib import Path
 from kvis_cli.errors import KvisError
 from kvis_cli.lazy import np
 
-MOST = 12
-MOST_LOOKED_AT = 2 * MOST
+MOST = 24
+# Of more it is not worth finding one that can be read.
+MOST_LOOKED_AT = 32
 
 
 def given_photos(
@@ -30,7 +31,7 @@ def given_photos(
     Returns
     -------
     np.ndarray or None
-        uint8 ``(N, height, width, channels)``, at most 12; None where there is none.
+        uint8 ``(N, height, width, channels)``, at most 24; None where there is none.
     """
     wanted = tuple(p for p in paths if p.suffix.lower() != ".npy")[:MOST_LOOKED_AT]
     return _read(wanted, height, width, channels, fit)

@@ -180,16 +180,16 @@ def _weighed(
             return _of_statistics(
                 normalisation.path, kind, tried, [d or 0.0 for d in divergences], size[2] == 3
             )
+    if given is None:
+        return None
     photos = _photos(given, *size)
     answers = [responses(architecture, h.apply(photos), read) for h in tried]
     if None in answers:
         return None
-    chances = likelihoods([a.values() for a in answers if a is not None], kind, size[2])
+    chances = likelihoods([a.values() for a in answers if a is not None])
     fits = [Fit(h, None, chance) for h, chance in zip(tried, chances, strict=True)]
     fits.sort(key=lambda fit: -fit.likelihood)
-    return Evidence(
-        "", kind, tuple(fits), fits[0].likelihood >= LEAST_LIKELIHOOD[kind], size[2] == 3
-    )
+    return Evidence("", kind, tuple(fits), fits[0].likelihood >= LEAST_LIKELIHOOD, size[2] == 3)
 
 
 def _photos(given: np.ndarray | None, height: int, width: int, channels: int) -> np.ndarray:
