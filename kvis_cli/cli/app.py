@@ -55,6 +55,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "report": ("report", "Make reports of finished runs from their manifest alone."),
     "merge": ("merge", "Join the shards of a job into one result folder."),
+    "predict": (
+        "predict",
+        "What does the model say? Its first classes for your photos: see that it is fed right.",
+    ),
     "layers": (
         "layers",
         "What is inside a model: its layers, shapes and parameters, without starting TensorFlow.",

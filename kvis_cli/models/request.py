@@ -30,7 +30,8 @@ class ModelSpec(Spec):
     )
     preprocess: str | dict[str, Any] = option(
         "auto",
-        "Preprocessing: auto, none, unit (0..1), signed (-1..1), caffe, torch, or values such as "
+        "Preprocessing: auto, none, unit (0..1), signed (-1..1), caffe, torch, standardize (each "
+        "picture by its own mean and deviation), or values such as "
         "'color=bgr;mean=104,117,123;std=1'.",
         panel=MODEL,
         metavar="NAME",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kvis_cli.cli.console import ConsoleListener
+from kvis_cli.cli.evidence import Photos, evidence_lines, look_at
 from kvis_cli.cli.options import with_options
 from kvis_cli.cli.shared import Quiet, Traceback, exit_codes
 from kvis_cli.models.request import ModelSpec
@@ -20,6 +21,7 @@ def init_sidecar(
     force: Annotated[
         bool, typer.Option("--force", help="Replace a sidecar that is there.")
     ] = False,
+    preprocess_evidence: Photos = None,
     quiet: Quiet = False,
     traceback: Traceback = False,
 ) -> None:
@@ -33,6 +35,8 @@ def init_sidecar(
       kvis init-sidecar model.h5
 
       kvis init-sidecar model.h5 --preprocess signed --labels classes.txt
+
+      kvis init-sidecar model.h5 --preprocess-evidence photos/
     """
     with exit_codes(traceback):
         from kvis_cli.models.description.info import describe_model
@@ -40,4 +44,13 @@ def init_sidecar(
         from kvis_cli.models.request import build_model_spec
 
         info = describe_model(build_model_spec({"path": model, **given[ModelSpec]}))
-        ConsoleListener(quiet=quiet).wrote(write_sidecar(info, force=force))
+        look_at(info, preprocess_evidence)
+        listener = ConsoleListener(quiet=quiet)
+        evidence = info.preprocessing().evidence
+        for fit in evidence.fits if evidence else ():
+            apart = "" if fit.divergence is None else f", divergence {fit.divergence:.4g}"
+            name = fit.preprocessing.name
+            listener.note(f"  {name}: likelihood {fit.likelihood:.3f}{apart}")
+        for line in evidence_lines(evidence):
+            listener.note(line)
+        listener.wrote(write_sidecar(info, force=force))

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kvis_cli.cli.evidence import (
+    Photos,
+    evidence_json,
+    evidence_lines,
+    evidence_table,
+    look_at,
+)
 from kvis_cli.cli.options import with_options
 from kvis_cli.cli.output import Column, Table, print_json, print_line, print_table
 from kvis_cli.cli.shared import Json, Traceback, exit_codes
 from kvis_cli.models.request import ModelSpec
 
 if TYPE_CHECKING:
+    from kvis_cli.models.description.evidence.weighing import Evidence
     from kvis_cli.models.description.info import ModelInfo
 
 
@@ -21,6 +29,7 @@ def layers(
     model: Annotated[str, typer.Argument(help="Model file, or keras.applications name.")],
     *,
     given: dict[type, dict[str, Any]],
+    preprocess_evidence: Photos = None,
     json: Json = False,
     traceback: Traceback = False,
 ) -> None:
@@ -35,13 +44,20 @@ def layers(
       kvis layers model.keras
 
       kvis layers model.h5 --json
+
+      kvis layers model.h5 --preprocess-evidence photos/
     """
     # Nothing is computed here, and threads for it would cost as much as reading the file.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with exit_codes(traceback):
-        document = describe_model(model, **given[ModelSpec])
+        document, info = _described(model, preprocess_evidence, given[ModelSpec])
+        evidence = info.preprocessing().evidence
         if json:
+            if preprocess_evidence:
+                document["preprocess_evidence"] = evidence_json(evidence)
             print_json(document)
+        elif preprocess_evidence:
+            _print_evidence(document, evidence)
         else:
             _print_table(document)
 
@@ -63,12 +79,19 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
     UsageError
         For an application name, whose architecture only Keras knows.
     """
+    return _described(model, None, given)[0]
+
+
+def _described(
+    model: str, photos: list[str] | None, given: dict[str, Any]
+) -> tuple[dict[str, Any], ModelInfo]:
     from kvis_cli.errors import KvisError
     from kvis_cli.models.description.layer_table import auto_layer, layer_rows
     from kvis_cli.models.description.trust import check_code
     from kvis_cli.models.request import build_model_spec
 
     info = _info_with_layers(build_model_spec({"path": model, **given}))
+    look_at(info, photos)
     architecture = info.architecture
     refusal = ""
     try:
@@ -78,7 +101,7 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
     auto, reason = auto_layer(info)
     rows = layer_rows(info)
     choice = info.preprocessing()
-    return {
+    document = {
         "model": model,
         "name": architecture.name,
         "type": architecture.class_name,
@@ -97,6 +120,18 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
         "refused": refusal,
         "layers": rows,
     }
+    if choice.warning:
+        document["preprocess_warning"] = choice.warning
+    return document, info
+
+
+def _print_evidence(document: dict[str, Any], evidence: Evidence | None) -> None:
+    if evidence is not None:
+        print_table(evidence_table(evidence))
+        print_line()
+    for line in evidence_lines(evidence):
+        print_line(line)
+    print_line(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
 
 
 def _info_with_layers(spec: ModelSpec) -> ModelInfo:
@@ -171,6 +206,8 @@ def _print_table(document: dict[str, Any]) -> None:
         shown = ", ".join(f"{e['name']} {shape_text(e['shape'])}" for e in document[kind])
         print_line(f"{kind}: {shown}")
     print_line(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
+    if "preprocess_warning" in document:
+        print_line(f"warning: {document['preprocess_warning']}")
     if document["cam_layer"]:
         print_line(f"★ {document['cam_layer']}: {document['cam_layer_reason']}")
     for change in document["upgrades"]:

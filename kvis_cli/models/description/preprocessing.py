@@ -73,11 +73,11 @@ class Preprocessing:
 
     def describe(self) -> str:
         """In words: ``signed: pixels / 127.5 - 1``."""
-        if self.name in _WORDS:
+        if PRESETS.get(self.name) == self:
             return f"{self.name}: {_WORDS[self.name]}"
         order = "BGR, " if self.color == "bgr" else ""
         mean, std = (", ".join(f"{v:g}" for v in values) for values in (self.mean, self.std))
-        return f"{self.name}: {order}(pixels - [{mean}]) / [{std}]"
+        return f"{self.name}: {order}(pixels - [{mean}]) / [{std}]".replace(" / [1]", "")
 
 
 def _float32(values: tuple[float, ...]) -> np.ndarray:

@@ -17,8 +17,17 @@ from kvis_cli.paths import user_path
 from kvis_cli.shown import shown
 
 
-def write_sidecar(info: ModelInfo, *, force: bool = False) -> Path:
+def write_sidecar(info: ModelInfo, *, force: bool = False, reason: str = "") -> Path:
     """Write the sidecar of a model file beside it.
+
+    Parameters
+    ----------
+    info
+        The model. What its request says is written down.
+    force
+        Replace a sidecar that is there.
+    reason
+        Why the preprocessing is what it is; without it, what the choice itself says.
 
     Raises
     ------
@@ -36,18 +45,18 @@ def write_sidecar(info: ModelInfo, *, force: bool = False) -> Path:
         raise UsageError(f"'{path}' exists.", "", "Edit it, or add --force to replace it.")
     temporary = path.with_suffix(".tmp")
     try:
-        temporary.write_text(sidecar_text(info, path.parent), "utf-8")
+        temporary.write_text(sidecar_text(info, path.parent, reason), "utf-8")
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written.", f"{error.strerror}.") from error
     return path
 
 
-def sidecar_text(info: ModelInfo, folder: Path) -> str:
+def sidecar_text(info: ModelInfo, folder: Path, reason: str = "") -> str:
     """Return the sidecar as YAML with a comment for every choice."""
     lines = [f"# What kvis knows about {shown(Path(info.reference).name)} beyond its file."]
     choice = info.preprocessing()
-    reason = shown(choice.reason)
+    reason = shown(reason or choice.reason)
     lines += [f"# {reason}"] if choice.certain else [f"# A guess: {reason}"]
     lines.append(_entry("preprocess", choice.preprocessing.to_spec()))
     lines += _labels(info, folder)
