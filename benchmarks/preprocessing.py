@@ -18,6 +18,7 @@ from benchmarks.measure import Report
 from benchmarks.nets.drawn import NORMALISED, cases
 from benchmarks.nets.training import Net, trained
 from kvis_cli.models.description.evidence.photos_given import MOST
+from kvis_cli.models.description.feeding import choose
 from kvis_cli.models.description.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.info import describe_model
 from kvis_cli.models.request import build_model_spec
@@ -29,7 +30,7 @@ def choice_of(net: Net, photos: Sequence[Path]) -> PreprocessingChoice:
     """Return what kvis chooses for a network, with photos of its own or without."""
     info = describe_model(build_model_spec({"path": str(net.path)}))
     info.photos = photos
-    return info.preprocessing()
+    return choose(info)
 
 
 def own_photos(net: Net, folder: Path) -> list[Path]:
@@ -83,9 +84,10 @@ def _evidence_seconds() -> float:
     """Return what the evidence adds to reading a model's file, in a process of its own."""
     code = (
         "import sys, time; from kvis_cli.models.description.info import describe_model; "
+        "from kvis_cli.models.description.feeding import choose; "
         "from kvis_cli.models.request import build_model_spec; "
         "info = describe_model(build_model_spec({'path': sys.argv[1]})); "
-        "t = time.perf_counter(); info.preprocessing(); print(time.perf_counter() - t); "
+        "t = time.perf_counter(); choose(info); print(time.perf_counter() - t); "
         "assert 'tensorflow' not in sys.modules"
     )
     times = []

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Judged:
+class PredictionReport:
     """Predictions for photos, and what the truth says of them.
 
     Attributes
@@ -69,7 +69,7 @@ def judge(
     truth: str = "",
     batch: int = 16,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Judged:
+) -> PredictionReport:
     """Predict files, compare with the truth and try every preprocessing on them.
 
     Parameters
@@ -92,7 +92,7 @@ def judge(
     SpecError, UsageError
         For a truth that cannot be read or names what the model does not have.
     """
-    head, judged = opened.head, Judged()
+    head, judged = opened.head, PredictionReport()
     named = read_truth(truth, paths) if truth else {}
     indices, judged.note = indices_of(named, head) if named else ({}, "")
     pixels: list[np.ndarray] = []
@@ -120,7 +120,9 @@ def judge(
     return judged
 
 
-def _row(opened: OpenModel, judged: Judged, found: Prediction, top: int) -> dict[str, Any]:
+def _row(
+    opened: OpenModel, judged: PredictionReport, found: Prediction, top: int
+) -> dict[str, Any]:
     row: dict[str, Any] = {"image": str(found.path)}
     if found.output is None:
         return {**row, "error": str(found.error)}
@@ -134,7 +136,7 @@ def _row(opened: OpenModel, judged: Judged, found: Prediction, top: int) -> dict
     return row
 
 
-def _compare(opened: OpenModel, judged: Judged, true: int) -> None:
+def _compare(opened: OpenModel, judged: PredictionReport, true: int) -> None:
     row = judged.rows[-1]
     said = row["top"][0]["class"]
     judged.classes[true] = opened.head.class_name(true)

@@ -14,7 +14,7 @@ MAX_CSV = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class TableRow:
+class CsvRow:
     """One row of a table.
 
     Attributes
@@ -30,14 +30,14 @@ class TableRow:
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """A table that was read: the names of its columns, and its rows."""
 
     columns: list[str]
-    rows: list[TableRow]
+    rows: list[CsvRow]
 
 
-def read_csv(path: Path, needed: Sequence[str] = ()) -> Table:
+def read_csv(path: Path, needed: Sequence[str] = ()) -> CsvTable:
     """Read a CSV file whose first line names the columns; the delimiter is ``,``, ``;`` or a tab.
 
     Parameters
@@ -73,10 +73,10 @@ def read_csv(path: Path, needed: Sequence[str] = ()) -> Table:
             hint = f"It has the columns {', '.join(columns[:20])}."
             raise UnknownNameError.of("column", column, columns, where=f"in {path}", hint=hint)
     try:
-        return Table(
+        return CsvTable(
             columns,
             [
-                TableRow({name: (row.get(name) or "").strip() for name in columns}, reader.line_num)
+                CsvRow({name: (row.get(name) or "").strip() for name in columns}, reader.line_num)
                 for row in reader
             ],
         )

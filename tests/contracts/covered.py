@@ -27,6 +27,11 @@ COVERED_BY = {
         cli/commands/maximize.py spec/maximize.py tasks/maximize.py tasks/pictures.py
         tasks/recipes.py tasks/start_picture.py
     """,
+    "cli/test_predict.py": """
+        cli/commands/predict.py cli/evidence.py explain/judgement.py explain/predictions.py
+        jobs/results/predictions.py jobs/running/predicting.py jobs/running/telling.py
+        spec/predict.py spec/task.py tasks/outputs.py tasks/predict.py
+    """,
     "cli/test_saliency.py": """
         cli/commands/saliency.py tasks/saliency.py
     """,
@@ -79,6 +84,7 @@ COVERED_BY = {
         jobs/planning/chunks.py jobs/running/runner.py
     """,
     "jobs/planning/test_sources.py": """
+        images/tables.py
         jobs/results/regions.py
     """,
     "jobs/results/test_sheets.py": """
@@ -122,6 +128,18 @@ COVERED_BY = {
         keras_vis/visualization/composed.py keras_vis/visualization/maps.py
         keras_vis/visualization/pattern.py keras_vis/visualization/pictures.py
         keras_vis/visualization/recipes.py keras_vis/visualization/setting.py
+    """,
+    "models/description/evidence/test_forward.py": """
+        models/description/evidence/reading.py models/description/evidence/weights.py
+    """,
+    "models/description/evidence/test_photos.py": """
+        models/description/evidence/hypotheses.py
+    """,
+    "models/description/evidence/test_responses.py": """
+        models/description/evidence/bounds.py
+    """,
+    "models/description/evidence/test_weighing.py": """
+        models/description/evidence/photos_given.py models/description/feeding.py
     """,
     "models/description/test_cam_layers.py": """
         models/description/info.py models/request.py

@@ -12,6 +12,8 @@ from tests.contracts.source import ROOT, imported, modules, tree
 
 MAX_LINES = 400
 MAX_MODULES = 16
+# One file per command, called like it: there is nothing to overlook.
+COMMANDS = "commands"
 # What may import TensorFlow or Keras when it is imported; anything else answers without.
 NEEDS_TENSORFLOW = (
     "kvis_cli.engines.",
@@ -88,7 +90,8 @@ def test_files_and_folders_can_be_overlooked():
     for path in modules().values():
         lines = len(path.read_text("utf-8").splitlines())
         assert lines <= MAX_LINES, f"{path.relative_to(ROOT)}: {lines} lines"
-        count[path.parent] += path.name != "__init__.py"
+        if path.parent.name != COMMANDS:
+            count[path.parent] += path.name != "__init__.py"
     assert {str(f): n for f, n in count.items() if n > MAX_MODULES} == {}
 
 

@@ -39,6 +39,7 @@ def init_sidecar(
       kvis init-sidecar model.h5 --preprocess-evidence photos/
     """
     with exit_codes(traceback):
+        from kvis_cli.models.description.feeding import choose
         from kvis_cli.models.description.info import describe_model
         from kvis_cli.models.description.sidecar_writing import write_sidecar
         from kvis_cli.models.request import build_model_spec
@@ -46,7 +47,7 @@ def init_sidecar(
         info = describe_model(build_model_spec({"path": model, **given[ModelSpec]}))
         look_at(info, preprocess_evidence)
         listener = ConsoleListener(quiet=quiet)
-        evidence = info.preprocessing().evidence
+        evidence = choose(info).evidence
         for fit in evidence.fits if evidence else ():
             apart = "" if fit.divergence is None else f", divergence {fit.divergence:.4g}"
             name = fit.preprocessing.name

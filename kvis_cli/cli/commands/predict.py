@@ -20,7 +20,7 @@ from kvis_cli.spec.predict import PredictSpec
 from kvis_cli.spec.run import RunSpec
 
 if TYPE_CHECKING:
-    from kvis_cli.explain.judgement import Judged
+    from kvis_cli.explain.judgement import PredictionReport
     from kvis_cli.models.description.fingerprint import PreprocessingChoice
     from kvis_cli.models.live.open import OpenModel
 
@@ -113,7 +113,10 @@ def predict(
             )
 
 
-def _judged(job: Any, paths: list[Path], truth: str, listener: Any) -> tuple[OpenModel, Judged]:
+def _judged(
+    job: Any, paths: list[Path], truth: str, listener: Any
+) -> tuple[OpenModel, PredictionReport]:
+    from kvis_cli.models.description.feeding import stated
     from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.description.trust import check_file
     from kvis_cli.runtime.tensorflow import start
@@ -122,7 +125,7 @@ def _judged(job: Any, paths: list[Path], truth: str, listener: Any) -> tuple[Ope
     info.photos = tuple(paths)
     # What is wrong with the file or the options is said before TensorFlow starts.
     check_file(info)
-    info.stated_preprocessing()
+    stated(info)
     listener.starting()
     device = start(job.device)
     import tensorflow as tf
@@ -145,7 +148,7 @@ def _judged(job: Any, paths: list[Path], truth: str, listener: Any) -> tuple[Ope
         )
 
 
-def _print(opened: OpenModel, judged: Judged) -> None:
+def _print(opened: OpenModel, judged: PredictionReport) -> None:
     known = judged.accuracy is not None
     columns = [Column("image", folds=True)]
     columns += [Column("truth"), Column("")] if known else []
@@ -169,7 +172,7 @@ def _print(opened: OpenModel, judged: Judged) -> None:
     _print_tried(opened, judged)
 
 
-def _print_confusion(judged: Judged) -> None:
+def _print_confusion(judged: PredictionReport) -> None:
     seen = sorted({index for pair in judged.confusion for index in pair})
     print_line()
     if len(seen) > MOST_CLASSES:
@@ -188,7 +191,7 @@ def _print_confusion(judged: Judged) -> None:
     print_table(table)
 
 
-def _print_tried(opened: OpenModel, judged: Judged) -> None:
+def _print_tried(opened: OpenModel, judged: PredictionReport) -> None:
     if not judged.tried:
         return
     print_line()
@@ -226,7 +229,7 @@ def _option(way: Preprocessing) -> str:
     return f"'color={spec['color']};mean={mean};std={std}'"
 
 
-def _document(opened: OpenModel, judged: Judged) -> dict[str, Any]:
+def _document(opened: OpenModel, judged: PredictionReport) -> dict[str, Any]:
     choice: PreprocessingChoice = opened.preprocessing_choice
     document: dict[str, Any] = {
         "model": opened.info.reference,
@@ -257,7 +260,7 @@ def _document(opened: OpenModel, judged: Judged) -> dict[str, Any]:
     return document
 
 
-def _table(judged: Judged) -> str:
+def _table(judged: PredictionReport) -> str:
     known = judged.accuracy is not None
     most = max((len(row.get("top", ())) for row in judged.rows), default=0)
     stream = io.StringIO()
@@ -273,7 +276,9 @@ def _table(judged: Judged) -> str:
     return stream.getvalue()
 
 
-def _write_sidecar(opened: OpenModel, judged: Judged, listener: Any, *, force: bool) -> None:
+def _write_sidecar(
+    opened: OpenModel, judged: PredictionReport, listener: Any, *, force: bool
+) -> None:
     from kvis_cli.errors import UsageError
     from kvis_cli.models.description.sidecar_writing import write_sidecar
 
@@ -289,4 +294,4 @@ def _write_sidecar(opened: OpenModel, judged: Judged, listener: Any, *, force: b
     reason = ""
     if judged.tried:
         reason = f"right in {judged.tried[0].right} of {judged.tried[0].count} photos"
-    listener.wrote(write_sidecar(replace(opened.info, spec=spec), force=force, reason=reason))
+    listener.wrote(write_sidecar(replace(opened.info, spec=spec, choice=None), force=force, reason=reason))

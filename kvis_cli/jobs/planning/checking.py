@@ -10,6 +10,7 @@ from typing import Any
 from kvis_cli.errors import InputError, KvisError
 from kvis_cli.jobs.planning.plan import Plan, PlannedModel
 from kvis_cli.models.description.cam_layers import cam_layers
+from kvis_cli.models.description.feeding import stated
 from kvis_cli.models.description.info import ModelInfo, describe_model
 from kvis_cli.models.description.labels import imagenet
 from kvis_cli.models.description.targets import Head, parse_classes
@@ -68,7 +69,7 @@ def _checks(
         yield path, partial(_fail, error)
         return
     yield path, partial(check_code, info)
-    yield path, info.stated_preprocessing
+    yield path, partial(stated, info)
     for number, task in enumerate(plan.job.tasks):
         what = f"{path}, {plan.labels[number]}"
         if info.architecture.is_graph and info.architecture.calls:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kvis_cli.errors import SpecError
 from kvis_cli.images.finding import find_images
-from kvis_cli.images.tables import TableRow, read_csv
+from kvis_cli.images.tables import CsvRow, read_csv
 from kvis_cli.options.fields import as_list
 from kvis_cli.paths import user_path
 from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
@@ -96,7 +96,7 @@ def read_table(spec: CsvSpec) -> list[Source]:
     return [_row(spec, row, path) for row in table.rows if row.cells[spec.image]]
 
 
-def _row(spec: CsvSpec, row: TableRow, path: Path) -> Source:
+def _row(spec: CsvSpec, row: CsvRow, path: Path) -> Source:
     def cell(column: str | None) -> str:
         return row.cells.get(column, "") if column else ""
 

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from kvis_cli.errors import InputError, NotEvaluatedError, UsageError
 from kvis_cli.jobs.planning.plan import make_plan
-from kvis_cli.jobs.results.resume import read_finished
+from kvis_cli.jobs.results.predictions import write_predictions
+from kvis_cli.jobs.results.resume import WITHOUT_FILES, read_finished
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.sheets import write_sheets
 from kvis_cli.jobs.results.sound import parse, whole_run
@@ -142,13 +143,14 @@ def _joined(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _sheets(run: dict[str, Any], store: ResultStore, rows: Sequence[ResultRow]) -> list[Path]:
-    """Return the sheets that the whole job asks for, which no shard could make alone."""
+    """Return the sheets and tables of the whole job, which no shard could make alone."""
     job = JobSpec.model_validate(run["spec"])
-    if not any(getattr(task, "grid", False) for task in job.tasks):
+    if not any(getattr(t, "grid", False) or t.kind in WITHOUT_FILES for t in job.tasks):
         return []
     plan = make_plan(job)
     by_task: dict[str, list[ResultRow]] = {}
     for row in rows:
         if row.status != "failed":
             by_task.setdefault(row.task, []).append(row)
-    return list(write_sheets(plan, store, by_task, set(by_task)))
+    written = [*write_sheets(plan, store, by_task, set(by_task))]
+    return [*written, *write_predictions(plan, store, by_task, set(by_task))]

@@ -355,11 +355,13 @@ class Run:
         self.store.write_json(RUN, self._summary(seconds))
         self.journal.remove()
         self.plan.digests.remember(self.store.folder)
+        from kvis_cli.jobs.results.predictions import write_predictions
         from kvis_cli.jobs.results.sheets import write_sheets
 
-        for path in write_sheets(self.plan, self.store, self.done_rows, set(todo)):
-            self.outcome.written.append(path)
-            self.listener.wrote(path)
+        for write in (write_sheets, write_predictions):
+            for path in write(self.plan, self.store, self.done_rows, set(todo)):
+                self.outcome.written.append(path)
+                self.listener.wrote(path)
 
     def _origin(self) -> dict[str, Any]:
         spec = self.job.model_dump(

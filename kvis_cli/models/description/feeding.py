@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kvis_cli.errors import KvisError
 from kvis_cli.models.description.evidence.photos_given import given_photos
 from kvis_cli.models.description.evidence.weighing import Evidence, Weights, weigh
@@ -14,10 +12,8 @@ from kvis_cli.models.description.fingerprint import (
     chosen_by,
     known_preprocessing,
 )
+from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.description.preprocessing import PRESETS, Preprocessing, parse
-
-if TYPE_CHECKING:
-    from kvis_cli.models.description.info import ModelInfo
 
 _WHOLE_NUMBERS = frozenset({"uint8", "int8", "int16", "uint16", "int32", "int64"})
 
@@ -43,8 +39,17 @@ def stated(info: ModelInfo) -> PreprocessingChoice | None:
     return known_preprocessing([(c.class_name, c.name) for c in info.architecture.calls])
 
 
-def chosen(info: ModelInfo) -> PreprocessingChoice:
-    """Return the preprocessing of a model and the reason for it, checked against its weights."""
+def choose(info: ModelInfo) -> PreprocessingChoice:
+    """Return the preprocessing of a model and the reason for it, checked against its weights.
+
+    It is decided once: `ModelInfo.photos` have to be set before.
+    """
+    if info.choice is None:
+        info.choice = _chosen(info)
+    return info.choice
+
+
+def _chosen(info: ModelInfo) -> PreprocessingChoice:
     known = stated(info)
     others = () if known is None else (known.preprocessing,)
     evidence = weighed(info, others)

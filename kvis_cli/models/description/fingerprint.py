@@ -162,7 +162,7 @@ def chosen_by(evidence: Evidence | None, *, code: str = "") -> PreprocessingChoi
         reason = f"the model's first BatchNormalization ('{evidence.layer}') expects it"
     else:
         reason = "its units and outputs respond to photos so, and not otherwise"
-    if len(evidence.best.preprocessing.mean) != 3 and evidence.colour:
+    if best.color == "rgb" and evidence.colour:
         reason += "; the colour order is not known, RGB is used"
     return PreprocessingChoice(best, reason, evidence=evidence)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import ModelError, UnknownNameError, UsageError
-from kvis_cli.models.description import applications, feeding, inputs
+from kvis_cli.models.description import applications, inputs
 from kvis_cli.models.description.evidence.weighing import Weights
 from kvis_cli.models.description.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.labels import Labels, imagenet, read_labels
@@ -94,6 +94,8 @@ class ModelInfo:
         weights are asked what they expect of them.
     weights
         Opens the weights of a model that is already live; None for those of the file.
+    choice
+        How it is fed, once `kvis_cli.models.description.feeding.choose` has decided that.
     """
 
     spec: ModelSpec
@@ -109,7 +111,7 @@ class ModelInfo:
     replacements: list[str] = field(default_factory=list)
     photos: Sequence[Path] = ()
     weights: Weights | None = field(default=None, repr=False)
-    _choice: tuple[tuple[Path, ...], PreprocessingChoice] | None = field(default=None, repr=False)
+    choice: PreprocessingChoice | None = field(default=None, repr=False)
 
     @property
     def reference(self) -> str:
@@ -203,25 +205,6 @@ class ModelInfo:
             free,
             tuple(shape[1:]),
         )
-
-    def stated_preprocessing(self) -> PreprocessingChoice | None:
-        """Return the preprocessing that an option, a sidecar or the model's layers state.
-
-        None where only the weights can tell.
-
-        Raises
-        ------
-        SpecError
-            For an option or a sidecar that describes no preprocessing.
-        """
-        return feeding.stated(self)
-
-    def preprocessing(self) -> PreprocessingChoice:
-        """Return the preprocessing and the reason for it, checked against the weights."""
-        key = tuple(self.photos)
-        if self._choice is None or self._choice[0] != key:
-            self._choice = key, feeding.chosen(self)
-        return self._choice[1]
 
     def head(self) -> Head:
         """Return the explained output's units and their names.

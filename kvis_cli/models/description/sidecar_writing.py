@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from kvis_cli.errors import KvisError, OutputError, UsageError
+from kvis_cli.models.description.feeding import choose
 from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.description.labels import read_labels
 from kvis_cli.models.description.sidecar import sidecar_path
@@ -55,7 +56,7 @@ def write_sidecar(info: ModelInfo, *, force: bool = False, reason: str = "") -> 
 def sidecar_text(info: ModelInfo, folder: Path, reason: str = "") -> str:
     """Return the sidecar as YAML with a comment for every choice."""
     lines = [f"# What kvis knows about {shown(Path(info.reference).name)} beyond its file."]
-    choice = info.preprocessing()
+    choice = choose(info)
     reason = shown(reason or choice.reason)
     lines += [f"# {reason}"] if choice.certain else [f"# A guess: {reason}"]
     lines.append(_entry("preprocess", choice.preprocessing.to_spec()))

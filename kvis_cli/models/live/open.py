@@ -15,6 +15,7 @@ import numpy as np
 from kvis_cli.errors import UnknownNameError, WeightsError
 from kvis_cli.models.description import applications, inputs
 from kvis_cli.models.description.evidence.forward import NotKnown
+from kvis_cli.models.description.feeding import choose
 from kvis_cli.models.description.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.info import ImageInput, ModelInfo
 from kvis_cli.models.description.preprocessing import Preprocessing
@@ -70,7 +71,7 @@ class OpenModel:
     @cached_property
     def preprocessing_choice(self) -> PreprocessingChoice:
         """The preprocessing, and why it was chosen."""
-        return self.info.preprocessing()
+        return choose(self.info)
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -256,6 +256,13 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(x, -60, 60)))
 
 
+def _erf(x: np.ndarray) -> np.ndarray:
+    """Abramowitz and Stegun 7.1.26: within 1.5e-7."""
+    t = 1 / (1 + 0.3275911 * abs(x))
+    series = np.polyval((1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592, 0.0), t)
+    return np.asarray(np.sign(x) * (1 - series * np.exp(-x * x)), np.float32)
+
+
 def _softmax(x: np.ndarray) -> np.ndarray:
     made = np.exp(x - x.max(-1, keepdims=True))
     return made / made.sum(-1, keepdims=True)
@@ -274,8 +281,15 @@ _ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "silu": lambda x: x * _sigmoid(x),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
     "softplus": lambda x: np.logaddexp(0, x),
-    "gelu": lambda x: x * _sigmoid(1.702 * x),
+    "gelu": lambda x: x * (1 + _erf(x / np.sqrt(2))) / 2,
 }
+
+
+def _several(inputs: Arrays) -> Arrays:
+    """Return the inputs of a layer; the operation of that name may have one, and a number."""
+    if len(inputs) < 2:
+        raise NotKnown("an operation of a tensor and a number")
+    return inputs
 
 
 def _same(config: Mapping[str, Any], inputs: Arrays, weights: Arrays) -> np.ndarray:
@@ -304,9 +318,9 @@ _RULES: dict[str, Rule] = {
     "LeakyReLU": _leaky,
     "Softmax": lambda _, inputs, __: _softmax(inputs[0]),
     "Activation": lambda config, inputs, _: activate(config.get("activation"), inputs[0]),
-    "Add": lambda _, inputs, __: np.asarray(sum(inputs), np.float32),
+    "Add": lambda _, inputs, __: np.asarray(sum(_several(inputs)), np.float32),
     "Concatenate": lambda config, inputs, _: np.concatenate(inputs, int(config.get("axis", -1))),
-    "Multiply": lambda _, inputs, __: math.prod(inputs[1:], start=inputs[0]),
+    "Multiply": lambda _, inputs, __: math.prod(_several(inputs)[1:], start=inputs[0]),
     **dict.fromkeys(
         (
             "Dropout",
