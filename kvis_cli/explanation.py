@@ -97,6 +97,18 @@ class MapGrid:
     def from_json(cls, said: Mapping[str, Any], shape: tuple[int, ...]) -> MapGrid:
         """Return what `to_json` gave of a map of a `shape`.
 
+        Parameters
+        ----------
+        said
+            The mapping that `to_json` returned.
+        shape
+            Cells of the map along each axis.
+
+        Returns
+        -------
+        MapGrid
+            An equal grid.
+
         Raises
         ------
         KeyError, TypeError, ValueError

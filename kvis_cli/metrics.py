@@ -23,6 +23,11 @@ def pointing_game(raw: np.ndarray, mask: np.ndarray) -> bool:
         ``(H, W)``.
     mask
         bool ``(H, W)``.
+
+    Returns
+    -------
+    bool
+        True for a hit.
     """
     return bool(raw.max() > 0 and mask.flat[int(raw.argmax())])
 
@@ -74,14 +79,21 @@ def deletion(
 
     Parameters
     ----------
-    image, blank
-        ``(H, W, C)``; RISE deletes to black.
+    image
+        ``(H, W, C)``, as the model takes it.
     raw
         ``(H, W)``; equal values go in reading order.
+    blank
+        ``(H, W, C)``, what pixels are replaced by; RISE deletes to black.
     score
         See `Score`.
     steps
         Into how many equal parts the pixels are divided.
+
+    Returns
+    -------
+    Curve
+        The score at every step, from the whole image to `blank`, and the area under it.
     """
     return _curve(image, blank, raw, score, steps)
 

@@ -15,6 +15,16 @@ from kvis_cli.errors import OutputError, UsageError, first_line
 def user_path(text: str) -> Path:
     """Return the path that `text` means, ``~`` and ``~name`` filled in where there is such a home.
 
+    Parameters
+    ----------
+    text
+        What the user typed.
+
+    Returns
+    -------
+    pathlib.Path
+        Not resolved: relative paths stay relative.
+
     Raises
     ------
     UsageError
@@ -34,6 +44,18 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> Path:
 
     A reader sees the old file or the new one, never a part; a failure leaves nothing behind. The
     folder is made where it is missing.
+
+    Parameters
+    ----------
+    path
+        The file.
+    data
+        All that it is to hold.
+
+    Returns
+    -------
+    pathlib.Path
+        The file that was written.
 
     Raises
     ------

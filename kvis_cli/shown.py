@@ -29,10 +29,7 @@ def shown(text: object) -> str:
 
 
 def said(error: BaseException, limit: int = 300) -> str:
-    """Return what an exception of a library says, on one line.
-
-    Without the colours that Keras adds.
-    """
+    """Return what an exception of a library says, on one line, without Keras' colours."""
     text = " ".join(_COLOURS.sub("", str(error)).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

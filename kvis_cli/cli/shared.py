@@ -43,6 +43,11 @@ Traceback = Annotated[
 def exit_codes(show_traceback: bool = False) -> Iterator[None]:
     """Turn errors into messages and exit codes.
 
+    Parameters
+    ----------
+    show_traceback
+        Whether to print Python's traceback before the message.
+
     Raises
     ------
     typer.Exit
@@ -104,6 +109,16 @@ def run_task(
         The spec of the task.
     given
         What the user typed, by spec: the task's, `ModelSpec` and `RunSpec`.
+    model
+        File or application name.
+    images
+        Files, folders and globs; none for tasks on the model alone.
+    json
+        Whether to print the rows as JSON on stdout.
+    quiet
+        Whether to leave out progress and notes.
+    show_traceback
+        Whether to print Python's traceback of an error.
     """
     with exit_codes(show_traceback):
         from kvis_cli.cli.console import ConsoleListener

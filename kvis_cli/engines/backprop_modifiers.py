@@ -134,6 +134,11 @@ class Rectifiers:
     def finish(self, score: Any) -> None:
         """Count what was kept on the way to `score`, after the gradient was taken.
 
+        Parameters
+        ----------
+        score
+            The tensor that was differentiated, in the traced graph.
+
         Raises
         ------
         UsageError
@@ -373,10 +378,7 @@ def depends_on(tensor: Any, inputs: Any, given: Any = None) -> bool:
 
 
 def _operations(tensors: Iterable[Any], without: Container[str] = ()) -> Iterator[Any]:
-    """Yield the operations whose values symbolic tensors are made of.
-
-    But for what `without` names.
-    """
+    """Yield the operations that symbolic tensors are made of, except what `without` names."""
     seen: set[str] = set()
     stack = [tensor.op for tensor in tensors]
     while stack:

@@ -32,6 +32,11 @@ def in_batches(
     note
         Told what was halved.
 
+    Returns
+    -------
+    list of T
+        What `run` returned for each batch, in order.
+
     Raises
     ------
     ResultError

@@ -126,6 +126,16 @@ def none(gradient: Any) -> Any:
 def find_modifier(name: str | Modify | None) -> GradientModifier:
     """Return a modifier by name; a callable of one's own; None is ``none``.
 
+    Parameters
+    ----------
+    name
+        A key of `GRADIENT_MODIFIERS`, a function of a tensor ``(B, …)``, or None.
+
+    Returns
+    -------
+    GradientModifier
+        A function of one's own carries its ``__name__``.
+
     Raises
     ------
     UnknownNameError
@@ -144,10 +154,7 @@ def find_modifier(name: str | Modify | None) -> GradientModifier:
 
 @lru_cache(maxsize=64)
 def _tolerant(function: Modify) -> Modify:
-    """Return a function of gradients that may be written with TensorFlow or, as keras-vis' are.
-
-    NumPy.
-    """
+    """Return a function of gradients, written with TensorFlow or, as keras-vis' are, NumPy."""
 
     def modify(gradient: Any) -> Any:
         try:

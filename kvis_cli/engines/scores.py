@@ -85,6 +85,12 @@ def score_targets(
         Of an output with positions: where the score is summed instead. Weights ``(…)`` at the
         output's size, or ``predicted``: where the model says that class.
 
+    Returns
+    -------
+    Scores
+        The scores ``(B, T)``, the weights with resolved ranks, the outputs per unit, and the values
+        that were summed.
+
     Raises
     ------
     UsageError

@@ -71,7 +71,11 @@ def saliency(model: Any, images: Images, **options: Any) -> Explanations:
 
     Parameters
     ----------
-    model, images, **options
+    model
+        A live Keras model, a file, or an application's name.
+    images
+        Files or arrays, as for `cam`.
+    **options
         As for `cam`, with the keys of a ``saliency`` task; ``kvis saliency --help`` explains them.
 
     Returns

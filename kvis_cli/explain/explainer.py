@@ -106,8 +106,10 @@ class Explainer:
 
         Parameters
         ----------
-        images, **options
-            As for `cam`, with the keys of a ``saliency`` task.
+        images
+            Files or arrays, as for `cam`.
+        **options
+            The keys of a ``saliency`` task.
 
         Returns
         -------

@@ -116,8 +116,15 @@ class ShownExplanation(Explanation):
         ----------
         path
             The file; its folder is made where it is missing.
-        view, **look
-            As for `picture`.
+        view
+            A view of `picture`.
+        **look
+            Fields of `kvis_cli.images.drawing.Look`, as for `picture`.
+
+        Returns
+        -------
+        pathlib.Path
+            The file that was written.
 
         Raises
         ------

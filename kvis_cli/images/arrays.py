@@ -12,6 +12,16 @@ from kvis_cli.shown import said
 def load_array(path: Path) -> np.ndarray:
     """Return the numbers of an ``.npy`` file; pickled objects are refused.
 
+    Parameters
+    ----------
+    path
+        The ``.npy`` file.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of the shape that the file has; booleans are 0 and 1.
+
     Raises
     ------
     InputError
@@ -33,6 +43,20 @@ def load_array(path: Path) -> np.ndarray:
 
 def as_input(array: np.ndarray, shape: tuple[int | None, ...], path: Path) -> np.ndarray:
     """`array` as one example of an input of `shape` (without the batch).
+
+    Parameters
+    ----------
+    array
+        With a batch axis of 1, or without a channel axis of 1, where the input has another.
+    shape
+        Without the batch; None for a size that is free.
+    path
+        Named in the message.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same values with as many axes as `shape`.
 
     Raises
     ------

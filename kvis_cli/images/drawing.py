@@ -89,6 +89,11 @@ def draw(explanation: Explanation, photo: np.ndarray, placement: Placement, look
         Where the model's input lies on the photo.
     look
         How.
+
+    Returns
+    -------
+    Drawn
+        The pixels, uint8 ``(H, W, 3)`` or wider, with the style and the box that were used.
     """
     values = strongest_channels(explanation)
     style = look.style(kind_of(explanation), explanation.percentile)

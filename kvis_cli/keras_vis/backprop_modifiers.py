@@ -19,6 +19,16 @@ __all__ = ["deconv", "get", "guided", "rectified", "relu"]
 def get(identifier: str | Rule) -> Rule:
     """Return the rule called `identifier`; a rule is itself.
 
+    Parameters
+    ----------
+    identifier
+        ``guided``, ``relu``, ``rectified``, ``deconv``, or a rule.
+
+    Returns
+    -------
+    Rule
+        From the local derivative and the gradient to the gradient that goes on.
+
     Raises
     ------
     UnknownNameError

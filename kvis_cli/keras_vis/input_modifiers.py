@@ -102,6 +102,16 @@ class _Function(InputModifier):
 def get(modifier: InputModifier | type[InputModifier] | Callable[[Any], Any]) -> InputModifier:
     """Return a modifier, a class of one, or a function as a modifier.
 
+    Parameters
+    ----------
+    modifier
+        An `InputModifier`, its class, or a function of pictures ``(1, …, C)``.
+
+    Returns
+    -------
+    InputModifier
+        An object with a method `apply`.
+
     Raises
     ------
     UsageError

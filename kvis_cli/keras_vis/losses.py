@@ -46,10 +46,7 @@ class Loss:
         return self.name
 
     def build_loss(self) -> Any:
-        """Return the loss as a symbolic Keras tensor (``keras.ops`` on ``layer.output``).
-
-        One number.
-        """
+        """Return the loss as one symbolic number (``keras.ops`` on ``layer.output``)."""
         raise NotImplementedError
 
 

@@ -139,6 +139,16 @@ def parse_size(text: str) -> tuple[int, int]:
 def build_model_spec(values: Mapping[str, Any]) -> ModelSpec:
     """Validate the options of one model, given as flags.
 
+    Parameters
+    ----------
+    values
+        Option names, as in a job file, -> values.
+
+    Returns
+    -------
+    ModelSpec
+        Validated.
+
     Raises
     ------
     SpecError

@@ -112,6 +112,11 @@ def load_document(path: Path, *, limit: int = MAX_YAML) -> Document:
     limit
         Largest size in bytes.
 
+    Returns
+    -------
+    Document
+        The value, with the place of every key.
+
     Raises
     ------
     SpecError

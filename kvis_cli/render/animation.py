@@ -38,6 +38,11 @@ def write_animation(
     loop
         How many times it plays; 0 is for ever.
 
+    Returns
+    -------
+    pathlib.Path
+        The file that was written.
+
     Raises
     ------
     UsageError

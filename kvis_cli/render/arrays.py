@@ -28,6 +28,11 @@ def picture_of(array: np.ndarray) -> np.ndarray:
         ``(T,)`` or ``(T, C)``: curves, one for each channel, first step at the left.
         ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``: a picture, its values stretched to 0..255.
         ``(D, H, W, C)``: its slices side by side, read like text.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(H, W, 3)``.
     """
     array = np.asarray(array, np.float32)
     while array.ndim > 1 and array.shape[0] == 1:
@@ -53,8 +58,15 @@ def map_over(raw: np.ndarray, shape: tuple[int, ...], height: int, width: int) -
         ``(t,)``, ``(h, w)`` or ``(d, h, w)``.
     shape
         Of the array, without the batch.
-    height, width
-        Of the picture.
+    height
+        Of the picture, in pixels.
+    width
+        Of the picture, in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(height, width)``, unscaled.
     """
     if raw.ndim == 1:
         return resize_map(np.repeat(raw[np.newaxis], 2, 0), (height, width))
@@ -129,6 +141,11 @@ def as_picture(values: np.ndarray) -> np.ndarray:
         uint8 ``(…, C)``. Two axes with 1, 3 or 4 channels are a picture already; other numbers of
         channels become grey tiles; three axes become a sheet of slices; one axis becomes curves,
         a colour per channel.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(H, W)`` or ``(H, W, C)`` with 3 or 4 channels.
     """
     if is_plain(values.shape):
         return values[..., 0] if values.shape[-1] == 1 else values

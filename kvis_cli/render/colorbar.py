@@ -53,6 +53,8 @@ def render_colorbar(bar: ColorBar, height: int, *, size: int = 13) -> np.ndarray
 
     Parameters
     ----------
+    bar
+        The style and the end of its scale.
     height
         Of the whole picture, in pixels.
     size

@@ -65,10 +65,14 @@ def render_sheet(sheet: Sheet, *, size: int = 14, margin: int = 20, gap: int = 1
 
     Parameters
     ----------
+    sheet
+        Pictures in rows, with their labels and captions.
     size
         Of the text, in pixels.
-    margin, gap
-        Around the sheet and between the places, in pixels.
+    margin
+        Around the sheet, in pixels.
+    gap
+        Between the places, in pixels.
 
     Returns
     -------
@@ -152,8 +156,10 @@ def atlas(
         is a dead filter, marked as such. Places without an image stay black.
     grid
         Rows and columns.
-    cell, margin
-        Side of a place, and width of the black lines between places, in pixels.
+    cell
+        Side of a place, in pixels.
+    margin
+        Width of the black lines between places, in pixels.
     captions
         Small texts in the lower left corners, in the order of `images`.
 

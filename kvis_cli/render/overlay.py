@@ -109,8 +109,16 @@ def overlay(
         uint8 RGB, ``(H, W, 3)``.
     raw
         Raw map of any size, ``(h, w)``.
-    alpha, colormap, limit, kind, mode
-        See `Style`.
+    alpha
+        How opaque the map is where it is strongest, 0..1.
+    colormap
+        A name of `kvis_cli.render.colormaps`; None takes the kind's own.
+    limit
+        The raw value at the end of the palette; None takes the map's own.
+    kind
+        ``heatmap`` for maps from 0 upward, ``signed`` for maps of both signs.
+    mode
+        ``weighted``, where weak values let the photo through, or ``constant``.
 
     Returns
     -------
@@ -214,10 +222,14 @@ def render_view(
 
     Parameters
     ----------
+    name
+        A key of `VIEWS`.
     photo
         uint8 RGB, ``(H, W, 3)``.
     raw
         Raw map of any size, ``(h, w)``.
+    style
+        How the map is drawn; None for the defaults.
 
     Returns
     -------

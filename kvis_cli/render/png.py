@@ -49,6 +49,11 @@ def encode_png(array: np.ndarray, metadata: Mapping[str, str] | None = None) -> 
         Text chunks, sorted by key: tEXt where the value is Latin-1, iTXt otherwise. Keys have 1
         to 79 Latin-1 characters.
 
+    Returns
+    -------
+    bytes
+        A whole PNG file.
+
     Raises
     ------
     ValueError

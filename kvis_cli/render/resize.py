@@ -47,10 +47,7 @@ def resize_photo(photo: np.ndarray, size: Size, *, smooth: bool = True) -> np.nd
 
 
 def fit_size(size: Size, box: Size) -> Size:
-    """Return the largest size with the aspect ratio of `size` that fits into `box`.
-
-    At least 1×1.
-    """
+    """Return the largest size with the aspect ratio of `size` that fits `box`, at least 1×1."""
     factor = min(box[0] / size[0], box[1] / size[1])
     return (
         min(box[0], max(1, round(size[0] * factor))),

@@ -26,6 +26,11 @@ def finish_reports(
         Whether the run did anything.
     listener
         Hears of the files.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files that were written.
     """
     if not (formats or gif):
         return []

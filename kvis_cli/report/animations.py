@@ -39,9 +39,15 @@ def write_animations(folder: Path) -> list[Path]:
     (`kvis_cli.jobs.running.animating` does both), the frames are its pictures of that class, and it
     is said that each has a scale of its own.
 
+    Parameters
+    ----------
+    folder
+        The result folder.
+
     Returns
     -------
-    The files; none where the run has a single model.
+    list of pathlib.Path
+        The files; none where the run has a single model.
     """
     asked = load_run(folder)
     own = folder / FRAMES / MANIFEST

@@ -34,6 +34,16 @@ class Device:
 def check_device(text: str) -> tuple[str, int | None]:
     """Split a device option into kind and number, without TensorFlow.
 
+    Parameters
+    ----------
+    text
+        ``auto``, ``cpu``, ``cpu:N``, ``gpu`` or ``gpu:N``.
+
+    Returns
+    -------
+    kind, number
+        The number is None where none is given.
+
     Raises
     ------
     UsageError
@@ -84,6 +94,16 @@ def import_tensorflow() -> None:
 
 def start(text: str) -> Device:
     """Import TensorFlow, choose the device, hide the others and let its memory grow.
+
+    Parameters
+    ----------
+    text
+        As for `check_device`; ``auto`` takes the first GPU, or the CPU where there is none.
+
+    Returns
+    -------
+    Device
+        Its name for TensorFlow and for messages.
 
     Raises
     ------

@@ -150,6 +150,11 @@ class CamSpec(ExplainSpec):
         ----------
         **known
             Fields of `CamSettings` that depend on the model and the job.
+
+        Returns
+        -------
+        CamSettings
+            What the user gave of them, and `known`.
         """
         return CamSettings(
             direction=self.direction,

@@ -34,6 +34,11 @@ def read_job(path: Path, overrides: Mapping[str, Any] | None = None) -> JobSpec:
     overrides
         Top-level keys from the command line, which win; their paths are relative to where we are.
 
+    Returns
+    -------
+    JobSpec
+        Validated, with absolute paths and all defaults.
+
     Raises
     ------
     SpecError

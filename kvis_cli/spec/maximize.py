@@ -204,6 +204,17 @@ _STAGE_KEYS = (
 def parse_stages(text: str) -> list[dict[str, str]]:
     """``"tv=0,jitter=5%;tv=10"`` as one mapping per stage.
 
+    Parameters
+    ----------
+    text
+        Stages are separated by ``;``, options of a stage by ``,``; ``/`` stands for a comma in a
+        value.
+
+    Returns
+    -------
+    list of dict
+        Option -> value as text, per stage.
+
     Raises
     ------
     ValueError

@@ -219,6 +219,11 @@ class SaliencySpec(ExplainSpec):
         ----------
         **known
             Fields of `SaliencySettings` that depend on the model and the job.
+
+        Returns
+        -------
+        SaliencySettings
+            What the user gave of them, and `known`.
         """
         return SaliencySettings(
             samples=self.samples,

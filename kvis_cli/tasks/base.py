@@ -52,12 +52,26 @@ class ModelTask(Protocol):
             None for a task that needs no images.
         listener
             Hears of the progress.
+
+        Returns
+        -------
+        Iterator of Answer
+            One per input, or those of the model, each as soon as it is computed.
         """
         ...
 
 
 class InputTask:
     """Targets of a task on inputs: classes of the head, or filters of a layer.
+
+    Parameters
+    ----------
+    opened
+        The model.
+    task
+        A spec with classes and a contrast.
+    filters
+        What is explained instead of classes, or None.
 
     Attributes
     ----------
@@ -86,6 +100,11 @@ class InputTask:
 
     def retarget(self, task: Any) -> None:
         """Explain the classes of `task` from now on; nothing is compiled anew.
+
+        Parameters
+        ----------
+        task
+            A spec that differs in its classes alone.
 
         Raises
         ------

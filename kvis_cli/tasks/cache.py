@@ -35,6 +35,11 @@ def compiled_task(
     note
         Told the choices that were made for a new task.
 
+    Returns
+    -------
+    ModelTask
+        The kept one where all but the classes are equal.
+
     Raises
     ------
     UsageError

@@ -49,6 +49,18 @@ class Filters:
 def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
     """``LAYER:INDEX`` entries as targets; None for none.
 
+    Parameters
+    ----------
+    opened
+        The model.
+    texts
+        Such as ``block3_conv1:12``, all of one layer.
+
+    Returns
+    -------
+    Filters or None
+        Without repetition.
+
     Raises
     ------
     UsageError
@@ -94,6 +106,20 @@ def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
 
 def cam_objective(opened: OpenModel, task: CamSpec, filters: Filters | None) -> Objective:
     """Return what a task explains.
+
+    Parameters
+    ----------
+    opened
+        The model.
+    task
+        Its score and region.
+    filters
+        What is explained instead of classes, or None.
+
+    Returns
+    -------
+    Objective
+        What the CAM engines differentiate.
 
     Raises
     ------

@@ -72,6 +72,13 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
     given
         Options of `ModelSpec`, keys as in a job file.
 
+    Returns
+    -------
+    dict
+        What ``kvis layers --json`` prints: ``name``, ``type``, ``format``, ``params``, ``inputs``,
+        ``outputs``, the chosen preprocessing and CAM layer with their reasons, what was upgraded,
+        why the model would be refused, and ``layers``, a mapping per layer call.
+
     Raises
     ------
     ModelError

@@ -48,8 +48,10 @@ class ActivationMaximizer:
         ``(…, C)`` of one picture, channels last.
     space
         From the unit range to model inputs.
-    parametrization, optimizer
-        What is moved, and how.
+    parametrization
+        What is moved: pixels, or their Fourier coefficients. None for pixels.
+    optimizer
+        How it is moved; None for `Adam` with a rate of 0.05.
     modifiers
         Random changes before the model, in this order.
     gradient_modifier
@@ -137,10 +139,18 @@ class ActivationMaximizer:
             Called with the numbers of the pictures, the step and the pictures as they are: before
             the first step, every `frames_every` steps and after the last; from step 0 anew for
             pictures whose batch was halved.
+        frames_every
+            Steps between two calls of `frames`.
         watch
             Called after every step with its number from 0, the total and the unweighted losses
             ``(B, 1 + losses)``, and the pictures and the gradient of their parameters, both as
             before the step.
+
+        Returns
+        -------
+        Maximized
+            The pictures in the unit range, the score of each, all losses of every step, how many
+            steps each took, and warnings.
 
         Raises
         ------
@@ -260,10 +270,7 @@ class ActivationMaximizer:
         return np.asarray(self._measured(tf.constant(images), arguments))
 
     def measure(self, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
-        """Return the activations of finished pictures ``(N, …, C)``.
-
-        E.g. of a file that was read back.
-        """
+        """Return the activations of finished pictures ``(N, …, C)``, also of those read back."""
 
         def run(rows: list[int], size: int) -> np.ndarray:
             filled = rows + rows[-1:] * (size - len(rows))

@@ -61,6 +61,20 @@ class Part:
 def joined(parts: list[Part], losses: Sequence[Weighted], steps: int) -> Maximized:
     """Put the batches of an optimization together.
 
+    Parameters
+    ----------
+    parts
+        What each batch gave, in the order of the pictures.
+    losses
+        The terms of the objective.
+    steps
+        Steps that were asked for; pictures that came to rest before have NaN after.
+
+    Returns
+    -------
+    Maximized
+        Of all pictures, with the history ``(steps, N)`` of each term and of the total.
+
     Raises
     ------
     ResultError

@@ -23,6 +23,20 @@ class InputModifier:
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
         """Return the random numbers of one picture of `shape`: float32 ``(steps, n)``.
 
+        Parameters
+        ----------
+        rng
+            Of this picture alone.
+        steps
+            How many sets of numbers.
+        shape
+            ``(…, C)`` of the picture, channels last.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 ``(steps, n)``; n is 0 for a modifier without random numbers.
+
         Raises
         ------
         UsageError
@@ -44,6 +58,18 @@ def amount(value: float | str, size: int) -> int:
     """``16px``, ``16``, ``5%`` or ``0.05`` of an axis of `size` as pixels.
 
     Numbers below 1 are parts of the axis, others are pixels.
+
+    Parameters
+    ----------
+    value
+        ``16px``, ``16``, ``5%`` or ``0.05``.
+    size
+        Length of the axis in pixels.
+
+    Returns
+    -------
+    int
+        Pixels, from 0 to ``size - 1``.
 
     Raises
     ------
@@ -163,8 +189,10 @@ class Scale(InputModifier):
 
     Parameters
     ----------
-    low, high
-        The range of factors; drawn evenly on a logarithmic scale.
+    low
+        The smallest factor, above 0.
+    high
+        The largest factor. Factors are drawn evenly on a logarithmic scale.
     """
 
     name = "scale"

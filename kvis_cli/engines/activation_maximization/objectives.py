@@ -36,10 +36,7 @@ class Goal:
 
 
 def as_goals(units: Any) -> list[Goal]:
-    """Return an index, a list of indices (a picture each).
-
-    Lists of them or `Goal` objects as goals.
-    """
+    """Return an index, indices (one a picture), lists of them or `Goal` objects as goals."""
     if isinstance(units, int | np.integer | Goal):
         units = [units]
     goals = []
@@ -102,6 +99,11 @@ class ActivationMaximization(Loss):
 
     def bind(self, shape: tuple[int | None, ...]) -> None:
         """Check the goals against the shape of the tensor that they are about, batch included.
+
+        Parameters
+        ----------
+        shape
+            Of the tensor, batch included; None where a size is not known.
 
         Raises
         ------

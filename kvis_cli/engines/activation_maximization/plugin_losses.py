@@ -15,6 +15,16 @@ Term = tuple[Loss, float]
 def parse_term(text: str) -> Term:
     """``NAME`` or ``NAME:WEIGHT`` as a loss and its weight.
 
+    Parameters
+    ----------
+    text
+        ``NAME`` or ``NAME:WEIGHT``; the name is that of an entry point.
+
+    Returns
+    -------
+    loss, weight
+        The weight is 1 where none is given.
+
     Raises
     ------
     UnknownNameError

@@ -186,6 +186,11 @@ def make_maximizer(
         See `ActivationMaximizer`.
     backprop_modifier
         Name of a rule of `kvis_cli.engines.backprop_modifiers`, or a rule.
+
+    Returns
+    -------
+    ActivationMaximizer
+        For pictures of `shape`, with the losses, modifiers and optimizer of the recipe.
     """
     import numpy as np
 

@@ -90,8 +90,10 @@ def responses(
 
     Parameters
     ----------
-    reader, tap
-        The model and the layer call.
+    reader
+        The model.
+    tap
+        The layer call whose channels are measured.
     space
         From the unit range to model inputs.
     images

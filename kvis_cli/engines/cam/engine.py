@@ -66,8 +66,15 @@ class CamEngine:
         ----------
         inputs
             Preprocessed inputs ``(B, …)``.
-        weights, ranks
-            ``(B, T, units)`` and ``(B, T)`` as from `kvis_cli.models.description.targets.encode`.
+        weights
+            ``(B, T, units)`` as from `kvis_cli.models.description.targets.encode`.
+        ranks
+            ``(B, T)`` as from there.
+
+        Returns
+        -------
+        CamBatch
+            A raw map per layer and method, ``(B, T, …)`` in the layer's own grid, with the scores.
 
         Raises
         ------
@@ -172,10 +179,7 @@ class CamEngine:
     def _noisy(
         self, inputs: Any, scored: Scores, gradients: list[Any]
     ) -> list[tuple[Any, Any, Any]]:
-        """Return the means of ``G``, ``G²`` and ``G³`` over noisy inputs.
-
-        `gradients` of the clean one.
-        """
+        """Return the means of ``G``, ``G²`` and ``G³`` over noise; `gradients` have none."""
         settings = self.settings
         count = settings.noise_samples
         if not inputs.dtype.is_floating:

@@ -132,10 +132,7 @@ _ONE = "1 forward + 1 backward to the layer, shared"
 
 
 def _described(function: Callable[..., Any]) -> tuple[str, str]:
-    """Return the first paragraph of a docstring, and the formulae.
-
-    Its other text between backticks.
-    """
+    """Return the first paragraph of a docstring, and as formulae its other text in backticks."""
     text = inspect.getdoc(function) or ""
     about, _, rest = text.partition("\n\n")
     formula = rest.split("\n\n")[0]

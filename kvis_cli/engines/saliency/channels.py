@@ -27,6 +27,11 @@ def reduce_channels(values: Any, how: str, axis: int | None) -> Any:
         values without a sign, and no bias to the positive ones of those with.
     axis
         The channel axis of an input with its batch axis, or None where there are no channels.
+
+    Returns
+    -------
+    tf.Tensor
+        ``(B, T, …)`` without the channel axis; as it was for ``keep`` or without channels.
     """
     if axis is None or how == "keep":
         return values

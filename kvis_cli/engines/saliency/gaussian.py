@@ -37,6 +37,11 @@ def blur_matrices(shape: Any, shares: Sequence[float] | np.ndarray, axis: int | 
         Standard deviations as shares of the axis' length.
     axis
         The channel axis, which is left alone.
+
+    Returns
+    -------
+    list of tf.Tensor
+        float32 ``(s, length, length)`` each; a row is the weights of one blurred position.
     """
     return [
         tf.constant(np.stack([gaussian_matrix(shape[a], s * shape[a]) for s in shares]))

@@ -82,6 +82,16 @@ def register(name: str, paper: str, cost: str, about: str, **facts: Any) -> Call
 def find_method(name: str) -> SaliencyMethod:
     """Return a method by name.
 
+    Parameters
+    ----------
+    name
+        A key of `SALIENCY_METHODS`.
+
+    Returns
+    -------
+    SaliencyMethod
+        What is registered under the name.
+
     Raises
     ------
     UnknownNameError

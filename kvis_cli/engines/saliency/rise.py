@@ -94,6 +94,17 @@ def random_mask(
 ) -> np.ndarray:
     """Return a coarse random grid, enlarged bilinearly and shifted by up to a cell.
 
+    Parameters
+    ----------
+    random
+        Draws the grid first, then a shift per axis.
+    size
+        The spatial shape of the input.
+    cells
+        Cells of the grid along each axis.
+    keep
+        The probability that a cell shows, 0..1.
+
     Returns
     -------
     numpy.ndarray

@@ -40,6 +40,15 @@ class NoisyGradients:
     inputs. So a batch gives what single runs give, pictures differ by their content and not by
     their luck, and the noise of a run is drawn once.
 
+    Parameters
+    ----------
+    score
+        Scores and their gradients.
+    settings
+        The number of samples, the noise and the seed.
+    variance
+        Whether to compute the variance, too.
+
     Attributes
     ----------
     variance
@@ -65,6 +74,11 @@ class NoisyGradients:
             The inputs.
         noise
             ``(samples, …)``, added to the inputs as it is; by default drawn from the seed.
+
+        Returns
+        -------
+        Moments
+            Mean and variance over the samples, ``(B, T, …)``; no variance where none is asked for.
         """
         shape = tuple(batch.inputs.shape[1:])
         total = self.samples if noise is None else len(noise)

@@ -193,6 +193,11 @@ def make_plan(
     digests
         Hashes of files that are known already.
 
+    Returns
+    -------
+    Plan
+        Models, images and tasks, each named and hashed.
+
     Raises
     ------
     UsageError

@@ -53,6 +53,13 @@ class Journal:
     def add(self, task: str, rows: list[ResultRow]) -> None:
         """Record a finished task.
 
+        Parameters
+        ----------
+        task
+            Its id.
+        rows
+            What it gave; failures, too.
+
         Raises
         ------
         OutputError

@@ -120,6 +120,11 @@ class ResultRow:
             Keys beside those of the explanation.
         **known
             Fields that an explanation does not have: the model, the image.
+
+        Returns
+        -------
+        ResultRow
+            Of the status ``done``.
         """
         e = explanation
         numbers = {

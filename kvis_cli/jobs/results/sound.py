@@ -54,6 +54,16 @@ _RUN: dict[str, Any] = {
 def parse(text: str | bytes) -> Any:
     """JSON without what kvis never writes: NaN, infinity, absurd nesting.
 
+    Parameters
+    ----------
+    text
+        A whole document, or a line of JSON lines.
+
+    Returns
+    -------
+    JSON value
+        A mapping, list, text, number, boolean or None.
+
     Raises
     ------
     ValueError

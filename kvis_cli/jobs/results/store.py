@@ -114,6 +114,16 @@ def read_rows(path: Path) -> list[ResultRow]:
     Left out are a line cut short, and rows that kvis does not write, such as those of files that
     are not in the folder: what they are about is done again.
 
+    Parameters
+    ----------
+    path
+        ``manifest.jsonl``, or a journal.
+
+    Returns
+    -------
+    list of ResultRow
+        In the order of the file.
+
     Raises
     ------
     InputError

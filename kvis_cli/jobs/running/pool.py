@@ -57,8 +57,10 @@ class Pool:
         The job; its images are not passed on.
     store
         Where results go.
-    listener, sink
-        Hear of everything, in this process and this thread.
+    listener
+        Told of starts, crashes and progress, in this process and this thread.
+    sink
+        Gets the rows of every finished task, likewise.
     stop
         Asked between messages: whether to do nothing more.
     """
@@ -86,6 +88,11 @@ class Pool:
 
     def run(self, chunks: Sequence[Chunk]) -> None:
         """Do all chunks; the sink hears of every task.
+
+        Parameters
+        ----------
+        chunks
+            In the order in which they are begun.
 
         Raises
         ------

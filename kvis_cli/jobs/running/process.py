@@ -82,8 +82,12 @@ def main(
         Chunks come in, ``(name, …)`` messages go out.
     job
         The job without its images.
-    folder, origin, metadata
-        See `ResultStore`.
+    folder
+        Of the results; see `ResultStore`.
+    origin
+        What made them: versions, device.
+    metadata
+        Whether pictures carry their provenance.
     log
         File for what native code writes to stderr: its last words explain a crash.
     """

@@ -117,6 +117,11 @@ def run_job(
     options
         Without them: everything, in this process.
 
+    Returns
+    -------
+    Outcome
+        Rows, failures, and the exit code of the command.
+
     Raises
     ------
     UsageError
@@ -190,10 +195,7 @@ class Run:
         return self.outcome
 
     def _infos(self) -> dict[str, ModelInfo]:
-        """Return the models' files, read before TensorFlow starts.
-
-        The only model has to be good.
-        """
+        """Return the models' files, read before TensorFlow starts; an only model has to be good."""
         from kvis_cli.jobs.planning.checking import check_plan
         from kvis_cli.models.description.info import describe_model
         from kvis_cli.models.description.trust import check_file

@@ -49,6 +49,20 @@ def get_identifier(
 ) -> Any:
     """Return what `identifier` names among `known`; a function or None is itself.
 
+    Parameters
+    ----------
+    identifier
+        A key of `known`, a function, or None.
+    known
+        Name -> function; what cannot be called is no choice.
+    name
+        The noun in the message.
+
+    Returns
+    -------
+    Callable or None
+        None for None.
+
     Raises
     ------
     UnknownNameError
@@ -62,12 +76,10 @@ def get_identifier(
 
 
 def apply_modifications(model: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Return a copy of `model` in which changed attributes of its layers, such as activations.
+    """Return a copy of `model` in which changed attributes of its layers count.
 
-    Count.
-
-    Nothing is written to disk. kvis' own functions see a changed activation without this, and
-    leave a final softmax out anyway.
+    Such as activations. Nothing is written to disk. kvis' own functions see a changed activation
+    without this, and leave a final softmax out anyway.
 
     Parameters
     ----------
@@ -75,6 +87,11 @@ def apply_modifications(model: Any, custom_objects: Mapping[str, Any] | None = N
         A Keras model that can be made from its config.
     custom_objects
         Classes and functions of your own, by name.
+
+    Returns
+    -------
+    keras.Model
+        With weights of its own, equal to those of `model`.
     """
     import keras
 
@@ -86,6 +103,18 @@ def apply_modifications(model: Any, custom_objects: Mapping[str, Any] | None = N
 
 def find_layer_idx(model: Any, layer_name: str) -> int:
     """Return the number of a layer in ``model.layers``.
+
+    Parameters
+    ----------
+    model
+        A Keras model.
+    layer_name
+        Of a layer directly in it.
+
+    Returns
+    -------
+    int
+        Counted from 0.
 
     Raises
     ------
@@ -136,10 +165,19 @@ def random_array(
 
     Parameters
     ----------
-    shape, mean, std
+    shape
         Of the array.
+    mean
+        Of all its values.
+    std
+        Their standard deviation.
     seed
         A seed or generator; None for other noise each time.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 of `shape`.
     """
     noise = np.random.default_rng(seed).random(tuple(shape))
     return np.asarray((noise - noise.mean()) / (noise.std() + EPSILON) * std + mean)
@@ -198,6 +236,11 @@ def stitch_images(
         Width of the lines in pixels.
     cols
         Pictures in a row.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        ``(rows·(H + margin) - margin, cols·(W + margin) - margin, …)``, black where pictures end.
 
     Raises
     ------
@@ -277,6 +320,16 @@ def draw_text(
 
 def lookup_imagenet_labels(indices: Any) -> list[str]:
     """Return the ImageNet names of class indices.
+
+    Parameters
+    ----------
+    indices
+        An index or several, 0 to 999.
+
+    Returns
+    -------
+    list of str
+        A name for each index.
 
     Raises
     ------

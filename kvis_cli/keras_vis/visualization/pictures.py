@@ -16,6 +16,11 @@ def get_num_filters(layer: Any) -> int:
     ----------
     layer
         A Keras layer whose output shape is known.
+
+    Returns
+    -------
+    int
+        The size of its channel axis.
     """
     shape = tuple(layer.output.shape)
     first = getattr(layer, "data_format", "channels_last") == "channels_first"
@@ -30,9 +35,11 @@ def overlay(array1: np.ndarray, array2: np.ndarray, alpha: float = 0.5) -> np.nd
 
     Parameters
     ----------
-    array1, array2
-        Pictures of one shape. Where one holds whole numbers and the other floats within 0..1, the
-        floats are brought to 0..255.
+    array1
+        A picture. Where it holds whole numbers and `array2` floats within 0..1, or the other way
+        round, the floats are brought to 0..255.
+    array2
+        A picture of the same shape.
     alpha
         The share of the first, 0 to 1.
 

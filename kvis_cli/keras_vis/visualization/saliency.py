@@ -108,8 +108,14 @@ def visualize_saliency_with_losses(
         ``(loss, weight)`` pairs; ``(ActivationMaximization(layer, i), -1)`` is what
         `visualize_saliency` explains. A loss may also be a function from the symbolic input to a
         symbolic number.
-    seed_input, wrt_tensor, grad_modifier, keepdims
-        See `visualize_saliency`.
+    seed_input
+        One input, with or without a batch axis, or a batch. The model gets it as it is.
+    wrt_tensor
+        Differentiate with respect to this layer's output instead of the input.
+    grad_modifier
+        Applied to the gradient, as for `visualize_saliency`.
+    keepdims
+        Keep the channels; without it the strongest of each pixel is shown.
 
     Returns
     -------

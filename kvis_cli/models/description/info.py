@@ -156,9 +156,12 @@ class ModelInfo:
         return inputs.explained_input(self.architecture.inputs, self.given_inputs())
 
     def image_input(self) -> ImageInput:
-        """Return the size that photos are brought to.
+        """Return the size of photos for the model, or the shape of the arrays that are explained.
 
-        Or the shape of the arrays that are explained.
+        Returns
+        -------
+        ImageInput
+            Height and width in pixels, and channels; 0 × 0 where the input is no picture.
 
         Raises
         ------
@@ -225,6 +228,11 @@ class ModelInfo:
 
     def head(self) -> Head:
         """Return the explained output's units and their names.
+
+        Returns
+        -------
+        Head
+            With labels where the sidecar, a label file or ImageNet has them.
 
         Raises
         ------
@@ -304,6 +312,16 @@ class ModelInfo:
 
 def describe_model(spec: ModelSpec) -> ModelInfo:
     """Read what a model's files say about it, without TensorFlow.
+
+    Parameters
+    ----------
+    spec
+        The model's path or name, with the options about it.
+
+    Returns
+    -------
+    ModelInfo
+        The upgraded config, the graph, and the sidecar.
 
     Raises
     ------

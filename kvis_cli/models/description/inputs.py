@@ -19,6 +19,18 @@ PICTURES = ("image", "images", "picture", "pictures")
 def parse_inputs(texts: list[str], endpoints: tuple[Endpoint, ...]) -> dict[str, str]:
     """``NAME=VALUE`` texts, checked against the model's inputs.
 
+    Parameters
+    ----------
+    texts
+        What the user gave.
+    endpoints
+        The model's inputs.
+
+    Returns
+    -------
+    dict
+        Name of an input -> the text after ``=``.
+
     Raises
     ------
     UsageError
@@ -77,6 +89,11 @@ def constant(endpoint: Endpoint, text: str | None) -> np.ndarray:
         The input.
     text
         An ``.npy`` file, a picture file, a number; None for zeros.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the input's type; free sizes are 1.
 
     Raises
     ------

@@ -144,6 +144,11 @@ def parse_classes(texts: Sequence[str], head: Head, contrast: Sequence[str] = ()
         One class that is subtracted from each, or two: the first minus the second, instead of
         `texts`.
 
+    Returns
+    -------
+    list of Request
+        Each names units with weights, a rank in the output, or both.
+
     Raises
     ------
     UsageError
@@ -251,6 +256,15 @@ def class_index(text: str, head: Head) -> int:
 
 def encode(requests: Sequence[Request], batch: int, units: int) -> tuple[np.ndarray, np.ndarray]:
     """Return requests as the tensors that engines take, so that no class is compiled in.
+
+    Parameters
+    ----------
+    requests
+        T targets.
+    batch
+        Rows of the tensors, all alike.
+    units
+        Outputs of the model.
 
     Returns
     -------

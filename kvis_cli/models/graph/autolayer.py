@@ -35,6 +35,11 @@ def choose_cam_layer(architecture: Architecture, output_index: int = 0) -> Layer
     output_index
         Which output is explained.
 
+    Returns
+    -------
+    LayerChoice
+        The layer call, and why it was chosen.
+
     Raises
     ------
     UsageError
@@ -124,6 +129,11 @@ def resolve(architecture: Architecture, address: str | int, *, model: str = "MOD
         counted from the end when negative.
     model
         The file's name, for the message.
+
+    Returns
+    -------
+    LayerCall
+        The only one at that address.
 
     Raises
     ------

@@ -198,7 +198,16 @@ def count_parameters(
 ) -> int | None:
     """Count the weights of one layer, trained or not.
 
-    Parameters are those of `output_shapes`.
+    Parameters
+    ----------
+    class_name
+        Keras' class name, such as ``"Conv2D"``.
+    config
+        The layer's own config.
+    inputs
+        The shapes of the tensors that it is called on, batch included.
+    infer
+        Infers a model inside of the layer.
 
     Returns
     -------
