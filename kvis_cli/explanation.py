@@ -23,6 +23,11 @@ class Target:
         For file names: ``281-tabby``, ``20+71``; only letters, digits and ``._+-``.
     units
         The unit indices and their weights in the explained score.
+
+    Examples
+    --------
+    >>> Target("tabby", "281-tabby", ((281, 1.0),)).units
+    ((281, 1.0),)
     """
 
     label: str
@@ -44,6 +49,12 @@ class GridAxis:
         The centre of the first cell; the centre of the first pixel is 0.5.
     extent
         How much of the input a cell sees (its theoretical receptive field).
+
+    Examples
+    --------
+    >>> axis = GridAxis(cells=7, size=224, step=32.0, first=16.0, extent=200.0)
+    >>> axis.offset, axis.is_even
+    (0.0, True)
     """
 
     cells: int
@@ -113,6 +124,12 @@ class MapGrid:
         ------
         KeyError, TypeError, ValueError
             For anything else.
+
+        Examples
+        --------
+        >>> grid = MapGrid((GridAxis(7, 224, 32.0, 16.0, 200.0),), exact=True)
+        >>> MapGrid.from_json(grid.to_json(), (7,)) == grid
+        True
         """
         axes = []
         parts = (said["stride"], said["offset"], said["extent"], said["size"])
@@ -222,6 +239,18 @@ class Explanation:
         Where the map's cells lie on the input; None where that is not known or is every pixel.
     variant
         What else tells this result from others of the same method: a modifier, a direction.
+
+    Examples
+    --------
+    >>> heat = Explanation(
+    ...     map=np.eye(2, dtype=np.float32),
+    ...     kind="heatmap",
+    ...     method="gradcam",
+    ...     target=Target("tabby", "281-tabby", ((281, 1.0),)),
+    ...     score=14.2,
+    ... )
+    >>> heat.map.shape, heat.target.label, heat.warnings
+    ((2, 2), 'tabby', ())
     """
 
     map: np.ndarray

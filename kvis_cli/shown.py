@@ -43,6 +43,21 @@ def safe_json(text: str) -> str:
     r"""JSON text of any `json.dumps`, with all such characters as ``\uXXXX``: the same document.
 
     Outside its strings JSON holds none of them but line breaks, which stay.
+
+    Parameters
+    ----------
+    text
+        A JSON document.
+
+    Returns
+    -------
+    str
+        The same document in printable characters.
+
+    Examples
+    --------
+    >>> print(safe_json('"\x1b[31mred"'))
+    "\u001b[31mred"
     """
     return _replaced(text, "\n", _escaped)
 

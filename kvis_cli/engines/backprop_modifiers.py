@@ -180,17 +180,17 @@ def backprop_modifier(name: str | Rule | None) -> Iterator[Rectifiers]:
 
     Examples
     --------
-    ::
+    The plain gradient is ``[0, -1]``; guided backpropagation lets nothing negative pass.
 
-        @tf.function(autograph=False)
-        def gradient(x):
-            with backprop_modifier("guided") as rectifiers:
-                with tf.GradientTape() as tape:
-                    tape.watch(x)
-                    score = tf.reduce_sum(model(x)[:, 22])
-                result = tape.gradient(score, x)
-            rectifiers.finish(score)
-            return result
+    >>> def gradient(x):
+    ...     with backprop_modifier("guided") as rectifiers, tf.GradientTape() as tape:
+    ...         tape.watch(x)
+    ...         score = tf.reduce_sum(-tf.nn.relu(x))
+    ...         result = tape.gradient(score, x)
+    ...     rectifiers.finish(score)
+    ...     return result
+    >>> tf.function(gradient, autograph=False)(tf.constant([-1.0, 2.0])).numpy().tolist()
+    [0.0, 0.0]
     """
     if name is None:
         yield Rectifiers("gradient")

@@ -41,6 +41,11 @@ def in_batches(
     ------
     ResultError
         When memory does not suffice for one row.
+
+    Examples
+    --------
+    >>> in_batches(5, 2, lambda rows, size: (rows, size))
+    [([0, 1], 2), ([2, 3], 2), ([4], 2)]
     """
     size = _even(count, batch_size)
     parts: list[T] = []

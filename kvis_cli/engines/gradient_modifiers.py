@@ -100,6 +100,21 @@ def invert(gradient: Any) -> Any:
 
     The floor is the `SMALL_QUANTILE` of the sample's magnitudes above zero. keras-vis adds 1e-7
     instead, which gives 1e7 for dead pixels and infinity for a gradient of -1e-7.
+
+    Parameters
+    ----------
+    gradient
+        ``(B, …)``.
+
+    Returns
+    -------
+    Any
+        Of the same shape.
+
+    Examples
+    --------
+    >>> invert(tf.constant([[-2.0, 0.0, 4.0]])).numpy().tolist()
+    [[-0.5, 0.0, 0.25]]
     """
     return tf.sign(gradient) / _floored(tf.abs(gradient))
 
@@ -140,6 +155,11 @@ def find_modifier(name: str | Modify | None) -> GradientModifier:
     ------
     UnknownNameError
         For a name that is not registered.
+
+    Examples
+    --------
+    >>> find_modifier("absolute").modify(tf.constant([-2.0, 3.0])).numpy().tolist()
+    [2.0, 3.0]
     """
     if name is None:
         return GRADIENT_MODIFIERS["none"]

@@ -62,6 +62,11 @@ def as_input(array: np.ndarray, shape: tuple[int | None, ...], path: Path) -> np
     ------
     InputError
         With both shapes.
+
+    Examples
+    --------
+    >>> as_input(np.zeros((28, 28), np.float32), (28, 28, 1), Path("digit.npy")).shape
+    (28, 28, 1)
     """
     candidates = [array]
     if array.ndim == len(shape) + 1 and array.shape[0] == 1:

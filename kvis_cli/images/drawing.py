@@ -94,6 +94,14 @@ def draw(explanation: Explanation, photo: np.ndarray, placement: Placement, look
     -------
     Drawn
         The pixels, uint8 ``(H, W, 3)`` or wider, with the style and the box that were used.
+
+    Examples
+    --------
+    >>> from kvis_cli.explanation import Target
+    >>> heat = Explanation(np.eye(2, dtype=np.float32), "heatmap", "gradcam", Target("a", "a"), 1.0)
+    >>> photo = np.zeros((60, 80, 3), np.uint8)
+    >>> draw(heat, photo, Placement(0, 0, 80, 60), Look(view="heatmap")).pixels.shape
+    (60, 80, 3)
     """
     values = strongest_channels(explanation)
     style = look.style(kind_of(explanation), explanation.percentile)

@@ -132,6 +132,13 @@ def fit_photo(
     ------
     InputError
         For a number of channels that a picture cannot have.
+
+    Examples
+    --------
+    >>> photo = np.zeros((100, 200, 3), np.uint8)
+    >>> made, placement = fit_photo(photo, 50, 50, 3, "crop")
+    >>> made.shape, (placement.left, placement.right)
+    ((50, 50, 3), (50, 150))
     """
     if channels not in (1, 3, 4):
         raise InputError(

@@ -45,6 +45,14 @@ class OptimizerCallback:
     """Told after every step of `visualize_activation`. Subclass it and write one of the first two.
 
     `callback` is keras-vis' own; `on_step` gets the same as one `Step`.
+
+    Examples
+    --------
+    >>> class Losses(OptimizerCallback):
+    ...     def on_step(self, step):
+    ...         print(step.i, round(step.overall_loss, 3))
+    >>> Losses().callback(0, [("tv", 1.5)], 1.5, np.zeros((1, 8, 8, 3)), np.zeros((1, 8, 8, 3)))
+    0 1.5
     """
 
     def callback(

@@ -53,6 +53,11 @@ class Jitter(InputModifier):
     ------
     UsageError
         For what is no amount, or is negative.
+
+    Examples
+    --------
+    >>> Jitter("5%").key
+    ('jitter', '5%')
     """
 
     def __init__(self, jitter: float | str | Sequence[float | str] = 0.05) -> None:

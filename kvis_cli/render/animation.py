@@ -49,6 +49,12 @@ def write_animation(
         Another suffix, no frames, frames of different sizes.
     OutputError
         The file cannot be written.
+
+    Examples
+    --------
+    >>> frames = [np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)]
+    >>> write_animation("blink.gif", frames, duration_ms=200).name
+    'blink.gif'
     """
     path = Path(path)
     suffix = path.suffix.lower()

@@ -33,6 +33,11 @@ def picture_of(array: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray
         uint8 ``(H, W, 3)``.
+
+    Examples
+    --------
+    >>> picture_of(np.sin(np.arange(50))).dtype
+    dtype('uint8')
     """
     array = np.asarray(array, np.float32)
     while array.ndim > 1 and array.shape[0] == 1:
@@ -146,6 +151,11 @@ def as_picture(values: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray
         uint8 ``(H, W)`` or ``(H, W, C)`` with 3 or 4 channels.
+
+    Examples
+    --------
+    >>> as_picture(np.zeros((4, 5, 3), np.uint8)).shape
+    (4, 5, 3)
     """
     if is_plain(values.shape):
         return values[..., 0] if values.shape[-1] == 1 else values

@@ -28,6 +28,13 @@ def hot_box(raw: np.ndarray, size: Size, level: float = 0.5) -> Box | None:
     -------
     tuple or None
         In pixels of the picture; None for a map without finite positive values.
+
+    Examples
+    --------
+    >>> raw = np.zeros((4, 4))
+    >>> raw[1, 2] = 1
+    >>> hot_box(raw, (4, 4))
+    (2, 1, 3, 2)
     """
     if not np.isfinite(raw).all() or not (raw > 0).any():
         return None

@@ -41,6 +41,13 @@ class Sheet:
         Largest height and width of a picture on the sheet, in pixels. Every column is as wide; a
         row is as high as its own pictures. None: the largest picture's size, at least 160 and
         at most 320 pixels (fewer on very long sheets).
+
+    Examples
+    --------
+    >>> grey = np.full((100, 100, 3), 128, np.uint8)
+    >>> sheet = Sheet([[grey, None]], column_labels=("gradcam", "smoothgrad"), title="house.png")
+    >>> render_sheet(sheet).dtype
+    dtype('uint8')
     """
 
     rows: Sequence[Sequence[Picture | None]]
@@ -172,6 +179,12 @@ def atlas(
     ------
     ValueError
         More images than places.
+
+    Examples
+    --------
+    >>> cells = [np.full((8, 8, 3), 200, np.uint8), None]
+    >>> atlas(cells, grid=(1, 2), cell=8, margin=1).shape
+    (8, 17, 3)
     """
     rows, columns = grid
     if rows < 1 or columns < 1 or cell < 1 or margin < 0:

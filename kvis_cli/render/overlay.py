@@ -125,6 +125,13 @@ def overlay(
     numpy.ndarray
         uint8 RGB, the photo's shape. The photo itself, bit for bit, with ``alpha=0`` or, in the
         weighted mode, wherever the map is zero.
+
+    Examples
+    --------
+    >>> photo = np.full((4, 4, 3), 100, np.uint8)
+    >>> picture = overlay(photo, np.array([[0.0, 0.0], [0.0, 5.0]]), colormap="gray")
+    >>> picture[0, 0].tolist(), picture[3, 3].tolist()
+    ([100, 100, 100], [178, 178, 178])
     """
     style = Style(alpha=alpha, colormap=colormap, limit=limit, kind=kind, mode=mode)
     return overlay_view(photo, raw, style)
@@ -236,6 +243,13 @@ def render_view(
     numpy.ndarray
         uint8 RGB at the photo's size; ``side-by-side`` is wider. A blank map is said in the
         picture.
+
+    Examples
+    --------
+    >>> photo = np.zeros((60, 80, 3), np.uint8)
+    >>> raw = np.array([[0.0, 1.0], [2.0, 3.0]])
+    >>> render_view("heatmap", photo, raw).shape
+    (60, 80, 3)
     """
     if name not in VIEWS:
         raise UnknownNameError.of("view", name, VIEWS)

@@ -58,6 +58,14 @@ def encode_png(array: np.ndarray, metadata: Mapping[str, str] | None = None) -> 
     ------
     ValueError
         Another dtype or shape, or a key that PNG does not allow.
+
+    Examples
+    --------
+    >>> png = encode_png(np.zeros((2, 2), np.uint8), {"Title": "black"})
+    >>> png[1:4]
+    b'PNG'
+    >>> with_metadata(encode_png(np.zeros((2, 2), np.uint8)), {"Title": "black"}) == png
+    True
     """
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.size == 0:
         raise ValueError(f"A PNG is made from uint8 pixels, not {array.dtype} {array.shape}.")
@@ -125,7 +133,23 @@ def _text_chunk(key: str, value: str) -> bytes:
 
 
 def provenance(spec: Mapping[str, Any]) -> dict[str, str]:
-    """`spec` as the metadata of a picture: one compact JSON text with sorted keys."""
+    """`spec` as the metadata of a picture: one compact JSON text with sorted keys.
+
+    Parameters
+    ----------
+    spec
+        What made the picture; plain JSON values.
+
+    Returns
+    -------
+    dict
+        The key `PROVENANCE_KEY` alone.
+
+    Examples
+    --------
+    >>> provenance({"steps": 64, "method": "smoothgrad"})
+    {'kvis': '{"method":"smoothgrad","steps":64}'}
+    """
     text = json_text(spec, sort_keys=True, separators=(",", ":"))
     return {PROVENANCE_KEY: text}
 

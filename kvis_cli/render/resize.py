@@ -24,6 +24,11 @@ def resize_map(values: np.ndarray, size: Size) -> np.ndarray:
     -------
     numpy.ndarray
         float32, shape `size`.
+
+    Examples
+    --------
+    >>> resize_map(np.array([[0.0, 4.0]]), (1, 4)).tolist()
+    [[0.0, 1.0, 3.0, 4.0]]
     """
     height, width = size
     values = np.ascontiguousarray(values, dtype=np.float32)
@@ -47,7 +52,25 @@ def resize_photo(photo: np.ndarray, size: Size, *, smooth: bool = True) -> np.nd
 
 
 def fit_size(size: Size, box: Size) -> Size:
-    """Return the largest size with the aspect ratio of `size` that fits `box`, at least 1×1."""
+    """Return the largest size with the aspect ratio of `size` that fits `box`, at least 1×1.
+
+    Parameters
+    ----------
+    size
+        ``(height, width)`` of the picture.
+    box
+        ``(height, width)`` that there is.
+
+    Returns
+    -------
+    Size
+        ``(height, width)``; larger than `size` where the box is.
+
+    Examples
+    --------
+    >>> fit_size((300, 400), (150, 1000))
+    (150, 200)
+    """
     factor = min(box[0] / size[0], box[1] / size[1])
     return (
         min(box[0], max(1, round(size[0] * factor))),

@@ -70,6 +70,21 @@ class ActivationMaximizer:
     ----------
     notes
         What the backprop modifier reached, once a step was compiled.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization
+    >>> from kvis_cli.engines.activation_maximization.seeds import generator
+    >>> from kvis_cli.models.live.reader import ModelReader, Tap
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3, name="conv")])
+    >>> aim = ActivationMaximization(Tap("conv"), [0, 1])
+    >>> aim.bind((None, 6, 6, 2))
+    >>> engine = ActivationMaximizer(ModelReader(model), [(aim, 1.0)], (8, 8, 3))
+    >>> seeds = np.full((2, 8, 8, 3), 0.5, np.float32)
+    >>> found = engine(seeds, [generator(0, n) for n in range(2)], steps=3)
+    >>> found.images.shape, found.history["total"].shape
+    ((2, 8, 8, 3), (3, 2))
     """
 
     def __init__(

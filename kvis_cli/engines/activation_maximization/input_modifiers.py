@@ -75,6 +75,11 @@ def amount(value: float | str, size: int) -> int:
     ------
     UsageError
         For anything else, and for more than the axis has.
+
+    Examples
+    --------
+    >>> amount("5%", 200), amount(0.05, 200), amount("16px", 200)
+    (10, 10, 16)
     """
     text = str(value).strip().lower()
     try:

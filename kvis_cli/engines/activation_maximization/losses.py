@@ -136,6 +136,14 @@ def weighted(losses: Sequence[Weighted | tuple[Any, float] | Loss]) -> list[Weig
     ------
     UsageError
         When nothing is left to optimise.
+
+    Examples
+    --------
+    >>> from kvis_cli.lazy import tf
+    >>> def dark(view):
+    ...     return tf.reduce_mean(view.images, axis=(1, 2, 3))
+    >>> [(term.loss.name, term.weight) for term in weighted([(dark, 0.5)])]
+    [('dark', 0.5)]
     """
     from kvis_cli.errors import UsageError
 

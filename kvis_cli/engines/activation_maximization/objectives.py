@@ -36,7 +36,23 @@ class Goal:
 
 
 def as_goals(units: Any) -> list[Goal]:
-    """Return an index, indices (one a picture), lists of them or `Goal` objects as goals."""
+    """Return an index, indices (one a picture), lists of them or `Goal` objects as goals.
+
+    Parameters
+    ----------
+    units
+        An index, a sequence of indices or of sequences, `Goal` objects.
+
+    Returns
+    -------
+    list of Goal
+        One per picture.
+
+    Examples
+    --------
+    >>> [goal.units for goal in as_goals([3, 7])]
+    [((3, 1.0),), ((7, 1.0),)]
+    """
     if isinstance(units, int | np.integer | Goal):
         units = [units]
     goals = []

@@ -227,6 +227,11 @@ def make_optimizer(name: str, rate: float) -> Optimizer:
     ------
     UnknownNameError
         For an unknown name.
+
+    Examples
+    --------
+    >>> type(make_optimizer("adam", 0.05)).__name__
+    'Adam'
     """
     key = name.strip().lower()
     if key in OPTIMIZERS:

@@ -133,6 +133,21 @@ def phases(recipe: Recipe) -> list[Recipe]:
     """Return a recipe as recipes without warm-up.
 
     Each of which starts from the pictures of the last.
+
+    Parameters
+    ----------
+    recipe
+        Its `warm_up` steps come first.
+
+    Returns
+    -------
+    list of Recipe
+        One or two, of `steps` together.
+
+    Examples
+    --------
+    >>> [phase.steps for phase in phases(PRESETS["atlas"])]
+    [10, 30]
     """
     warm = min(recipe.warm_up, recipe.steps)
     if not warm or recipe.parametrization == "pixel":

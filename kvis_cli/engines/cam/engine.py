@@ -37,6 +37,19 @@ class CamEngine:
         computed from the same two passes.
     settings
         See `CamSettings`.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from kvis_cli.models.live.reader import Tap
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> photo = keras.utils.load_img("sample_models/images/house.png", target_size=(96, 96))
+    >>> photo = keras.utils.img_to_array(photo)
+    >>> engine = CamEngine(ModelReader(model), [CamLayer(Tap("conv6_relu"))], ["gradcam"])
+    >>> weights = np.eye(6, dtype=np.float32)[np.newaxis, 3:4]
+    >>> found = engine(photo[np.newaxis], weights, np.full((1, 1), -1, np.int32))
+    >>> found.maps["conv6_relu", "gradcam"].shape, found.scores.shape
+    ((1, 1, 12, 12), (1, 1))
     """
 
     def __init__(

@@ -51,6 +51,11 @@ class CamSettings:
         Inputs computed at once; what bounds the memory.
     seed
         Of the noise.
+
+    Examples
+    --------
+    >>> float(CamSettings(direction="decrease").directed(np.ones((1, 1, 2, 2, 3))).max())
+    -1.0
     """
 
     objective: Objective = field(default_factory=Objective)

@@ -126,11 +126,14 @@ class SaliencyEngine:
 
     Examples
     --------
-    ::
-
-        engine = SaliencyEngine(ModelReader(model), ["smoothgrad"])
-        weights, ranks = encode(parse_classes(["22"], head), len(inputs), head.units)
-        maps = engine(inputs, weights, ranks).maps[0].values
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> photo = keras.utils.load_img("sample_models/images/house.png", target_size=(96, 96))
+    >>> photo = keras.utils.img_to_array(photo)
+    >>> engine = SaliencyEngine(ModelReader(model), ["gradient"])
+    >>> weights = np.eye(6, dtype=np.float32)[np.newaxis, 3:4]
+    >>> found = engine(photo[np.newaxis], weights, np.full((1, 1), -1, np.int32))
+    >>> found.maps[0].values.shape, found.maps[0].signed
+    ((1, 1, 96, 96), False)
     """
 
     def __init__(

@@ -12,6 +12,24 @@ def gaussian_matrix(length: int, sigma: float) -> np.ndarray:
     """Return the smoothing along one axis as a float32 matrix ``(length, length)``.
 
     Rows add up to 1: at the border the kernel is cut and scaled, so that a constant stays one.
+
+    Parameters
+    ----------
+    length
+        Of the axis.
+    sigma
+        Standard deviation in cells.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``(length, length)``; row i are the weights of the smoothed position i.
+
+    Examples
+    --------
+    >>> matrix = gaussian_matrix(5, 1.0)
+    >>> matrix.sum(1).round(6).tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0]
     """
     at = np.arange(length)
     weights = np.exp(-0.5 * ((at[:, None] - at[None, :]) / max(sigma, 1e-6)) ** 2)

@@ -69,7 +69,27 @@ class Occlusion:
 
 
 def patch_corners(size: tuple[int, ...], patch: int, stride: int) -> list[tuple[int, ...]]:
-    """First corners of patches, `stride` apart; the last ones end at the border."""
+    """First corners of patches, `stride` apart; the last ones end at the border.
+
+    Parameters
+    ----------
+    size
+        The spatial shape.
+    patch
+        Side of a patch.
+    stride
+        From one corner to the next.
+
+    Returns
+    -------
+    list of tuple
+        One corner per patch, a number per axis.
+
+    Examples
+    --------
+    >>> patch_corners((5,), patch=2, stride=2)
+    [(0,), (2,), (3,)]
+    """
     axes = []
     for length in size:
         last = max(0, length - patch)

@@ -96,6 +96,12 @@ def find_method(name: str) -> SaliencyMethod:
     ------
     UnknownNameError
         For a name that is not registered.
+
+    Examples
+    --------
+    >>> import kvis_cli.engines.saliency
+    >>> find_method("smoothgrad").deterministic
+    False
     """
     if name not in SALIENCY_METHODS:
         raise UnknownNameError.of("saliency method", name, SALIENCY_METHODS)

@@ -109,6 +109,12 @@ def random_mask(
     -------
     numpy.ndarray
         float32 of shape `size`, in [0, 1]; on average a share `keep` shows.
+
+    Examples
+    --------
+    >>> mask = random_mask(np.random.default_rng(0), (8, 8), cells=2, keep=0.5)
+    >>> mask.shape, bool((0 <= mask).all() and (mask <= 1).all())
+    ((8, 8), True)
     """
     mask = (random.random((cells + 1,) * len(size)) < keep).astype(np.float32)
     for axis, length in enumerate(size):

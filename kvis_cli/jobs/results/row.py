@@ -66,6 +66,12 @@ class ResultRow:
         Of a failed task: ``kind``, ``what`` and ``why``; what to do about it.
     more
         Keys of one method or kind of task.
+
+    Examples
+    --------
+    >>> row = ResultRow(task="3f2a", kind="cam", method="gradcam", target="house", file="house.png")
+    >>> ResultRow.from_json(row.to_json()) == row
+    False
     """
 
     task: str = ""

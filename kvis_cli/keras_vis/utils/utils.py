@@ -78,8 +78,7 @@ def get_identifier(
 def apply_modifications(model: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return a copy of `model` in which changed attributes of its layers count.
 
-    Such as activations. Nothing is written to disk. kvis' own functions see a changed activation
-    without this, and leave a final softmax out anyway.
+    Nothing is written to disk. kvis' own functions see a changed activation without this.
 
     Parameters
     ----------
@@ -121,6 +120,13 @@ def find_layer_idx(model: Any, layer_name: str) -> int:
     UnknownNameError
         When there is none. Layers inside nested models have no number: give functions their path
         as `layer_idx` instead.
+
+    Examples
+    --------
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="predictions")])
+    >>> find_layer_idx(model, "predictions")
+    0
     """
     names = [layer.name for layer in model.layers]
     if layer_name not in names:
@@ -178,6 +184,12 @@ def random_array(
     -------
     numpy.ndarray
         float64 of `shape`.
+
+    Examples
+    --------
+    >>> noise = random_array((64, 64, 3), mean=128, std=20, seed=0)
+    >>> round(float(noise.mean())), round(float(noise.std()))
+    (128, 20)
     """
     noise = np.random.default_rng(seed).random(tuple(shape))
     return np.asarray((noise - noise.mean()) / (noise.std() + EPSILON) * std + mean)
@@ -246,6 +258,11 @@ def stitch_images(
     ------
     UsageError
         For pictures of different shapes.
+
+    Examples
+    --------
+    >>> stitch_images([np.ones((8, 8, 3), np.uint8)] * 3, margin=2, cols=2).shape
+    (18, 18, 3)
     """
     if len(images) == 0:
         return None

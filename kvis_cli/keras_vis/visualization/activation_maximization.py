@@ -132,6 +132,14 @@ def visualize_activation(
     -----
     UserWarning
         When the picture is the one it started from.
+
+    Examples
+    --------
+    >>> import keras
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> picture = visualize_activation(model, -1, filter_indices=3, max_iter=2)
+    >>> picture.shape, picture.dtype
+    ((96, 96, 3), dtype('uint8'))
     """
     live = live_model(model)
     _check_wrt(wrt_tensor, live.model.inputs if hasattr(live.model, "inputs") else [])

@@ -82,6 +82,15 @@ def visualize_cam(
     ------
     UsageError
         For a layer without feature maps, or one that the score does not depend on.
+
+    Examples
+    --------
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> photo = keras.utils.load_img("sample_models/images/house.png", target_size=(96, 96))
+    >>> photo = keras.utils.img_to_array(photo)
+    >>> heat = visualize_cam(model, -1, filter_indices=3, seed_input=photo)
+    >>> heat.shape, float(heat.max())
+    ((96, 96), 0.9861063957214355)
     """
     live = live_model(model)
     subject = subject_of(live, layer_idx)

@@ -52,6 +52,12 @@ def overlay(array1: np.ndarray, array2: np.ndarray, alpha: float = 0.5) -> np.nd
     ------
     ValueError
         For an `alpha` out of its range, or arrays of different shapes.
+
+    Examples
+    --------
+    >>> heat, photo = np.full((2, 2, 3), 0.5), np.full((2, 2, 3), 100, np.uint8)
+    >>> overlay(heat, photo, alpha=0.4)[0, 0].tolist()
+    [111, 111, 111]
     """
     array1, array2 = np.asarray(array1), np.asarray(array2)
     if not 0.0 <= alpha <= 1.0:

@@ -77,6 +77,16 @@ def visualize_saliency(
     UsageError
         For units, layers or modifiers that are not there, and for a `backprop_modifier` that
         would change nothing.
+
+    Examples
+    --------
+    >>> import keras
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> photo = keras.utils.load_img("sample_models/images/house.png", target_size=(96, 96))
+    >>> photo = keras.utils.img_to_array(photo)
+    >>> heat = visualize_saliency(model, -1, filter_indices=3, seed_input=photo)
+    >>> heat.shape, float(heat.max())
+    ((96, 96), 1.0)
     """
     live = live_model(model)
     wrt = None
