@@ -149,7 +149,7 @@ UNRESPONSIVE = {
 
 @dataclass(frozen=True)
 class Optimized:
-    """How an optimized picture came about, and what it is to the model.
+    """How an optimised picture came about, and what it is to the model.
 
     Attributes
     ----------
@@ -164,7 +164,7 @@ class Optimized:
     recipe
         The settings of the last phase, those that are set.
     units
-        The unit indices and their weights in what was maximized.
+        The unit indices and their weights in what was maximised.
     run
         Which of several runs for the same target it is, from 0.
     steps
@@ -177,7 +177,7 @@ class Optimized:
     state
         A key of `UNRESPONSIVE`; empty for a picture that was changed.
     film
-        uint8 pictures taken while it was optimized, where an animation is wanted.
+        uint8 pictures taken while it was optimised, where an animation is wanted.
     """
 
     place: int

@@ -1,4 +1,4 @@
-"""Callbacks of an optimization."""
+"""Callbacks of an optimisation."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from kvis_cli.render.resize import resize_map
 CURVE = (240, 640)
 # The least size of a slice in a montage, and of a picture made from an array.
 SLICE = 96
-# Black lines between slices and channels of a picture that was optimized.
+# Black lines between slices and channels of a picture that was optimised.
 GAP = 1
 INKS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (140, 86, 75))
 PIXEL_INKS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (255, 127, 14))

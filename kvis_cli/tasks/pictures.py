@@ -1,4 +1,4 @@
-"""What an optimization of pictures passes from step to step."""
+"""What an optimisation of pictures passes from step to step."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def recipe_of(task: OptimizationSpec, canvas: Canvas, settings: dict[str, Any]) 
     Returns
     -------
     Recipe
-        All settings of one optimization.
+        All settings of one optimisation.
 
     Raises
     ------

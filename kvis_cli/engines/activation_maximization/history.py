@@ -1,4 +1,4 @@
-"""Results of an optimization, and how its losses went."""
+"""Results of an optimisation, and how its losses went."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Part:
 
 
 def joined(parts: list[Part], losses: Sequence[Weighted], steps: int) -> Maximized:
-    """Put the batches of an optimization together.
+    """Put the batches of an optimisation together.
 
     Parameters
     ----------

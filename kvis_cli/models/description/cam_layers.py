@@ -72,7 +72,7 @@ def refuse_single_position(call: LayerCall) -> None:
 def stages(info: ModelInfo) -> list[LayerCall]:
     """Return the spatial layers that the whole output passes, in order.
 
-    Of each convolution with its normalization and activation only the last counts.
+    Of each convolution with its normalisation and activation only the last counts.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ ROLES: dict[Role, str] = {
     "passive": "only pools, drops, flattens or pads: a map over its output shows nothing more than "
     "one over what it reads",
     "feature": "computes features",
-    "preparing": "scales, resizes, normalizes or augments: what only such layers have touched is "
+    "preparing": "scales, resizes, normalises or augments: what only such layers have touched is "
     "still the input",
     "refining": "follows a feature layer and changes its values, not what it is about",
     "plain": "leaves every value as it is between feature maps and a linear head",
