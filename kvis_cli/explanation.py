@@ -1,4 +1,4 @@
-"""The one thing that engines make and that renderers, stores and reports take."""
+"""The results that engines return and that renderers, stores and reports take."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Target:
     Attributes
     ----------
     label
-        For people: ``tabby``, ``water_ouzel + scorpion``, ``block3_conv1 · filter 12``.
+        As shown: ``tabby``, ``water_ouzel + scorpion``, ``block3_conv1 · filter 12``.
     name
         For file names: ``281-tabby``, ``20+71``; only letters, digits and ``._+-``.
     units
@@ -234,7 +234,7 @@ class Explanation:
     optimized
         For pictures of activation maximization.
     warnings
-        What a person must know before believing the picture. Never empty for a blank map.
+        What the user must know before believing the picture. Never empty for a blank map.
     grid
         Where the map's cells lie on the input; None where that is not known or is every pixel.
     variant

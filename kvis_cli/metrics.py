@@ -1,4 +1,4 @@
-"""How good a map is, where the truth is known or the model can be asked again."""
+"""Metrics of maps: against a known region, and by perturbing the input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths as people write them."""
+"""File names and paths, and atomic writing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def user_path(text: str) -> Path:
         For a text that no file system takes as a path.
     """
     if "\0" in text:
-        raise UsageError(f"'{text}' is no path.", "It holds a NUL character.")
+        raise UsageError(f"'{text}' is not a path.", "It holds a NUL character.")
     try:
         return Path(text).expanduser()
     except RuntimeError:

@@ -94,7 +94,7 @@ def palette(name: str) -> np.ndarray | None:
     Warns
     -----
     UserWarning
-        For one that cannot be imported, or is no palette.
+        For one that cannot be imported, or is not a palette.
     """
     entry = _entries(PALETTES).get(name)
     found = _load(entry) if entry is not None else None

@@ -1,4 +1,4 @@
-r"""What a person may be shown of a text that a stranger wrote.
+r"""Untrusted text, made safe to show.
 
 A label, a layer's name, a file name or the message of a library may hold characters that a
 terminal obeys (``ESC [ 2 J``), that turn text around (U+202E), or that nobody sees (U+200B). Here,
@@ -63,7 +63,7 @@ def safe_json(text: str) -> str:
 
 
 def json_text(value: Any, **options: Any) -> str:
-    """`value` as JSON for people and programs: letters of all scripts as they are, no controls."""
+    """`value` as JSON: letters of all scripts as they are, no controls."""
     return safe_json(json.dumps(value, ensure_ascii=False, **options))
 
 
@@ -109,7 +109,7 @@ def shown_xml(text: str) -> str:
 
 
 class ShownStream:
-    """A stream for people: all that is printed on it, by whatever library, is `shown_lines`.
+    """A stream to a terminal: all that is printed on it, by whatever library, is `shown_lines`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What kvis needs, what is there, and how to mend what is not."""
+"""What kvis needs, what is there, and how to install what is missing."""
 
 from __future__ import annotations
 

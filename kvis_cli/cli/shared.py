@@ -74,7 +74,7 @@ def exit_codes(show_traceback: bool = False) -> Iterator[None]:
             _print_traceback()
         bug = KvisError(
             f"kvis failed: {type(error).__name__}: {said(error, 500)}",
-            "That is a mistake in kvis, or something that it does not know.",
+            "This is a bug in kvis, or a case that it does not handle.",
             "" if show_traceback else "Run it again with --traceback and report what it prints.",
         )
         _print_error(bug)

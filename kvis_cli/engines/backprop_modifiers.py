@@ -318,7 +318,7 @@ def _inlined_functions() -> Iterator[None]:
 
 @contextmanager
 def _uncached_gradients() -> Iterator[None]:
-    """Let concrete functions, as in a SavedModel, build their gradients anew and forget them."""
+    """Let concrete functions, as in a SavedModel, build their gradients again and forget them."""
     build = _concrete._DelayedRewriteGradientFunctions.forward_backward
     select = _concrete.ConcreteFunction._select_forward_and_backward_functions
 

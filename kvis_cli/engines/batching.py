@@ -25,12 +25,12 @@ def in_batches(
     count
         How many rows there are.
     batch_size
-        At most so many at once.
+        The most at once.
     run
         Gets the numbers of the rows of a batch, and the size up to which the last one is to be
-        filled, so that nothing is compiled anew.
+        filled, so that nothing is compiled again.
     note
-        Told what was halved.
+        Called with what was halved.
 
     Returns
     -------

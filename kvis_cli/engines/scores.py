@@ -23,7 +23,7 @@ MAX_TARGETS = 16
 def target_groups(total: int) -> list[np.ndarray]:
     """Numbers of the targets that are explained at once, in groups of one size.
 
-    The last group is filled up with the last target, so that nothing is compiled anew.
+    The last group is filled up with the last target, so that nothing is compiled again.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ class Look:
     Attributes
     ----------
     view
-        How map and photo meet: a name of `kvis_cli.render.overlay.render_view`.
+        How map and photo are combined: a name of `kvis_cli.render.overlay.render_view`.
     alpha, colormap, level, limit
         See `kvis_cli.render.overlay.Style`.
     percentile

@@ -1,4 +1,4 @@
-"""How a photo meets the model's input size, and how a map finds its way back onto the photo."""
+"""Fitting a photo to the model's input size, and placing a map back on the photo."""
 
 from __future__ import annotations
 

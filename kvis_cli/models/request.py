@@ -51,7 +51,7 @@ class ModelSpec(Spec):
     )
     fit: Literal["resize", "crop", "pad"] = option(
         "resize",
-        "How a photo meets the input size: resize (stretch), crop (centre) or pad.",
+        "How a photo is fitted to the input size: resize (stretch), crop (centre) or pad.",
         panel=MODEL,
     )
     output: str | None = option(

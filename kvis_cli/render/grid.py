@@ -188,7 +188,9 @@ def atlas(
     """
     rows, columns = grid
     if rows < 1 or columns < 1 or cell < 1 or margin < 0:
-        raise ValueError(f"An atlas of {rows}×{columns} places of {cell} pixels cannot be.")
+        raise ValueError(
+            f"An atlas cannot have {rows}×{columns} places of {cell} pixels, {margin} apart."
+        )
     if len(images) > rows * columns:
         raise ValueError(f"{len(images)} images do not fit into {rows}×{columns} places.")
     step = cell + margin

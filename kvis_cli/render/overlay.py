@@ -1,4 +1,4 @@
-"""A photo and a map in one picture: the views that a map can be shown in."""
+"""Views: a photo and a map in one picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks the part of a photo that a model was not given: absent is not cold."""
+"""Marks the part of a photo that a model was not given: absent is not the same as no evidence."""
 
 from __future__ import annotations
 

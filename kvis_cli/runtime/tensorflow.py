@@ -110,7 +110,7 @@ def start(text: str) -> Device:
     DeviceError
         When the device is not there; the message lists what is.
     UsageError
-        For text that is no device.
+        For text that is not a device.
     """
     kind, number = check_device(text)
     if kind == "cpu":

@@ -51,7 +51,7 @@ class ModelTask(Protocol):
         inputs
             None for a task that needs no images.
         listener
-            Hears of the progress.
+            Called with the progress.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class InputTask:
             self.retarget(task)
 
     def retarget(self, task: Any) -> None:
-        """Explain the classes of `task` from now on; nothing is compiled anew.
+        """Explain the classes of `task` from now on; nothing is compiled again.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ def map_warnings(raw: np.ndarray, kind: MapKind = "heatmap") -> tuple[str, ...]:
 def probability(
     opened: OpenModel, output: np.ndarray, units: tuple[tuple[int, float], ...]
 ) -> float | None:
-    """Return the model's own output for a target of one unit; None where that is no probability."""
+    """Return the model's output for a target of one unit; None where it is not a probability."""
     if len(units) != 1 or opened.info.final_activation() not in ("softmax", "sigmoid"):
         return None
     index, weight = units[0]

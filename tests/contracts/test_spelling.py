@@ -61,7 +61,9 @@ def test_american_words_are_found(text):
 
 
 def test_names_and_code_are_no_prose():
-    page = "A Normalization layer, `normalize`, --colormap, color_bars, keras.normalize(x), 'gray'\n"
+    page = (
+        "A Normalization layer, `normalize`, --colormap, color_bars, keras.normalize(x), 'gray'\n"
+    )
     [(_, text)] = prose_of_markdown(page + "\n    optimize it\n\n```\ncolor\n```\n")
     assert american(text) == []
     assert american("an optimizer of a size, a regularizer, the parametrization, maximize") == []

@@ -154,7 +154,7 @@ def _info_with_layers(spec: ModelSpec) -> ModelInfo:
         if info.file is not None and info.file.format == "savedmodel":
             check_file(info)
             raise UsageError(
-                f"The layers of {info.reference} are not to be seen.",
+                f"The layers of {info.reference} cannot be listed.",
                 "A SavedModel holds compiled functions, not Keras layers.",
                 "`kvis saliency` explains it by the gradients of its input; `kvis cam` needs the "
                 "Keras model that it was exported from.",

@@ -1,4 +1,4 @@
-"""Pictures that a model wants to see: a batch of them, each with its own target, in one loop."""
+"""The optimisation loop: a batch of pictures, each with its own target."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class ActivationMaximizer:
             Called with the number of batch-steps done and of all.
         frames
             Called with the numbers of the pictures, the step and the pictures as they are: before
-            the first step, every `frames_every` steps and after the last; from step 0 anew for
+            the first step, every `frames_every` steps and after the last; from step 0 again for
             pictures whose batch was halved.
         frames_every
             Steps between two calls of `frames`.
@@ -212,7 +212,7 @@ class ActivationMaximizer:
         frames_every: int,
         watch: Watch | None,
     ) -> Part:
-        # The last batch is filled up, so that nothing is compiled anew.
+        # The last batch is filled up, so that nothing is compiled again.
         filled = rows + rows[-1:] * (size - len(rows))
         arguments = self._arguments(filled)
         numbers = [tf.constant(d[:, filled]) for d in draws]

@@ -15,7 +15,7 @@ UNCHANGED = "the picture is the one it started from: no step made it better"
 
 @dataclass
 class Maximized:
-    """What came of it.
+    """Result of an optimisation.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Maximized:
     steps
         ``(N,)``: how many steps each picture took.
     warnings
-        Per picture, what a person must know.
+        Per picture, what the user must know.
     unchanged
         bool ``(N,)``: which pictures are those they started from.
     """

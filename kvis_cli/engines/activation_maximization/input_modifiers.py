@@ -247,7 +247,7 @@ class Rotate(InputModifier):
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
         """Draw the numbers of every step."""
         if len(shape) != 3:
-            raise UsageError("Only pictures can be turned.", f"This input has the shape {shape}.")
+            raise UsageError("Only pictures can be rotated.", f"This input has the shape {shape}.")
         return np.radians(rng.uniform(-self.degrees, self.degrees, (steps, 1))).astype(np.float32)
 
     def apply(self, images: Any, numbers: Any) -> Any:

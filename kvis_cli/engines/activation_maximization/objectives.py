@@ -1,4 +1,4 @@
-"""What a picture is optimised for: outputs, filters, channels of a layer."""
+"""Objectives: what a picture is optimised for, outputs, filters, channels of a layer."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def parse_term(text: str) -> Term:
     UnknownNameError
         For a name that no installed package has.
     UsageError
-        For a weight that is no number, and for an entry that is no loss.
+        For a weight that is not a number, and for an entry that is not a loss.
     """
     name, colon, number = text.partition(":")
     try:
@@ -49,7 +49,7 @@ def parse_term(text: str) -> Term:
         return made, weight
     if not callable(made):
         raise UsageError(
-            f"The entry point '{name}' of {plugins.LOSSES} is no loss.",
+            f"The entry point '{name}' of {plugins.LOSSES} is not a loss.",
             f"It is {type(made).__name__}.",
             "It has to be a Loss, or a function of a View.",
         )

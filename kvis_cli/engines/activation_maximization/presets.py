@@ -24,7 +24,7 @@ class Recipe:
     steps
         How many, the warm-up included.
     warm_up
-        So many of the first steps are plain gradient ascent on slightly blurred pixels. It finds
+        How many of the first steps are plain gradient ascent on slightly blurred pixels. It finds
         the colours and large shapes that Fourier coefficients, each with a pace of its own, can
         miss: a rectified filter is blind where it does not respond at all.
     optimizer, rate

@@ -1,4 +1,4 @@
-"""What a picture should look like, whatever it is for.
+"""Regularizers: what every picture should look like, whatever its target.
 
 All of them see pictures in the unit range and give a mean over the picture, so a weight means the
 same for every input range and size. Gradients are finite everywhere, flat and black pictures

@@ -1,4 +1,4 @@
-"""Start pictures and a backward rule for filters that respond to nothing they were shown."""
+"""Start pictures and a backward rule for filters that respond to no start picture."""
 
 from __future__ import annotations
 

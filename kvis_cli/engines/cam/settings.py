@@ -1,4 +1,4 @@
-"""What the CAM engines are told, and what they give."""
+"""Settings and results of the CAM engines."""
 
 from __future__ import annotations
 
@@ -121,12 +121,12 @@ class CamEngineLike(Protocol):
     Attributes
     ----------
     notes
-        What a person should know, once a batch was explained.
+        What the user should know, once a batch was explained.
     """
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know, once a batch was explained."""
+        """What the user should know, once a batch was explained."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Inputs that stand for "nothing is there"."""
+"""Baselines: inputs that count as absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the score loses where a patch hides the input."""
+"""Occlusion: the drop of the score where a patch hides the input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The score under random masks."""
+"""RISE: the mean of random masks, weighted by the score under each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the saliency methods are told."""
+"""Parameters of the saliency methods."""
 
 from __future__ import annotations
 

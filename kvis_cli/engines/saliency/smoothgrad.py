@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SAMPLES = 50
 _COST = "50 forward, 50 backward (--samples)"
 _NOISE_STREAM = 2
-# The noise of a run is kept up to this size; beyond it, it is drawn anew for each batch.
+# The noise of a run is kept up to this size; beyond it, it is drawn again for each batch.
 _KEPT_BYTES = 256 * 2**20
 
 

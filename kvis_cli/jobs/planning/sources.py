@@ -136,6 +136,6 @@ def _box(text: str, where: str) -> Box | None:
         left, top, right, bottom = (float(v) for v in text.replace(",", " ").split())
     except ValueError:
         raise SpecError(
-            f"{where}: '{text[:60]}' is no box.", "", "Write 'left top right bottom' in pixels."
+            f"{where}: '{text[:60]}' is not a box.", "", "Write 'left top right bottom' in pixels."
         ) from None
     return left, top, right, bottom

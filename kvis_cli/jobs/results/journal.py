@@ -1,4 +1,4 @@
-"""What is finished while a run goes on."""
+"""The journal: what is finished of a run that has not ended."""
 
 from __future__ import annotations
 

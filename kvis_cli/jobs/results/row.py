@@ -206,5 +206,5 @@ _FIELDS = {f.name: f.default for f in fields(ResultRow) if f.name != "more"}
 
 
 def six_digits(value: float | None) -> float | None:
-    """Round to what a float32 holds with certainty; None for what is no number."""
+    """Round to what a float32 holds with certainty; None for what is not a number."""
     return None if value is None or not np.isfinite(value) else float(f"{value:.6g}")

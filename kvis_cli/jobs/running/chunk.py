@@ -182,7 +182,7 @@ class ChunkRun:
     def take(self, prepared: Prepared, answer: Answer, top: list[tuple[str, float]]) -> None:
         """Have the pictures of an answer drawn, written and recorded."""
         explanations = answer.explanations
-        # Which picture of its task it is: where top1 is also asked for by name, one is two.
+        # One map may answer two requests: top1 and its label. It has two places then.
         places: dict[tuple[str, ...], list[int]] = {}
         counts: Counter[str] = Counter()
         for e in explanations:
@@ -343,6 +343,6 @@ def _key(explanation: Explanation) -> tuple[str, ...]:
 
 
 def _padded(inputs: np.ndarray, size: int) -> np.ndarray:
-    """Return the last batch filled up with its last input, so that nothing is compiled anew."""
+    """Return the last batch filled up with its last input, so that nothing is compiled again."""
     missing = size - len(inputs)
     return np.concatenate([inputs, np.repeat(inputs[-1:], missing, 0)]) if missing > 0 else inputs

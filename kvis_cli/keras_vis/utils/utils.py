@@ -54,7 +54,7 @@ def get_identifier(
     identifier
         A key of `known`, a function, or None.
     known
-        Name -> function; what cannot be called is no choice.
+        Name -> function; what cannot be called is left out.
     name
         The noun in the message.
 
@@ -222,7 +222,7 @@ def load_img(
     Raises
     ------
     InputError
-        For a file that is no picture.
+        For a file that is not a picture.
     """
     from kvis_cli.images.photo import read_photo
 
@@ -270,7 +270,7 @@ def stitch_images(
     if len(shapes) > 1:
         raise UsageError(f"The pictures have different shapes: {sorted(shapes)}.")
     if cols < 1 or margin < 0:
-        raise UsageError(f"{cols} columns with lines of {margin} pixels cannot be.")
+        raise UsageError(f"A sheet cannot have {cols} columns and lines of {margin} pixels.")
     height, width, *channels = np.shape(images[0])
     rows = -(-len(images) // cols)
     sheet = np.zeros(

@@ -92,7 +92,7 @@ def loss_model(input_tensor: Any, losses: Sequence[AnyLoss]) -> LiveModel:
     Raises
     ------
     UsageError
-        For a loss that is no function of the input.
+        For a loss that is not a function of the input.
     """
     input_tensor = input_of(input_tensor)
     store = input_tensor.__dict__.setdefault(_ATTRIBUTE, {})

@@ -1,4 +1,4 @@
-"""Raw maps as keras-vis hands them out: one array in 0..1."""
+"""Raw maps as keras-vis returns them: one array in 0..1."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class PreprocessingChoice:
     preprocessing
         The choice.
     reason
-        For people, without a full stop.
+        In words, without a full stop.
     certain
         False when it is only the likeliest, or nothing speaks for it.
     warning

@@ -61,7 +61,7 @@ class ImageInput:
         return len(self.shape) == 3
 
     def describe(self) -> str:
-        """``224×224×3`` for people."""
+        """Return the shape in words: ``224×224×3``."""
         if self.is_picture:
             return f"{self.width}×{self.height}×{self.channels}"
         return "×".join("?" if size is None else str(size) for size in self.shape)

@@ -36,7 +36,7 @@ def parse_inputs(texts: list[str], endpoints: tuple[Endpoint, ...]) -> dict[str,
     UsageError
         For a text of another form.
     UnknownNameError
-        For an input that the model has not.
+        For an input that the model does not have.
     """
     names = [label(endpoint) for endpoint in endpoints]
     found = {}
@@ -127,7 +127,7 @@ def _from_file(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     from kvis_cli.images.photo import read_photo
 
     if len(shape) != 3:
-        raise InputError(f"'{path}' is no array.", f"The input has the shape {shape}.")
+        raise InputError(f"'{path}' is not an array.", f"The input has the shape {shape}.")
     return fit_photo(read_photo(path).pixels, *shape)[0]
 
 

@@ -23,7 +23,7 @@ class Labels:
     names
         One name per unit; empty when no labels are known.
     source
-        Where the names come from, for people.
+        Where the names come from, in words.
     """
 
     names: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a model file may not do to whoever opens it: refused before Keras starts, by one check.
+"""Checks that refuse unsafe model files before Keras starts.
 
 Every road from a file to Keras leads through `check_file`: the container by `files.check_safe`,
 then what its configuration names, by `check_code` (of a description) or `check_config` (alone).
