@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
 
 
 class KvisError(Exception):
-    """An error that a person can act on.
+    """An error that the user can act on.
 
     Parameters
     ----------

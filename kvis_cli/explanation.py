@@ -144,7 +144,7 @@ UNRESPONSIVE = {
     "silent",
     "dead": "no input changes the activation: the filter is dead",
 }
-"""What is to be said of a filter that nothing changed, and of one proven to be constant."""
+"""The warning for a filter that nothing changed, and for one proven to be constant."""
 
 
 @dataclass(frozen=True)

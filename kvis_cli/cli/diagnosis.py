@@ -34,7 +34,7 @@ class Check:
     ok
         Whether that is good enough to work with.
     advice
-        How to mend it, or what is worth knowing.
+        How to fix it, or what is worth knowing.
     """
 
     name: str

@@ -66,7 +66,7 @@ def exit_codes(show_traceback: bool = False) -> Iterator[None]:
         sys.stderr.write("interrupted\n")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except BrokenPipeError:
-        # The reader (`| head`) has left; nothing more can be said on stdout.
+        # The reader (`| head`) has left; nothing more can be written to stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(ExitCode.FAILED) from None
     except Exception as error:

@@ -36,7 +36,7 @@ class GradientModifier:
     unsigned
         Whether the result is never negative.
     caution
-        What a person must know before believing a picture of it.
+        What the user must know before believing a picture of it.
     """
 
     name: str

@@ -71,7 +71,7 @@ class Explainer:
         import_tensorflow()
         self.model = model
         self.options = dict(options)
-        # Wrong options are said now, not with the first question.
+        # Wrong options are reported now, not with the first question.
         self._job("cam", {})
         self._files: dict[bool, OpenModel] = {}
         if not isinstance(model, str | Path):

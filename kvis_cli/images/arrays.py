@@ -31,7 +31,7 @@ def load_array(path: Path) -> np.ndarray:
         # A mapped file cannot declare more than it holds.
         array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except Exception as error:
-        # numpy reads the header with Python's own parser, and lets pass whatever that raises.
+        # numpy reads the header with Python's own parser, and does not catch what that raises.
         reason = said(error, 160)
         raise InputError(f"'{path}' cannot be read as an array.", f"{reason}.") from None
     if array.dtype.kind not in "biuf" or array.size == 0:

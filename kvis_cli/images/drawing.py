@@ -125,7 +125,7 @@ def draw(explanation: Explanation, photo: np.ndarray, placement: Placement, look
         box = hot_box(raw, (height, width), style.level)
         picture = draw_box(picture, box) if box else picture
     scaled = style.scaled(raw)
-    # Why a map is blank is already said in it, and no colour of it means anything.
+    # Why a map is blank is already noted in it, and no colour of it means anything.
     if explanation.warnings and not scaled.blank:
         picture = with_note(picture, explanation.warnings[0])
     if look.colorbar and not scaled.blank:

@@ -76,7 +76,7 @@ class Optimizer:
         grad_modifier
             Applied to the gradient of each step.
         callbacks
-            Told after every step.
+            Called after every step.
         verbose
             Print all losses of every step.
         seed

@@ -118,7 +118,7 @@ def render_text(
 def with_note(picture: np.ndarray, text: str) -> np.ndarray:
     """`picture` with `text` on a dark band along its lower edge, at the same size.
 
-    For what a person must read before believing the picture, e.g. that the map is blank.
+    For what the user must read before believing the picture, e.g. that the map is blank.
     """
     height, width = picture.shape[:2]
     size = min(max(10, height // 18), 28)

@@ -241,7 +241,7 @@ def render_view(
     Returns
     -------
     numpy.ndarray
-        uint8 RGB at the photo's size; ``side-by-side`` is wider. A blank map is said in the
+        uint8 RGB at the photo's size; ``side-by-side`` is wider. A blank map is noted in the
         picture.
 
     Examples

@@ -135,7 +135,7 @@ ITS_OWN_CONTRAST = "the class is its own contrast: their difference is always ze
 
 
 def map_warnings(raw: np.ndarray, kind: MapKind = "heatmap") -> tuple[str, ...]:
-    """Return what a person must know about a raw map: that there is nothing in it."""
+    """Return what the user must know about a raw map: that there is nothing in it."""
     reason = blank_reason(raw, kind)
     return (reason,) if reason else ()
 

@@ -36,8 +36,8 @@ def layers(
     """What is inside a model: its layers, shapes and parameters, without starting TensorFlow.
 
     The path is what --layer takes. Layers marked with ● can be read by `kvis cam`; the one marked
-    with ★ is what --layer auto takes. What would be changed in an old file, or refused, is said
-    below.
+    with ★ is what --layer auto takes. What would be changed in an old file, or refused, is
+    listed below.
 
     Examples:
 

@@ -46,7 +46,7 @@ class SaliencyMethod:
     unsigned
         Whether its values are never negative, whatever the modifier.
     caution
-        What a person must know before believing it.
+        What the user must know before believing it.
     options
         The fields of `SaliencySettings` that the method reads; None: perhaps all of them.
     """

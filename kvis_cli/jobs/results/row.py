@@ -61,7 +61,7 @@ class ResultRow:
         How the photo became the input; where that lies on it, left, top, right, bottom in pixels;
         where the map's cells lie on the input.
     warnings, caution
-        What a person must know before believing the picture, and what holds for its method.
+        What the user must know before believing the picture, and what holds for its method.
     error, hint
         Of a failed task: ``kind``, ``what`` and ``why``; what to do about it.
     more

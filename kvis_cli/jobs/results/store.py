@@ -39,7 +39,7 @@ class ResultStore:
     Raises
     ------
     OutputError
-        When the folder cannot be written to; said before anything is computed.
+        When the folder cannot be written to; reported before anything is computed.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ def explain_frames(job: JobSpec, folder: Path, listener: Listener, options: Opti
     folder
         Its result folder.
     listener
-        Told that there is more to do.
+        Called with a note that there is more to do.
     options
         Those of the job.
 

@@ -208,7 +208,7 @@ class ChunkRun:
             self._check_fonts(explanation)
             caution = explanation.caution
             if caution and (explanation.method, caution) not in self.cautioned:
-                # It holds for every picture of the method: said once, stored with each.
+                # It holds for every picture of the method: shown once, stored with each.
                 self.cautioned.add((explanation.method, caution))
                 self.listener.warn(f"{explanation.method}: {caution}")
             row = self._row(prepared, explanation, top, task, places[_key(explanation)])
@@ -308,7 +308,7 @@ class ChunkRun:
 
 
 def _with_padding_warning(explanation: Explanation, prepared: Prepared) -> Explanation:
-    """Return what is beside the photo cannot be shown: it has to be said."""
+    """Return an explanation, with a warning where its map lies on padding that is not drawn."""
     height, width = prepared.photo.pixels.shape[:2]
     if explanation.kind == "image":
         return explanation

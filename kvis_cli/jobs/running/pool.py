@@ -58,7 +58,7 @@ class Pool:
     store
         Where results go.
     listener
-        Told of starts, crashes and progress, in this process and this thread.
+        Called with starts, crashes and progress, in this process and this thread.
     sink
         Gets the rows of every finished task, likewise.
     stop

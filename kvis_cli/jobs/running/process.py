@@ -138,7 +138,7 @@ def _first_info(chunk: Chunk | None) -> dict[str, ModelInfo]:
         if info.file is not None:
             check_safe(info.file.path)
     except KvisError:
-        # It is said when the model is opened.
+        # It is reported when the model is opened.
         return {}
     return {chunk.model.spec.path: info}
 

@@ -209,7 +209,7 @@ class Run:
             except KvisError as error:
                 if isinstance(error, UsageError) or len(self.plan.models) == 1:
                     raise
-        # A wrong layer or class is said at once, not after TensorFlow has started.
+        # A wrong layer or class is reported at once, not after TensorFlow has started.
         for problem in check_plan(self.plan, infos):
             if isinstance(problem.error, UsageError):
                 raise problem.error

@@ -49,7 +49,7 @@ class Work:
         Whether an error of any kind fails only its own tasks. Otherwise wrong requests and unknown
         errors are raised.
     predicted
-        Pairs of model and image whose first classes have been said.
+        Pairs of model and image whose first classes have been shown.
     memory_limit
         Most inputs at once, as far as memory is known to suffice.
     """

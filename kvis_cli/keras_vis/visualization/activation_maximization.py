@@ -104,7 +104,7 @@ def visualize_activation(
         Random changes before the model, e.g. ``[Jitter(0.05)]``: `InputModifier` objects, or
         functions of pictures ``(1, …, C)`` in 0..1.
     callbacks
-        Told after every step.
+        Called after every step.
     verbose
         Print all losses of every step.
     score
@@ -215,7 +215,7 @@ def visualize_activation_with_losses(
     input_modifiers
         Random changes before the model, as for `visualize_activation`.
     callbacks
-        Told after every step.
+        Called after every step.
     verbose
         Print all losses of every step.
     preset
