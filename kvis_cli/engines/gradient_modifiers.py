@@ -126,7 +126,23 @@ def invert(gradient: Any) -> Any:
     caution=_FLOORED,
 )
 def small_values(gradient: Any) -> Any:
-    """``1 / max(|g|, floor)``, the floor as in `invert`; all zero where every gradient is zero."""
+    """``1 / max(|g|, floor)``, the floor as in `invert`; all zero where every gradient is zero.
+
+    Parameters
+    ----------
+    gradient
+        ``(B, …)``.
+
+    Returns
+    -------
+    Any
+        Of the same shape, at least 0.
+
+    Examples
+    --------
+    >>> small_values(tf.constant([[-2.0, 4.0]])).numpy().tolist()
+    [[0.5, 0.25]]
+    """
     size = tf.abs(gradient)
     alive = tf.reduce_any(size > 0, axis=_rest(size), keepdims=True)
     return tf.where(alive, 1 / _floored(size), tf.zeros_like(size))

@@ -27,7 +27,8 @@ def get(identifier: str | Rule) -> Rule:
     Returns
     -------
     Rule
-        From the local derivative and the gradient to the gradient that goes on.
+        A function ``(local, g) -> g``; `local` applies the rectifier's own derivative to a
+        gradient.
 
     Raises
     ------

@@ -72,6 +72,11 @@ def map_over(raw: np.ndarray, shape: tuple[int, ...], height: int, width: int) -
     -------
     numpy.ndarray
         ``(height, width)``, unscaled.
+
+    Examples
+    --------
+    >>> map_over(np.array([0.0, 1.0]), (50, 1), height=100, width=200).shape
+    (100, 200)
     """
     if raw.ndim == 1:
         return resize_map(np.repeat(raw[np.newaxis], 2, 0), (height, width))

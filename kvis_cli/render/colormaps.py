@@ -70,7 +70,18 @@ _FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def names() -> list[str]:
-    """All palettes: sequential ones, diverging ones, then those of other packages (sequential)."""
+    """All palettes: sequential ones, diverging ones, then those of other packages (sequential).
+
+    Returns
+    -------
+    list of str
+        What `lut` and ``--colormap`` take.
+
+    Examples
+    --------
+    >>> names()[:3]
+    ['jet', 'turbo', 'viridis']
+    """
     own = ["jet", "turbo", "viridis", "inferno", "magma", "hot", "gray", *_DIVERGING]
     return own + [name for name in plugins.palette_names() if name not in own]
 

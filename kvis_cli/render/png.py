@@ -169,5 +169,26 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 def write_png(
     path: str | Path, array: np.ndarray, metadata: Mapping[str, str] | None = None
 ) -> Path:
-    """Encode `array` and write it to `path` whole or not at all. See `encode_png`."""
+    """Encode `array` and write it to `path` whole or not at all. See `encode_png`.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made where it is missing.
+    array
+        uint8, ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``.
+    metadata
+        Text chunks; see `encode_png`.
+
+    Returns
+    -------
+    pathlib.Path
+        The file that was written.
+
+    Examples
+    --------
+    >>> path = write_png("black.png", np.zeros((2, 2), np.uint8), {"Title": "black"})
+    >>> read_metadata(path)
+    {'Title': 'black'}
+    """
     return write_bytes_atomic(path, encode_png(array, metadata))

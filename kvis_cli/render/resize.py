@@ -43,6 +43,25 @@ def resize_photo(photo: np.ndarray, size: Size, *, smooth: bool = True) -> np.nd
     """Resize a uint8 picture ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)`` to ``(height, width)``.
 
     `smooth` uses Lanczos; without it pixels stay squares, as small pictures are best shown.
+
+    Parameters
+    ----------
+    photo
+        uint8 ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``.
+    size
+        ``(height, width)`` wanted.
+    smooth
+        Whether to interpolate.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 of `size` with the channels of `photo`.
+
+    Examples
+    --------
+    >>> resize_photo(np.array([[0, 255]], np.uint8), (1, 4), smooth=False).tolist()
+    [[0, 0, 255, 255]]
     """
     height, width = size
     if photo.shape[:2] == (height, width):

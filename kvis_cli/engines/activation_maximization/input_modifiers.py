@@ -69,7 +69,7 @@ def amount(value: float | str, size: int) -> int:
     Returns
     -------
     int
-        Pixels, from 0 to ``size - 1``.
+        Whole pixels.
 
     Raises
     ------

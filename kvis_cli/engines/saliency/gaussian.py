@@ -37,7 +37,27 @@ def gaussian_matrix(length: int, sigma: float) -> np.ndarray:
 
 
 def smooth(maps: np.ndarray, sigma: float, axes: tuple[int, ...]) -> np.ndarray:
-    """Smooth `maps` by a Gaussian of `sigma` cells along `axes`."""
+    """Smooth `maps` by a Gaussian of `sigma` cells along `axes`.
+
+    Parameters
+    ----------
+    maps
+        Any shape.
+    sigma
+        Standard deviation in cells.
+    axes
+        The axes that are smoothed.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of the shape of `maps`.
+
+    Examples
+    --------
+    >>> smooth(np.ones((3, 4), np.float32), 1.0, (0, 1)).round(6).tolist()[0]
+    [1.0, 1.0, 1.0, 1.0]
+    """
     for axis in axes:
         matrix = gaussian_matrix(maps.shape[axis], sigma)
         maps = np.moveaxis(np.moveaxis(maps, axis, -1) @ matrix.T, -1, axis)

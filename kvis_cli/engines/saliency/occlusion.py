@@ -98,7 +98,27 @@ def patch_corners(size: tuple[int, ...], patch: int, stride: int) -> list[tuple[
 
 
 def patch_mask(size: tuple[int, ...], corner: tuple[int, ...], patch: int) -> np.ndarray:
-    """float32 of shape `size`: 1 inside the patch, else 0."""
+    """float32 of shape `size`: 1 inside the patch, else 0.
+
+    Parameters
+    ----------
+    size
+        The spatial shape.
+    corner
+        The first corner, a number per axis.
+    patch
+        Side of the patch.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of `size`: 1 inside the patch, else 0.
+
+    Examples
+    --------
+    >>> patch_mask((4,), (1,), patch=2).tolist()
+    [0.0, 1.0, 1.0, 0.0]
+    """
     mask = np.zeros(size, np.float32)
     mask[tuple(slice(at, at + patch) for at in corner)] = 1
     return mask

@@ -34,7 +34,7 @@ def write_pictures(
     Yields
     ------
     Made
-        Each picture as soon as it is written, then animations and the sheet.
+        Each picture and animation as soon as it is written, and last the sheet.
     """
     captions = []
     for explanation in explanations:

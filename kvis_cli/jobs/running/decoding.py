@@ -70,7 +70,8 @@ def prepare(source: ChunkImage, opened: OpenModel) -> Prepared:
     Returns
     -------
     Prepared
-        The photo, the model's input ``(H, W, C)``, where it lies on the photo, and the region.
+        The photo, the model's input without a batch axis, where it lies on the photo, and the
+        region.
 
     Raises
     ------

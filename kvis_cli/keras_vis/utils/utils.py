@@ -252,7 +252,7 @@ def stitch_images(
     Returns
     -------
     numpy.ndarray or None
-        ``(rows·(H + margin) - margin, cols·(W + margin) - margin, …)``, black where pictures end.
+        Of the type of the pictures; black where there is none.
 
     Raises
     ------
