@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.examples import ROOT, examples, failures, modules, needs_tensorflow
 
 # Several compilations each; tests/test_docs.py makes the same calls.
-SLOW = ("kvis_cli.explain", "kvis_cli.training")
+SLOW = ("kvis_cli", "kvis_cli.explain", "kvis_cli.training")
 MODULES = [
     pytest.param(m, marks=[pytest.mark.slow] if m in SLOW else [])
     for m in modules()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import io
 import re
-import subprocess
 import tokenize
 from collections.abc import Iterator
 from functools import cache
@@ -67,12 +66,16 @@ def prose_of_comments(text: str) -> Iterator[tuple[int, str]]:
         yield number, without_code(comment if sign else "")
 
 
+FOLDERS = ("benchmarks", "configs", "docs", "kvis_cli", "sample_models", "tests", "tools")
+SUFFIXES = (".md", ".py", ".toml", ".yaml", ".yml")
+
+
 @cache
 def files() -> list[Path]:
-    """Everything under version control, or that would be."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return [ROOT / name for name in sorted(set(listed.stdout.splitlines()))]
+    """The files of the project that hold prose."""
+    found = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
+    found += [path for path in ROOT.iterdir() if path.is_file()]
+    return sorted(p for p in found if p.suffix in SUFFIXES or p.name == "Makefile")
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:
@@ -82,5 +85,5 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
         yield from prose_of_python(path.read_text("utf-8"), name.startswith("kvis_cli/"))
     elif path.suffix == ".md":
         yield from prose_of_markdown(path.read_text("utf-8"))
-    elif path.suffix in (".toml", ".yaml", ".yml") or path.name == "Makefile":
+    else:
         yield from prose_of_comments(path.read_text("utf-8"))

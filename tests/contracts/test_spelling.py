@@ -39,6 +39,9 @@ def american(text: str) -> list[str]:
 def test_prose_is_british():
     found = []
     for path in files():
+        # Most files hold no such word at all, and need not be parsed.
+        if not american(path.read_text("utf-8")):
+            continue
         for line, text in prose(path):
             for match in AMERICAN.finditer(text):
                 if not named(match[0]):
