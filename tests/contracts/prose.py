@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -23,6 +21,8 @@ _CODE = [
     re.compile(r"--?\w[\w-]*|\{[^}\n]*\}|%\w|\w*[_/=*][\w./=*-]*|\w+\.\w[\w.]*|\w+\("),
     re.compile(r"\b\w*[a-z][A-Z]\w*"),
 ]
+# As ruff formats them.
+_COMMENT = re.compile(r"(?:^ *|  )# (.*)$")
 _INDENTED = re.compile(r"^(?: {4}|\t).*$", re.M)
 # Parameters and results, whose description is indented below.
 _ENTRY = re.compile(r"^( *)\*{0,2}\w+(?:, \*{0,2}\w+)*\n(?=\1 {4}\S)", re.M)
@@ -37,23 +37,22 @@ def without_code(text: str) -> str:
 
 def prose_of_python(source: str, strings: bool) -> Iterator[tuple[int, str]]:
     """Comments and docstrings with their lines; with `strings` also texts of several words."""
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], without_code(token.string)
-    tree = ast.parse(source)
+    for number, line in enumerate(source.splitlines(), 1):
+        comment = _COMMENT.search(line)
+        if comment:
+            yield number, without_code(comment[1])
     docstrings = set()
-    for node in ast.walk(tree):
+    # Parents come before their children.
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body:
             first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 docstrings.add(first.value)
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-            continue
-        if node in docstrings:
-            yield node.lineno, without_code(_ENTRY.sub("\n", node.value))
-        elif strings and " " in node.value.strip():
-            yield node.lineno, without_code(node.value)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if node in docstrings:
+                yield node.lineno, without_code(_ENTRY.sub("\n", node.value))
+            elif strings and " " in node.value.strip():
+                yield node.lineno, without_code(node.value)
 
 
 def prose_of_markdown(text: str) -> Iterator[tuple[int, str]]:

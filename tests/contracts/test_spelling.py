@@ -73,7 +73,7 @@ def test_names_and_code_are_no_prose():
 
 
 def test_comments_docstrings_and_messages_are_prose():
-    entry = "    color\n        A gray.\n    "
-    source = f'"""Optimize.\n\n{entry}"""\nx = "a gray cat"  # its color\ny = "color"\n'
+    sign, entry = "#", "    color\n        A gray.\n    "
+    source = f'"""Optimize.\n\n{entry}"""\nx = "a gray cat"  {sign} its color\ny = "color"\n'
     found = [word for _, text in prose_of_python(source, True) for word in american(text)]
     assert sorted(found) == ["Optimize", "color", "gray", "gray"]
