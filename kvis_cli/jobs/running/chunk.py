@@ -44,6 +44,17 @@ PADDING_SHARE = 0.02
 class ChunkRun:
     """One pass over the images of a chunk.
 
+    Parameters
+    ----------
+    work
+        What all chunks of the worker share.
+    chunk
+        The images and their tasks.
+    opened
+        The model.
+    task
+        The compiled task.
+
     Attributes
     ----------
     top

@@ -212,6 +212,11 @@ class ModelInfo:
 
         None where only the weights can tell.
 
+        Returns
+        -------
+        PreprocessingChoice or None
+            With the reason in words.
+
         Raises
         ------
         SpecError

@@ -245,6 +245,18 @@ def _unit(text: str, head: Head) -> tuple[int, float]:
 def class_index(text: str, head: Head) -> int:
     """Return the index of a class from its index or label.
 
+    Parameters
+    ----------
+    text
+        Such as ``22`` or ``tabby``.
+    head
+        The model's outputs.
+
+    Returns
+    -------
+    int
+        Counted from 0; of a binary sigmoid 0 or 1.
+
     Raises
     ------
     UsageError
