@@ -1,4 +1,4 @@
-"""How good a map is, where the truth is known or the model can be asked again."""
+"""Metrics of maps: against a known region, and by perturbing the input."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ def pointing_game(raw: np.ndarray, mask: np.ndarray) -> bool:
         ``(H, W)``.
     mask
         bool ``(H, W)``.
+
+    Returns
+    -------
+    bool
+        True for a hit.
+
+    Examples
+    --------
+    >>> raw = np.array([[0.1, 0.9], [0.2, 0.0]])
+    >>> pointing_game(raw, np.array([[False, True], [False, False]]))
+    True
     """
     return bool(raw.max() > 0 and mask.flat[int(raw.argmax())])
 
@@ -33,6 +44,23 @@ def energy_in_mask(raw: np.ndarray, mask: np.ndarray) -> float:
     0 for a blank map.
 
     Wang et al. 2019 (Score-CAM), arXiv:1910.01279, section 4.3.
+
+    Parameters
+    ----------
+    raw
+        ``(H, W)``.
+    mask
+        bool ``(H, W)``, or shares of pixels in 0..1.
+
+    Returns
+    -------
+    float
+        0..1.
+
+    Examples
+    --------
+    >>> energy_in_mask(np.array([[1.0, 3.0], [-5.0, 0.0]]), np.array([[0, 1], [1, 0]]))
+    0.75
     """
     positive = np.maximum(raw, 0).astype(np.float64)
     total = positive.sum()
@@ -40,7 +68,25 @@ def energy_in_mask(raw: np.ndarray, mask: np.ndarray) -> float:
 
 
 def enrichment(raw: np.ndarray, mask: np.ndarray) -> float:
-    """`energy_in_mask` over the mask's share of the area: 1 for a map that knows nothing."""
+    """`energy_in_mask` over the mask's share of the area: 1 for a map that knows nothing.
+
+    Parameters
+    ----------
+    raw
+        ``(H, W)``.
+    mask
+        As for `energy_in_mask`, not all zero.
+
+    Returns
+    -------
+    float
+        At least 0; above 1 where the map prefers the mask.
+
+    Examples
+    --------
+    >>> enrichment(np.array([[1.0, 3.0], [-5.0, 0.0]]), np.array([[0, 1], [1, 0]]))
+    1.5
+    """
     return energy_in_mask(raw, mask) / float(mask.mean())
 
 
@@ -74,14 +120,29 @@ def deletion(
 
     Parameters
     ----------
-    image, blank
-        ``(H, W, C)``; RISE deletes to black.
+    image
+        ``(H, W, C)``, as the model takes it.
     raw
         ``(H, W)``; equal values go in reading order.
+    blank
+        ``(H, W, C)``, what pixels are replaced by; RISE deletes to black.
     score
         See `Score`.
     steps
         Into how many equal parts the pixels are divided.
+
+    Returns
+    -------
+    Curve
+        The score at every step, from the whole image to `blank`, and the area under it.
+
+    Examples
+    --------
+    >>> image, black = np.ones((2, 2, 1)), np.zeros((2, 2, 1))
+    >>> raw = np.array([[4.0, 3.0], [2.0, 1.0]])
+    >>> curve = deletion(image, raw, black, lambda batch: batch[:, 0, 0, 0], steps=2)
+    >>> curve.shares.tolist(), curve.scores.tolist(), curve.area
+    ([0.0, 0.5, 1.0], [1.0, 0.0, 0.0], 0.25)
     """
     return _curve(image, blank, raw, score, steps)
 
@@ -93,6 +154,31 @@ def insertion(
 
     Petsiuk et al. 2018 (RISE), arXiv:1806.07421; RISE begins with a blurred image. Parameters as
     for `deletion`.
+
+    Parameters
+    ----------
+    image
+        ``(H, W, C)``, as the model takes it.
+    raw
+        ``(H, W)``; equal values go in reading order.
+    blank
+        ``(H, W, C)``, what the curve begins with.
+    score
+        See `Score`.
+    steps
+        Into how many equal parts the pixels are divided.
+
+    Returns
+    -------
+    Curve
+        The score at every step, from `blank` to the whole image, and the area under it.
+
+    Examples
+    --------
+    >>> image, black = np.ones((2, 2, 1)), np.zeros((2, 2, 1))
+    >>> raw = np.array([[4.0, 3.0], [2.0, 1.0]])
+    >>> insertion(image, raw, black, lambda batch: batch[:, 0, 0, 0], steps=2).scores.tolist()
+    [0.0, 1.0, 1.0]
     """
     return _curve(blank, image, raw, score, steps)
 
@@ -112,6 +198,23 @@ def entropy(raw: np.ndarray) -> float | None:
 
     Shannon entropy of ``|raw| / Σ|raw|`` over the logarithm of the number of cells; None for a
     blank map or one of a single cell.
+
+    Parameters
+    ----------
+    raw
+        Any shape; magnitudes count.
+
+    Returns
+    -------
+    float or None
+        0..1.
+
+    Examples
+    --------
+    >>> entropy(np.array([[1.0, 1.0], [0.0, 0.0]])), entropy(np.ones((2, 2)))
+    (0.5, 1.0)
+    >>> entropy(np.zeros((2, 2))) is None
+    True
     """
     values = np.abs(raw.astype(np.float64)).ravel()
     total = values.sum()

@@ -74,7 +74,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "devices": ("devices", "What --device can name on this machine."),
     "doctor": (
         "doctor",
-        "What is installed, what is wrong, and how to mend it. Exit code 3 when something is.",
+        "What is installed, what is wrong, and how to fix it. Exit code 3 when something is.",
     ),
 }
 
@@ -111,7 +111,7 @@ def root(
 def main() -> None:
     """Entry point of the console script."""
     claim_process()
-    # Warnings of libraries, tracebacks: whatever is printed, by whomever.
+    # Everything that is printed, warnings of libraries and tracebacks included.
     sys.stdout, sys.stderr = ShownStream(sys.stdout), ShownStream(sys.stderr)
     try:
         app()

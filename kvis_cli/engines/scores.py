@@ -23,7 +23,22 @@ MAX_TARGETS = 16
 def target_groups(total: int) -> list[np.ndarray]:
     """Numbers of the targets that are explained at once, in groups of one size.
 
-    The last group is filled up with the last target, so that nothing is compiled anew.
+    The last group is filled up with the last target, so that nothing is compiled again.
+
+    Parameters
+    ----------
+    total
+        How many targets there are.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        int arrays; together every number from 0 to ``total - 1``.
+
+    Examples
+    --------
+    >>> [len(group) for group in target_groups(20)]
+    [16, 16]
     """
     if total <= MAX_TARGETS:
         return [np.arange(total)]
@@ -34,7 +49,25 @@ def target_groups(total: int) -> list[np.ndarray]:
 
 
 def join_groups(parts: Sequence[np.ndarray], total: int) -> np.ndarray:
-    """Arrays ``(B, T, …)`` of the groups of `target_groups` as one of all `total` targets."""
+    """Arrays ``(B, T, …)`` of the groups of `target_groups` as one of all `total` targets.
+
+    Parameters
+    ----------
+    parts
+        Of each group, all of one shape.
+    total
+        How many targets there are.
+
+    Returns
+    -------
+    numpy.ndarray
+        Without what the last group was filled up with.
+
+    Examples
+    --------
+    >>> join_groups([np.zeros((1, 16, 7, 7)), np.ones((1, 16, 7, 7))], 20).shape
+    (1, 20, 7, 7)
+    """
     return np.concatenate(parts, axis=1)[:, :total]
 
 
@@ -85,11 +118,25 @@ def score_targets(
         Of an output with positions: where the score is summed instead. Weights ``(…)`` at the
         output's size, or ``predicted``: where the model says that class.
 
+    Returns
+    -------
+    Scores
+        The scores ``(B, T)``, the weights with resolved ranks, the outputs per unit, and the values
+        that were summed.
+
     Raises
     ------
     UsageError
         For the log-probability of a model that gives no probabilities, and for a region of an
         output without positions.
+
+    Examples
+    --------
+    >>> def score(logits):
+    ...     weights, ranks = tf.constant([[[0.0, 1.0]]]), tf.constant([[-1]])
+    ...     return score_targets(tf.nn.softmax(logits), weights, ranks).scores
+    >>> tf.function(score, autograph=False)(tf.constant([[1.0, 3.0]])).numpy().tolist()
+    [[3.0]]
     """
     before, activation = pre_activation(output)
     before, output = (_with_units(tf.cast(t, tf.float32)) for t in (before, output))

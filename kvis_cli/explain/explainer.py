@@ -56,12 +56,13 @@ class Explainer:
 
     Examples
     --------
-    ::
-
-        kvis = Explainer("model.keras", labels="labels.txt")
-        [heat] = kvis.cam("cat.jpg", class_="tabby")
-        heat.save("heat.png")
-        kvis.predict("cat.jpg")
+    >>> explainer = Explainer("sample_models/shapes.keras", labels="sample_models/labels.txt")
+    >>> [heat] = explainer.cam("sample_models/images/house.png", class_="house")
+    >>> heat.map.shape, heat.layer, heat.save("heat.png").name
+    ((12, 12), 'conv6_relu', 'heat.png')
+    >>> [[(label, probability)]] = explainer.predict("sample_models/images/house.png", top=1)
+    >>> label, round(probability, 2)
+    ('house', 1.0)
     """
 
     def __init__(self, model: Any, **options: Any) -> None:
@@ -70,7 +71,7 @@ class Explainer:
         import_tensorflow()
         self.model = model
         self.options = dict(options)
-        # Wrong options are said now, not with the first question.
+        # Wrong options are reported now, not with the first question.
         self._job("cam", {})
         self._files: dict[bool, OpenModel] = {}
         if not isinstance(model, str | Path):
@@ -98,6 +99,13 @@ class Explainer:
             For options that are not there or have wrong values.
         UsageError
             For unknown classes, layers and methods, and for options of how pictures are shown.
+
+        Examples
+        --------
+        >>> explainer = Explainer("sample_models/shapes.keras", labels="sample_models/labels.txt")
+        >>> maps = explainer.cam("sample_models/images/house.png", method=["gradcam", "layercam"])
+        >>> [(heat.method, heat.target.label) for heat in maps]
+        [('gradcam', 'house'), ('layercam', 'house')]
         """
         return self._explained("cam", images, options)
 
@@ -106,8 +114,10 @@ class Explainer:
 
         Parameters
         ----------
-        images, **options
-            As for `cam`, with the keys of a ``saliency`` task.
+        images
+            Files or arrays, as for `cam`.
+        **options
+            The keys of a ``saliency`` task.
 
         Returns
         -------

@@ -53,7 +53,12 @@ def predictions(opened: OpenModel, paths: Sequence[Path], batch: int = 16) -> It
     paths
         Files. One that cannot be read gives a prediction with its error.
     batch
-        Inputs computed at once. The last batch is filled up, so that nothing is compiled anew.
+        Inputs computed at once. The last batch is filled up, so that nothing is compiled again.
+
+    Yields
+    ------
+    Prediction
+        One per file, in the order of `paths`.
     """
     run = outputs_of(opened)
     waiting: list[tuple[Path, np.ndarray | None, np.ndarray]] = []

@@ -68,6 +68,11 @@ def read_truth(text: str, paths: Sequence[Path]) -> dict[Path, str]:
     paths
         The photos.
 
+    Returns
+    -------
+    dict
+        Photo -> class as text; without the photos that it does not name.
+
     Raises
     ------
     SpecError
@@ -112,6 +117,18 @@ def indices_of(truth: Mapping[Path, str], head: Head) -> tuple[dict[Path, int], 
     Where the model's labels are not known and there are as many names as classes, the names are
     taken in alphabetical order, as Keras does with the folders of a training set.
 
+    Parameters
+    ----------
+    truth
+        From `read_truth`.
+    head
+        The model's outputs and their labels.
+
+    Returns
+    -------
+    indices, note
+        Photo -> class index; the note is empty where the names are labels or numbers.
+
     Raises
     ------
     UsageError
@@ -151,6 +168,11 @@ def try_all(
         The class index of each.
     batch
         Inputs computed at once.
+
+    Returns
+    -------
+    list of Tried
+        One per preprocessing, by the number of right answers; of equals the one in use comes first.
     """
     used = opened.preprocessing
     ways = [used, *(h for h in hypotheses(opened.image_input.channels) if h != used)]

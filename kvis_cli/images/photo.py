@@ -41,6 +41,16 @@ def read_photo(path: Path) -> Photo:
 
     An ``.npy`` array is drawn: a signal as curves, a volume as its slices.
 
+    Parameters
+    ----------
+    path
+        A picture file, or an ``.npy`` array.
+
+    Returns
+    -------
+    Photo
+        With its pixels as uint8 ``(H, W, 3)``.
+
     Raises
     ------
     InputError

@@ -47,6 +47,11 @@ def read_csv(path: Path, needed: Sequence[str] = ()) -> CsvTable:
     needed
         Columns that have to be there.
 
+    Returns
+    -------
+    Table
+        The columns, and a row per line of the file.
+
     Raises
     ------
     SpecError

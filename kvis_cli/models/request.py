@@ -51,7 +51,7 @@ class ModelSpec(Spec):
     )
     fit: Literal["resize", "crop", "pad"] = option(
         "resize",
-        "How a photo meets the input size: resize (stretch), crop (centre) or pad.",
+        "How a photo is fitted to the input size: resize (stretch), crop (centre) or pad.",
         panel=MODEL,
     )
     output: str | None = option(
@@ -138,6 +138,16 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def build_model_spec(values: Mapping[str, Any]) -> ModelSpec:
     """Validate the options of one model, given as flags.
+
+    Parameters
+    ----------
+    values
+        Option names, as in a job file, -> values.
+
+    Returns
+    -------
+    ModelSpec
+        Validated.
 
     Raises
     ------

@@ -90,6 +90,16 @@ def model_of(row: ResultRow) -> str:
 def load_run(folder: Path) -> FinishedRun:
     """Read a result folder.
 
+    Parameters
+    ----------
+    folder
+        With ``manifest.jsonl``, or the journal of a run that has not ended.
+
+    Returns
+    -------
+    FinishedRun
+        Pictures and failures, by model, image and method.
+
     Raises
     ------
     UsageError

@@ -101,8 +101,8 @@ class CamSpec(ExplainSpec):
     )
     view: Literal["overlay", "heatmap", "contour", "mask", "side-by-side"] = option(
         "overlay",
-        "How map and photo meet: overlay, heatmap (alone), contour (a line at --level), mask (the "
-        "photo where the map reaches it), side-by-side.",
+        "How map and photo are combined: overlay, heatmap (alone), contour (a line at --level), "
+        "mask (the photo where the map reaches it), side-by-side.",
         panel=PICTURE,
     )
 
@@ -110,7 +110,7 @@ class CamSpec(ExplainSpec):
     def _filters_alone(self) -> Self:
         for name in ("class", "contrast", "region", "score"):
             if self.filter and self.changed({"class": "class_"}.get(name, name)):
-                raise ValueError(f"--{name} is not looked at with --filter, which explains filters")
+                raise ValueError(f"--{name} has no effect with --filter, which explains filters")
         return self
 
     @model_validator(mode="after")
@@ -150,6 +150,11 @@ class CamSpec(ExplainSpec):
         ----------
         **known
             Fields of `CamSettings` that depend on the model and the job.
+
+        Returns
+        -------
+        CamSettings
+            What the user gave of them, and `known`.
         """
         return CamSettings(
             direction=self.direction,

@@ -19,7 +19,7 @@ class TaskBase(Spec):
         classifier can still be opened for one that is not.
     results_version
         Raised whenever the same settings give another result, so that a rerun of an old job makes
-        it anew.
+        it again.
     """
 
     needs_images: ClassVar[bool] = True

@@ -51,13 +51,27 @@ class ModelTask(Protocol):
         inputs
             None for a task that needs no images.
         listener
-            Hears of the progress.
+            Called with the progress.
+
+        Returns
+        -------
+        Iterator of Answer
+            One per input, or those of the model, each as soon as it is computed.
         """
         ...
 
 
 class InputTask:
     """Targets of a task on inputs: classes of the head, or filters of a layer.
+
+    Parameters
+    ----------
+    opened
+        The model.
+    task
+        A spec with classes and a contrast.
+    filters
+        What is explained instead of classes, or None.
 
     Attributes
     ----------
@@ -85,7 +99,12 @@ class InputTask:
             self.retarget(task)
 
     def retarget(self, task: Any) -> None:
-        """Explain the classes of `task` from now on; nothing is compiled anew.
+        """Explain the classes of `task` from now on; nothing is compiled again.
+
+        Parameters
+        ----------
+        task
+            A spec that differs in its classes alone.
 
         Raises
         ------
@@ -116,7 +135,7 @@ ITS_OWN_CONTRAST = "the class is its own contrast: their difference is always ze
 
 
 def map_warnings(raw: np.ndarray, kind: MapKind = "heatmap") -> tuple[str, ...]:
-    """Return what a person must know about a raw map: that there is nothing in it."""
+    """Return what the user must know about a raw map: that there is nothing in it."""
     reason = blank_reason(raw, kind)
     return (reason,) if reason else ()
 
@@ -124,7 +143,7 @@ def map_warnings(raw: np.ndarray, kind: MapKind = "heatmap") -> tuple[str, ...]:
 def probability(
     opened: OpenModel, output: np.ndarray, units: tuple[tuple[int, float], ...]
 ) -> float | None:
-    """Return the model's own output for a target of one unit; None where that is no probability."""
+    """Return the model's output for a target of one unit; None where it is not a probability."""
     if len(units) != 1 or opened.info.final_activation() not in ("softmax", "sigmoid"):
         return None
     index, weight = units[0]

@@ -49,6 +49,18 @@ class Filters:
 def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
     """``LAYER:INDEX`` entries as targets; None for none.
 
+    Parameters
+    ----------
+    opened
+        The model.
+    texts
+        Such as ``block3_conv1:12``, all of one layer.
+
+    Returns
+    -------
+    Filters or None
+        Without repetition.
+
     Raises
     ------
     UsageError
@@ -64,7 +76,7 @@ def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
         if not address or not index.isdecimal():
             raise UsageError(
                 f"'{text}' is not a filter.",
-                f"'{index}' is no number." if address else "It names no number.",
+                f"'{index}' is not a number." if address else "It has no index.",
                 "Write LAYER:INDEX, as block3_conv1:12; for saliency --layer LAYER --unit INDEX. "
                 "Several are separated by commas.",
             )
@@ -95,10 +107,24 @@ def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
 def cam_objective(opened: OpenModel, task: CamSpec, filters: Filters | None) -> Objective:
     """Return what a task explains.
 
+    Parameters
+    ----------
+    opened
+        The model.
+    task
+        Its score and region.
+    filters
+        What is explained instead of classes, or None.
+
+    Returns
+    -------
+    Objective
+        What the CAM engines differentiate.
+
     Raises
     ------
     UsageError
-        For a region of an output that is no map, or options that exclude each other.
+        For a region of an output that is not a map, or options that exclude each other.
     """
     output = opened.info.output_index()
     if filters is not None:

@@ -44,6 +44,15 @@ _KEPT = 0.9
 class MaximizeTask:
     """`kvis maximize`: all targets of one task in one batch.
 
+    Parameters
+    ----------
+    opened
+        The model.
+    task
+        Targets, preset and options.
+    job
+        Batch size and seed.
+
     Attributes
     ----------
     losses

@@ -21,6 +21,11 @@ def outputs_of(opened: OpenModel) -> Outputs:
     ----------
     opened
         The model.
+
+    Returns
+    -------
+    Outputs
+        From model inputs ``(B, …)`` to outputs.
     """
     kept: Outputs = opened.engines.get("outputs", lambda: _compiled(opened))
     return kept

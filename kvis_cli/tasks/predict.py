@@ -21,8 +21,10 @@ class PredictTask:
     ----------
     opened
         The model.
-    task, job
-        What is asked.
+    task
+        Not read.
+    job
+        Not read.
     """
 
     def __init__(self, opened: OpenModel, task: PredictSpec, job: JobSpec) -> None:

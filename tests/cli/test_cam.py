@@ -101,7 +101,7 @@ def test_where_a_filter_fires(cam, tiny_model, tf):
         assert said in cam("--filter", text, code=2)
     for option, value in (("--class", "1"), ("--contrast", "1"), ("--score", "probability")):
         refused = cam("--filter", "second:2", option, value, code=2)
-        assert f"{option} is not looked at with --filter" in refused
+        assert f"{option} has no effect with --filter" in refused
 
 
 def test_decrease_is_the_map_of_the_negated_score(cam):

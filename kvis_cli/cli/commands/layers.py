@@ -36,8 +36,8 @@ def layers(
     """What is inside a model: its layers, shapes and parameters, without starting TensorFlow.
 
     The path is what --layer takes. Layers marked with ● can be read by `kvis cam`; the one marked
-    with ★ is what --layer auto takes. What would be changed in an old file, or refused, is said
-    below.
+    with ★ is what --layer auto takes. What would be changed in an old file, or refused, is
+    listed below.
 
     Examples:
 
@@ -73,6 +73,13 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
         File or application name.
     given
         Options of `ModelSpec`, keys as in a job file.
+
+    Returns
+    -------
+    dict
+        What ``kvis layers --json`` prints: ``name``, ``type``, ``format``, ``params``, ``inputs``,
+        ``outputs``, the chosen preprocessing and CAM layer with their reasons, what was upgraded,
+        why the model would be refused, and ``layers``, a mapping per layer call.
 
     Raises
     ------
@@ -150,7 +157,7 @@ def _info_with_layers(spec: ModelSpec) -> ModelInfo:
         if info.file is not None and info.file.format == "savedmodel":
             check_file(info)
             raise UsageError(
-                f"The layers of {info.reference} are not to be seen.",
+                f"The layers of {info.reference} cannot be listed.",
                 "A SavedModel holds compiled functions, not Keras layers.",
                 "`kvis saliency` explains it by the gradients of its input; `kvis cam` needs the "
                 "Keras model that it was exported from.",

@@ -113,6 +113,15 @@ class ScoreFunction:
     def explain(self, inputs: Any, weights: Any, ranks: Any) -> tuple[Any, Any, Any, Any, Any]:
         """`resolve` and `gradients` in one pass.
 
+        Parameters
+        ----------
+        inputs
+            ``(B, …)``.
+        weights
+            ``(B, T, units)``.
+        ranks
+            ``(B, T)``.
+
         Returns
         -------
         scores, weights, outputs, gradients, at

@@ -41,6 +41,11 @@ def check_plan(plan: Plan, known: Mapping[str, ModelInfo] | None = None) -> list
         The job.
     known
         Models whose files have been read, by path.
+
+    Returns
+    -------
+    list of Problem
+        One for each mistake, in the order of images and models; empty where there is none.
     """
     problems: dict[tuple[str, str], Problem] = {}
     for image in plan.images:

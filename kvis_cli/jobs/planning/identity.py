@@ -34,10 +34,7 @@ def content_digest(path: Path, digests: Digests) -> str:
 
 
 def model_digest(spec: ModelSpec, seed: int, digests: Digests) -> str:
-    """Return a hash of a model's content. Of an application.
-
-    Of its name and its weights' content.
-    """
+    """Return a hash of a model's content; an application's is of its name and its weights."""
     path = user_path(spec.path)
     if path.exists():
         return content_digest(path, digests)

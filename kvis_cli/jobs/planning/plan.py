@@ -193,6 +193,11 @@ def make_plan(
     digests
         Hashes of files that are known already.
 
+    Returns
+    -------
+    Plan
+        Models, images and tasks, each named and hashed.
+
     Raises
     ------
     UsageError
@@ -216,7 +221,7 @@ def make_plan(
 
 
 def _found(job: JobSpec) -> tuple[dict[str, ModelSpec], list[Source]]:
-    """Return the models by path, and the images; what is wrong with both is said at once."""
+    """Return the models by path, and the images; what is wrong with both is reported at once."""
     specs: dict[str, ModelSpec] = {}
     sources: list[Source] = []
     problems = []

@@ -41,6 +41,16 @@ class Source:
 def find_sources(entries: Sequence[ImageEntry]) -> list[Source]:
     """All images of a job, each file once, in the order of the entries.
 
+    Parameters
+    ----------
+    entries
+        Paths, globs, tables and images with their classes, as in a job.
+
+    Returns
+    -------
+    list of Source
+        A file that is named twice has the classes of both entries.
+
     Raises
     ------
     UsageError
@@ -83,6 +93,16 @@ def _expand(entry: ImageEntry) -> list[Source]:
 def read_table(spec: CsvSpec) -> list[Source]:
     """Return the rows of a CSV file; relative paths in it are relative to it.
 
+    Parameters
+    ----------
+    spec
+        The file and the names of its columns.
+
+    Returns
+    -------
+    list of Source
+        One for each row that names an image.
+
     Raises
     ------
     SpecError
@@ -116,6 +136,6 @@ def _box(text: str, where: str) -> Box | None:
         left, top, right, bottom = (float(v) for v in text.replace(",", " ").split())
     except ValueError:
         raise SpecError(
-            f"{where}: '{text[:60]}' is no box.", "", "Write 'left top right bottom' in pixels."
+            f"{where}: '{text[:60]}' is not a box.", "", "Write 'left top right bottom' in pixels."
         ) from None
     return left, top, right, bottom

@@ -75,18 +75,18 @@ def _read_run(folder: Path) -> dict[str, Any]:
         run = parse((folder / RUN).read_bytes())
     except FileNotFoundError:
         raise InputError(
-            f"The shard '{folder}' has not come to its end.", f"There is no {RUN} in it."
+            f"The shard '{folder}' has not finished.", f"There is no {RUN} in it."
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"'{folder / RUN}' cannot be read.", f"{error}.") from None
     if not whole_run(run):
         raise InputError(f"'{folder / RUN}' cannot be read.", "It is not what kvis writes.")
     if re.fullmatch(r"\d{1,6}/\d{1,6}", run.get("shard") or "") is None:
-        raise UsageError(f"'{folder}' is no shard.", "It was not made with --shard.")
+        raise UsageError(f"'{folder}' is not a shard.", "It was not made with --shard.")
     try:
         JobSpec.model_validate(run["spec"])
     except ValidationError as error:
-        raise InputError(f"The job in '{folder / RUN}' is not one.", f"{said(error)}.") from None
+        raise InputError(f"The job in '{folder / RUN}' is not valid.", f"{said(error)}.") from None
     return run
 
 

@@ -44,6 +44,17 @@ PADDING_SHARE = 0.02
 class ChunkRun:
     """One pass over the images of a chunk.
 
+    Parameters
+    ----------
+    work
+        What all chunks of the worker share.
+    chunk
+        The images and their tasks.
+    opened
+        The model.
+    task
+        The compiled task.
+
     Attributes
     ----------
     top
@@ -182,7 +193,7 @@ class ChunkRun:
     def take(self, prepared: Prepared, answer: Answer, top: list[tuple[str, float]]) -> None:
         """Have the pictures of an answer drawn, written and recorded."""
         explanations = answer.explanations
-        # Which picture of its task it is: where top1 is also asked for by name, one is two.
+        # One map may answer two requests: top1 and its label. It has two places then.
         places: dict[tuple[str, ...], list[int]] = {}
         counts: Counter[str] = Counter()
         for e in explanations:
@@ -208,7 +219,7 @@ class ChunkRun:
             self._check_fonts(explanation)
             caution = explanation.caution
             if caution and (explanation.method, caution) not in self.cautioned:
-                # It holds for every picture of the method: said once, stored with each.
+                # It holds for every picture of the method: shown once, stored with each.
                 self.cautioned.add((explanation.method, caution))
                 self.listener.warn(f"{explanation.method}: {caution}")
             row = self._row(prepared, explanation, top, task, places[_key(explanation)])
@@ -308,7 +319,7 @@ class ChunkRun:
 
 
 def _with_padding_warning(explanation: Explanation, prepared: Prepared) -> Explanation:
-    """Return what is beside the photo cannot be shown: it has to be said."""
+    """Return an explanation, with a warning where its map lies on padding that is not drawn."""
     height, width = prepared.photo.pixels.shape[:2]
     if explanation.kind == "image":
         return explanation
@@ -343,6 +354,6 @@ def _key(explanation: Explanation) -> tuple[str, ...]:
 
 
 def _padded(inputs: np.ndarray, size: int) -> np.ndarray:
-    """Return the last batch filled up with its last input, so that nothing is compiled anew."""
+    """Return the last batch filled up with its last input, so that nothing is compiled again."""
     missing = size - len(inputs)
     return np.concatenate([inputs, np.repeat(inputs[-1:], missing, 0)]) if missing > 0 else inputs

@@ -60,6 +60,19 @@ def decoded(
 def prepare(source: ChunkImage, opened: OpenModel) -> Prepared:
     """Read an image and make the model's input of it.
 
+    Parameters
+    ----------
+    source
+        The image with its tasks.
+    opened
+        The model, of which the size and preprocessing of its input are used.
+
+    Returns
+    -------
+    Prepared
+        The photo, the model's input without a batch axis, where it lies on the photo, and the
+        region.
+
     Raises
     ------
     InputError

@@ -113,9 +113,14 @@ def run_job(
     job
         The validated spec.
     listener
-        Hears what happens.
+        Called for everything that happens.
     options
         Without them: everything, in this process.
+
+    Returns
+    -------
+    Outcome
+        Rows, failures, and the exit code of the command.
 
     Raises
     ------
@@ -162,7 +167,7 @@ class Run:
         began = time.monotonic()
         infos = {} if self.options.processes else self._infos()
         keep = all(t.metadata for t in self.job.tasks if isinstance(t, PictureSpec))
-        # The folder is tried before TensorFlow is: nobody waits 10 s to hear that it is read-only.
+        # Tried before TensorFlow starts: a read-only folder is reported at once, not after 10 s.
         folder = result_folder(self.job, self.options.shard)
         self.store = ResultStore(folder, self._origin(), metadata=keep)
         self.outcome.folder = folder
@@ -190,10 +195,7 @@ class Run:
         return self.outcome
 
     def _infos(self) -> dict[str, ModelInfo]:
-        """Return the models' files, read before TensorFlow starts.
-
-        The only model has to be good.
-        """
+        """Return the models' files, read before TensorFlow starts; an only model has to be good."""
         from kvis_cli.jobs.planning.checking import check_plan
         from kvis_cli.models.description.info import describe_model
         from kvis_cli.models.description.trust import check_file
@@ -207,7 +209,7 @@ class Run:
             except KvisError as error:
                 if isinstance(error, UsageError) or len(self.plan.models) == 1:
                     raise
-        # A wrong layer or class is said at once, not after TensorFlow has started.
+        # A wrong layer or class is reported at once, not after TensorFlow has started.
         for problem in check_plan(self.plan, infos):
             if isinstance(problem.error, UsageError):
                 raise problem.error
@@ -232,7 +234,7 @@ class Run:
         return others, todo
 
     def _with_shared_scales(self, todo: list[str]) -> list[str]:
-        """With a shared scale, all pictures of an entry are made anew or none."""
+        """With a shared scale, all pictures of an entry are made again or none."""
         entries = {(self.ids[i].model, self.ids[i].entry) for i in todo}
         shared = {(m, e) for m, e in entries if self.job.tasks[e].shares_scale}
         if not shared:

@@ -63,6 +63,11 @@ def rival_classes(opened: OpenModel, photo: np.ndarray, count: int) -> list[tupl
         uint8 ``(H, W, 3)``.
     count
         How many classes.
+
+    Returns
+    -------
+    list of tuple
+        Pairs of label and the model's own output, the largest first.
     """
     rival, size = opened.preprocessing_choice.rival, opened.image_input
     assert rival is not None

@@ -42,16 +42,16 @@ class Work:
     store
         Where results go.
     listener
-        Hears what happens.
+        Called for everything that happens.
     sink
         Takes what is finished.
     isolate
         Whether an error of any kind fails only its own tasks. Otherwise wrong requests and unknown
         errors are raised.
     predicted
-        Pairs of model and image whose first classes have been said.
+        Pairs of model and image whose first classes have been shown.
     memory_limit
-        So many inputs fit into memory at once, as far as is known.
+        Most inputs at once, as far as memory is known to suffice.
     """
 
     job: JobSpec
@@ -68,6 +68,6 @@ def unknown_error(error: Exception) -> KvisError:
     text = said(error)
     return ResultError(
         f"{type(error).__name__}: {text}." if text else f"{type(error).__name__}.",
-        "That is a mistake in kvis, or something that it does not know.",
+        "This is a bug in kvis, or a case that it does not handle.",
         "A single command with --traceback shows where it comes from.",
     )

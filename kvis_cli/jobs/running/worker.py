@@ -44,7 +44,7 @@ class Worker:
     device
         Where to compute.
     listener
-        Hears what happens.
+        Called for everything that happens.
     sink
         Takes what is finished.
     isolate
@@ -79,7 +79,7 @@ class Worker:
         self._broken: dict[str, KvisError] = {}
 
     def run(self, chunk: Chunk) -> None:
-        """Do a chunk; whatever becomes of it, the sink hears of every one of its tasks."""
+        """Do a chunk; whatever becomes of it, the sink is called for each of its tasks."""
         import tensorflow as tf
 
         path = chunk.model.spec.path

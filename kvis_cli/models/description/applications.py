@@ -107,6 +107,11 @@ def build(reference: ApplicationRef, *, top: bool = True, seed: int = 0) -> kera
     seed
         Seed of ``random`` weights.
 
+    Returns
+    -------
+    keras.Model
+        On the TensorFlow backend.
+
     Raises
     ------
     WeightsError

@@ -50,6 +50,11 @@ def cam_layers(info: ModelInfo, text: str) -> list[list[tuple[LayerCall, str]]]:
 def refuse_single_position(call: LayerCall) -> None:
     """Refuse a layer whose maps have one position.
 
+    Parameters
+    ----------
+    call
+        The layer call; one of unknown size passes.
+
     Raises
     ------
     UsageError
@@ -67,8 +72,17 @@ def refuse_single_position(call: LayerCall) -> None:
 def stages(info: ModelInfo) -> list[LayerCall]:
     """Return the spatial layers that the whole output passes, in order.
 
-    Of each convolution with its
-    normalisation and activation only the last.
+    Of each convolution with its normalisation and activation only the last counts.
+
+    Parameters
+    ----------
+    info
+        A model whose graph is known.
+
+    Returns
+    -------
+    list of LayerCall
+        The last of them is what ``--layer auto`` takes.
 
     Raises
     ------
@@ -102,6 +116,15 @@ def _is_refined(call: LayerCall, users: dict[int, list[LayerCall]]) -> bool:
 
 def check_linear_head(architecture: Architecture, output_index: int, layer: LayerCall) -> None:
     """Refuse plain CAM where anything but average pooling and one linear layer follows `layer`.
+
+    Parameters
+    ----------
+    architecture
+        The model.
+    output_index
+        Which output is explained.
+    layer
+        Where the map is taken.
 
     Raises
     ------

@@ -23,6 +23,16 @@ def stated(info: ModelInfo) -> PreprocessingChoice | None:
 
     None where only the weights can tell.
 
+    Parameters
+    ----------
+    info
+        The model; its weights are not read.
+
+    Returns
+    -------
+    PreprocessingChoice or None
+        With the reason in words.
+
     Raises
     ------
     SpecError
@@ -68,6 +78,11 @@ def weighed(info: ModelInfo, others: tuple[Preprocessing, ...] = ()) -> Evidence
         The model; `ModelInfo.photos` are looked at.
     others
         Preprocessings to try beside the usual ones.
+
+    Returns
+    -------
+    Evidence or None
+        All hypotheses, the best first, and whether that is enough to choose one.
     """
     source = info.weights or _stored_weights(info)
     try:

@@ -19,7 +19,7 @@ class PreprocessingChoice:
     preprocessing
         The choice.
     reason
-        For people, without a full stop.
+        In words, without a full stop.
     certain
         False when it is only the likeliest, or nothing speaks for it.
     warning
@@ -111,6 +111,11 @@ def checked(choice: PreprocessingChoice, evidence: Evidence | None) -> Preproces
         From an option, a sidecar, a layer or a known family.
     evidence
         What the weights say, None where they say nothing.
+
+    Returns
+    -------
+    PreprocessingChoice
+        The same preprocessing.
     """
     if evidence is None or not evidence.speaks_against(choice.preprocessing):
         return replace(choice, evidence=evidence)
@@ -131,6 +136,11 @@ def chosen_by(evidence: Evidence | None, *, code: str = "") -> PreprocessingChoi
         What the weights say, None where they say nothing.
     code
         Name of a Lambda layer in front, which most often is what scales the pixels.
+
+    Returns
+    -------
+    PreprocessingChoice
+        With its reason in words; `certain` is off for a guess.
     """
     if evidence is None and code:
         return PreprocessingChoice(

@@ -61,7 +61,7 @@ class ImageInput:
         return len(self.shape) == 3
 
     def describe(self) -> str:
-        """``224×224×3`` for people."""
+        """Return the shape in words: ``224×224×3``."""
         if self.is_picture:
             return f"{self.width}×{self.height}×{self.channels}"
         return "×".join("?" if size is None else str(size) for size in self.shape)
@@ -158,9 +158,12 @@ class ModelInfo:
         return inputs.explained_input(self.architecture.inputs, self.given_inputs())
 
     def image_input(self) -> ImageInput:
-        """Return the size that photos are brought to.
+        """Return the size of photos for the model, or the shape of the arrays that are explained.
 
-        Or the shape of the arrays that are explained.
+        Returns
+        -------
+        ImageInput
+            Height and width in pixels, and channels; 0 × 0 where the input is no picture.
 
         Raises
         ------
@@ -208,6 +211,11 @@ class ModelInfo:
 
     def head(self) -> Head:
         """Return the explained output's units and their names.
+
+        Returns
+        -------
+        Head
+            With labels where the sidecar, a label file or ImageNet has them.
 
         Raises
         ------
@@ -287,6 +295,16 @@ class ModelInfo:
 
 def describe_model(spec: ModelSpec) -> ModelInfo:
     """Read what a model's files say about it, without TensorFlow.
+
+    Parameters
+    ----------
+    spec
+        The model's path or name, with the options about it.
+
+    Returns
+    -------
+    ModelInfo
+        The upgraded config, the graph, and the sidecar.
 
     Raises
     ------

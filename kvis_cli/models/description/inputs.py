@@ -19,12 +19,24 @@ PICTURES = ("image", "images", "picture", "pictures")
 def parse_inputs(texts: list[str], endpoints: tuple[Endpoint, ...]) -> dict[str, str]:
     """``NAME=VALUE`` texts, checked against the model's inputs.
 
+    Parameters
+    ----------
+    texts
+        What the user gave.
+    endpoints
+        The model's inputs.
+
+    Returns
+    -------
+    dict
+        Name of an input -> the text after ``=``.
+
     Raises
     ------
     UsageError
         For a text of another form.
     UnknownNameError
-        For an input that the model has not.
+        For an input that the model does not have.
     """
     names = [label(endpoint) for endpoint in endpoints]
     found = {}
@@ -78,6 +90,11 @@ def constant(endpoint: Endpoint, text: str | None) -> np.ndarray:
     text
         An ``.npy`` file, a picture file, a number; None for zeros.
 
+    Returns
+    -------
+    numpy.ndarray
+        Of the input's type; free sizes are 1.
+
     Raises
     ------
     InputError
@@ -110,7 +127,7 @@ def _from_file(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     from kvis_cli.images.photo import read_photo
 
     if len(shape) != 3:
-        raise InputError(f"'{path}' is no array.", f"The input has the shape {shape}.")
+        raise InputError(f"'{path}' is not an array.", f"The input has the shape {shape}.")
     return fit_photo(read_photo(path).pixels, *shape)[0]
 
 

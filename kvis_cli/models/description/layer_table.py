@@ -23,6 +23,11 @@ def auto_layer(info: ModelInfo) -> tuple[LayerCall | None, str]:
 def layer_rows(info: ModelInfo) -> list[dict[str, Any]]:
     """Describe the layer calls in execution order.
 
+    Parameters
+    ----------
+    info
+        A model whose graph is known.
+
     Returns
     -------
     list of dict

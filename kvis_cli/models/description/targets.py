@@ -144,6 +144,11 @@ def parse_classes(texts: Sequence[str], head: Head, contrast: Sequence[str] = ()
         One class that is subtracted from each, or two: the first minus the second, instead of
         `texts`.
 
+    Returns
+    -------
+    list of Request
+        Each names units with weights, a rank in the output, or both.
+
     Raises
     ------
     UsageError
@@ -240,6 +245,18 @@ def _unit(text: str, head: Head) -> tuple[int, float]:
 def class_index(text: str, head: Head) -> int:
     """Return the index of a class from its index or label.
 
+    Parameters
+    ----------
+    text
+        Such as ``22`` or ``tabby``.
+    head
+        The model's outputs.
+
+    Returns
+    -------
+    int
+        Counted from 0; of a binary sigmoid 0 or 1.
+
     Raises
     ------
     UsageError
@@ -251,6 +268,15 @@ def class_index(text: str, head: Head) -> int:
 
 def encode(requests: Sequence[Request], batch: int, units: int) -> tuple[np.ndarray, np.ndarray]:
     """Return requests as the tensors that engines take, so that no class is compiled in.
+
+    Parameters
+    ----------
+    requests
+        T targets.
+    batch
+        Rows of the tensors, all alike.
+    units
+        Outputs of the model.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a model file may not do to whoever opens it: refused before Keras starts, by one check.
+"""Checks that refuse unsafe model files before Keras starts.
 
 Every road from a file to Keras leads through `check_file`: the container by `files.check_safe`,
 then what its configuration names, by `check_code` (of a description) or `check_config` (alone).
@@ -25,6 +25,11 @@ _LONGEST = 80
 def check_file(info: ModelInfo) -> None:
     """Refuse a model file that must not reach Keras; without TensorFlow, and cheap when repeated.
 
+    Parameters
+    ----------
+    info
+        The model; an application passes.
+
     Raises
     ------
     ModelError
@@ -39,6 +44,11 @@ def check_file(info: ModelInfo) -> None:
 
 def check_code(info: ModelInfo) -> None:
     """Refuse what cannot be opened, or not without running code of the file or reading others.
+
+    Parameters
+    ----------
+    info
+        The model with its upgraded config.
 
     Raises
     ------

@@ -49,6 +49,11 @@ def bound_of(photos: str, first_two: frozenset[str]) -> Bound:
         ``given`` or ``generated``.
     first_two
         Names of the best and the second hypothesis.
+
+    Returns
+    -------
+    Bound
+        The largest divergence that fits, and how far the second has to be behind.
     """
     if photos == "given":
         return _GIVEN
@@ -87,6 +92,11 @@ def signs(values: Sequence[Sequence[float]]) -> np.ndarray:
     ----------
     values
         `Responses.values` under each hypothesis.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``(hypotheses, signs)``.
     """
     table = np.asarray(values, np.float64)
     spread, change, entropy, information, flipped, dead, always, saturated, bias = table.T
@@ -116,6 +126,11 @@ def likelihoods(values: Sequence[Sequence[float]]) -> list[float]:
     ----------
     values
         `Responses.values` under each hypothesis.
+
+    Returns
+    -------
+    list of float
+        One per hypothesis; they add up to 1.
     """
     mean, deviation, weight = np.asarray(_SIGNS).T
     scores = (signs(values) - mean) / deviation @ weight

@@ -36,6 +36,11 @@ def run_layer(call: LayerCall, inputs: Arrays, weights: Arrays) -> np.ndarray:
     weights
         As Keras 3 orders them.
 
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``(N, …, C)``.
+
     Raises
     ------
     NotKnown
@@ -237,6 +242,18 @@ def _leaky(config: Mapping[str, Any], inputs: Arrays, weights: Arrays) -> np.nda
 
 def activate(activation: Any, x: np.ndarray) -> np.ndarray:
     """Return an activation of a config, by name, applied to an array.
+
+    Parameters
+    ----------
+    activation
+        A name, or a config with one.
+    x
+        Any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        The shape of `x`.
 
     Raises
     ------

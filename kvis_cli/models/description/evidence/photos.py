@@ -31,7 +31,9 @@ def generated_photos(count: int, height: int, width: int) -> np.ndarray:
     ----------
     count
         How many.
-    height, width
+    height
+        In pixels.
+    width
         In pixels.
 
     Returns

@@ -23,8 +23,12 @@ def given_photos(
     ----------
     paths
         Picture files; arrays and what cannot be read are left out.
-    height, width, channels
-        Of the model's input; 1 or 3 channels.
+    height
+        Of the model's input.
+    width
+        Of the model's input.
+    channels
+        Of the model's input, 1 or 3.
     fit
         How a photo is fitted into the input.
 

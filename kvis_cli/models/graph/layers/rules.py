@@ -35,7 +35,7 @@ ROLES: dict[Role, str] = {
     "passive": "only pools, drops, flattens or pads: a map over its output shows nothing more than "
     "one over what it reads",
     "feature": "computes features",
-    "preparing": "scales, resizes, normalizes or augments: what only such layers have touched is "
+    "preparing": "scales, resizes, normalises or augments: what only such layers have touched is "
     "still the input",
     "refining": "follows a feature layer and changes its values, not what it is about",
     "plain": "leaves every value as it is between feature maps and a linear head",
@@ -198,7 +198,16 @@ def count_parameters(
 ) -> int | None:
     """Count the weights of one layer, trained or not.
 
-    Parameters are those of `output_shapes`.
+    Parameters
+    ----------
+    class_name
+        Keras' class name, such as ``"Conv2D"``.
+    config
+        The layer's own config.
+    inputs
+        The shapes of the tensors that it is called on, batch included.
+    infer
+        Infers a model inside of the layer.
 
     Returns
     -------
