@@ -123,6 +123,10 @@ COVERED_BY = {
         keras_vis/visualization/pattern.py keras_vis/visualization/pictures.py
         keras_vis/visualization/recipes.py keras_vis/visualization/setting.py
     """,
+    "models/code/test_architecture.py": """
+        cli/commands/init_code.py models/code/chain.py models/code/sizes.py models/code/writing.py
+        models/description/layer_kinds.py models/files/weight_layers.py
+    """,
     "models/description/test_cam_layers.py": """
         models/description/info.py models/request.py
     """,
@@ -152,6 +156,7 @@ COVERED_BY = {
         cli/commands/convert.py models/description/inputs.py models/description/replacements.py
         models/description/trust.py models/legacy/operations.py models/legacy/precision.py
         models/legacy/weights.py models/live/build.py models/live/convert.py
+        models/live/imports.py models/live/keras_errors.py models/live/weights_only.py
         models/live/legacy_layers.py models/live/legacy_objects.py models/live/structure.py
         models/live/tracing.py
     """,

@@ -10,6 +10,7 @@ from kvis_cli.errors import ModelError, UnknownNameError, UsageError
 from kvis_cli.models.description import applications, inputs, preprocessing
 from kvis_cli.models.description.fingerprint import PreprocessingChoice, guess_preprocessing
 from kvis_cli.models.description.labels import Labels, imagenet, read_labels
+from kvis_cli.models.description.recognized import application_of_weights
 from kvis_cli.models.description.replacements import apply_replacements
 from kvis_cli.models.description.sidecar import Sidecar, read_sidecar
 from kvis_cli.models.description.targets import Head
@@ -308,10 +309,11 @@ def describe_model(spec: ModelSpec) -> ModelInfo:
             return ModelInfo(spec, reference.name, application=reference)
         if not path.suffix and path.parent == Path() and ":" not in path.name:
             raise applications.unknown(spec.path)
-    file = read_model_file(path, allow_weights_only=spec.arch is not None)
+    file = read_model_file(path, allow_weights_only=True)
+    sidecar, sidecar_file = read_sidecar(path) or (Sidecar(), None)
+    if file.format == "weights_h5" and spec.arch is None:
+        return _application_file(spec, file, sidecar, sidecar_file)
     upgraded = upgrade(file.config, keras_version=file.keras_version)
-    found = read_sidecar(path)
-    sidecar, sidecar_file = found or (Sidecar(), None)
     # The user's own words come last: they may replace what the sidecar says.
     replacements = _by_name([*sidecar.replace_layer, *spec.replace_layer])
     config, replaced = apply_replacements(upgraded.config, replacements)
@@ -338,6 +340,22 @@ def describe_model(spec: ModelSpec) -> ModelInfo:
         info.changes.append(f"Added an input layer of the shape {shape}, as asked.")
         info.architecture = read_architecture(info.config)
     return info
+
+
+def _application_file(
+    spec: ModelSpec, file: ModelFile, sidecar: Sidecar, sidecar_file: Path | None
+) -> ModelInfo:
+    """Return what is known of a file of weights alone that are those of an application."""
+    reference = application_of_weights(file.path)
+    return ModelInfo(
+        spec,
+        file.path.stem,
+        file=file,
+        application=reference,
+        changes=[f"Took the weights for those of keras.applications' {reference.describe()}."],
+        sidecar=sidecar,
+        sidecar_file=sidecar_file,
+    )
 
 
 def _by_name(assignments: list[str]) -> list[str]:
