@@ -134,6 +134,9 @@ COVERED_BY = {
         models/files/archive.py models/files/errors.py models/files/hdf5.py models/files/json.py
         models/files/kinds.py models/files/limits.py
     """,
+    "models/files/test_tfjs.py": """
+        models/live/named_weights.py
+    """,
     "models/files/test_savedmodel.py": """
         models/files/graph_parts.py models/files/savedgraph.py
     """,

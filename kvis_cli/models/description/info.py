@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kvis_cli.errors import ModelError, UnknownNameError, UsageError
+from kvis_cli.errors import ModelError, SpecError, UnknownNameError, UsageError
 from kvis_cli.models.description import applications, inputs, preprocessing
 from kvis_cli.models.description.fingerprint import PreprocessingChoice, guess_preprocessing
 from kvis_cli.models.description.labels import Labels, imagenet, read_labels
@@ -14,6 +15,7 @@ from kvis_cli.models.description.recognized import application_of_weights
 from kvis_cli.models.description.replacements import apply_replacements
 from kvis_cli.models.description.sidecar import Sidecar, read_sidecar
 from kvis_cli.models.description.targets import Head
+from kvis_cli.models.files.json_models import with_architecture
 from kvis_cli.models.files.kinds import ModelFile
 from kvis_cli.models.files.read import read_model_file
 from kvis_cli.models.graph import autolayer
@@ -112,7 +114,8 @@ class ModelInfo:
     def native(self) -> bool:
         """Whether Keras 3 wrote the file, and nothing in it was changed."""
         found = self.upgraded
-        return found is not None and found.generation >= 3 and not self.changes
+        whole = self.file is not None and not self.file.beside
+        return whole and found is not None and found.generation >= 3 and not self.changes
 
     def stated_shape(self) -> tuple[int | None, ...] | None:
         """Return the input shape that the user gives, without the batch.
@@ -271,6 +274,12 @@ class ModelInfo:
                     # A labels.txt may belong to another model of the same folder.
                     if name != "labels.txt" or len(labels.names) in (units, units + (units == 1)):
                         return labels
+            if self.file.format == "tfjs":
+                # Of Teachable Machine; a file of that name by others is no list of labels.
+                with contextlib.suppress(SpecError):
+                    labels = read_labels(self.file.path.with_name("metadata.json"))
+                    if len(labels.names) in (units, units + (units == 1)):
+                        return labels
         return imagenet() if units == 1000 else Labels()
 
     def cam_layer(self, address: str) -> tuple[LayerCall, str]:
@@ -309,7 +318,7 @@ def describe_model(spec: ModelSpec) -> ModelInfo:
             return ModelInfo(spec, reference.name, application=reference)
         if not path.suffix and path.parent == Path() and ":" not in path.name:
             raise applications.unknown(spec.path)
-    file = read_model_file(path, allow_weights_only=True)
+    file = with_architecture(read_model_file(path, allow_weights_only=True), spec.arch)
     sidecar, sidecar_file = read_sidecar(path) or (Sidecar(), None)
     if file.format == "weights_h5" and spec.arch is None:
         return _application_file(spec, file, sidecar, sidecar_file)

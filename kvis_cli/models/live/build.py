@@ -15,7 +15,10 @@ from kvis_cli.errors import KvisError, ModelError, UsageError, WeightsError
 from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.description.replacements import parse_replacement
 from kvis_cli.models.description.trust import check_file
+from kvis_cli.models.files.json_models import read_document
 from kvis_cli.models.files.read import stored_weights
+from kvis_cli.models.files.tfjs import groups, read_arrays
+from kvis_cli.models.files.weight_layers import weight_layers
 from kvis_cli.models.graph.editing import iterate_layers
 from kvis_cli.models.legacy.groups import load_weights
 from kvis_cli.models.legacy.tables import FUNCTIONAL
@@ -23,6 +26,7 @@ from kvis_cli.models.legacy.weights import legacy_arrays
 from kvis_cli.models.live.imports import custom_objects, named_in
 from kvis_cli.models.live.keras_errors import explained
 from kvis_cli.models.live.legacy_objects import legacy_objects
+from kvis_cli.models.live.named_weights import assign_named
 from kvis_cli.models.live.weights_only import from_saved_model, from_weights, stored_numbers
 from kvis_cli.shown import said
 
@@ -131,11 +135,15 @@ def _from_config(info: ModelInfo, objects: dict[str, Any]) -> keras.Model:
     model = keras.saving.deserialize_keras_object(
         config, custom_objects=objects, safe_mode=not info.spec.trust
     )
-    if info.file.format == "h5":
+    if info.file.format == "tfjs":
+        document = read_document(info.file.path)
+        arrays = read_arrays(groups(info.file.path, document))
+        assign_named(model, arrays, info.reference)
+    elif info.file.format == "h5" or (info.file.format == "json" and _fits_by_name(info, model)):
         _assign(info, model)
     else:
         try:
-            load_weights(model, info.file.path)
+            load_weights(model, info.file.weights_path)
         except Exception as error:
             raise WeightsError(
                 f"The weights in {info.reference} are not those of its layers.",
@@ -160,11 +168,19 @@ def _check_replacements(info: ModelInfo) -> None:
             ) from None
 
 
+def _fits_by_name(info: ModelInfo, model: keras.Model) -> bool:
+    """Whether a file of weights, saved apart, has the layers of the architecture by their names."""
+    assert info.file is not None
+    layers, ordered = weight_layers(info.file.weights_path)
+    own = {layer.name for layer in model.layers if layer.weights}
+    return ordered and {layer.name.partition("/")[0] for layer in layers} == own
+
+
 def _assign(info: ModelInfo, model: keras.Model) -> None:
     """Load the weights of an HDF5 file, by layer name and order."""
     assert info.file is not None and info.upgraded is not None
     arrays = legacy_arrays(
-        info.file.path,
+        info.file.weights_path,
         info.config,
         generation=info.upgraded.generation,
         backend=info.file.backend,

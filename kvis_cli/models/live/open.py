@@ -79,8 +79,12 @@ class OpenModel:
     def digest(self) -> str:
         """SHA-256 of the model file; of the weights for an application."""
         if self.info.file is not None and self.info.file.path.is_file():
-            with self.info.file.path.open("rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest()
+            digests = []
+            for path in dict.fromkeys((self.info.file.path, *self.info.file.beside)):
+                with path.open("rb") as stream:
+                    digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+            joined = hashlib.sha256(" ".join(digests).encode()).hexdigest()
+            return digests[0] if len(digests) == 1 else joined
         digest = hashlib.sha256()
         for weight in self.model.weights:
             digest.update(np.asarray(weight).tobytes())
