@@ -27,6 +27,20 @@ def _fix_lambda(config: Config) -> None:
         }
 
 
+RESIZED = "Made RandomCrop the resizing that it was in use, with its sides cut to fit"
+
+
+def resize_in_use(config: Config) -> None:
+    """Give a RandomCrop, which tf.keras and Keras 3.0 to 3.5 made a Resizing in use, its settings.
+
+    Keras 3.8 and later return the input as it is.
+    """
+    kept = {"data_format", "dtype", "height", "name", "width"}
+    for key in set(config) - kept:
+        del config[key]
+    config["crop_to_aspect_ratio"] = True
+
+
 FIXES: dict[str, tuple[Callable[[Config], None], ...]] = {
     "BatchNormalization": (_fix_axis,),
     "Lambda": (_fix_lambda,),
