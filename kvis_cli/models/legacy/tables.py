@@ -19,6 +19,8 @@ CLASSES = {
     "Model": "Functional",
     "SyncBatchNormalization": "BatchNormalization",
     "ThresholdedReLU": "ReLU",
+    "UnifiedGRU": "GRU",
+    "UnifiedLSTM": "LSTM",
 }
 
 

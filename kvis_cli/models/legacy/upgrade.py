@@ -22,6 +22,7 @@ from kvis_cli.models.legacy.changes import ChangeLog
 from kvis_cli.models.legacy.fixes import (
     FIXES,
     RESIZED,
+    flat_nodes,
     module_of,
     plain_value,
     registered_name,
@@ -154,6 +155,9 @@ class _Upgrade:
         name = name_of(layer)
         functional = "input_layers" in config
         if functional:
+            for inner in config["layers"]:
+                if not is_op(inner) and flat_nodes(inner):
+                    self.log.add("Read the inputs of layers as lists of one", name_of(inner))
             self._wiring(config, name)
         config["layers"] = [self._in_graph(inner) for inner in config["layers"]]
         build = layer.pop("build_config", None)
@@ -250,6 +254,13 @@ class _Upgrade:
             self._kept(class_name, config, name)
         class_name = self._renamed(class_name, config, name)
         self._dtype(config)
+        stated_dtype = config.get("dtype") if class_name == "Embedding" else None
+        if isinstance(stated_dtype, str) and "int" in stated_dtype:
+            # Keras 2.0 said of what numbers its input is.
+            del config["dtype"]
+            self.log.add(f"Took {class_name}'s 'dtype' for that of its input", name)
+        else:
+            stated_dtype = None
         if class_name == "InputLayer":
             dtype = config.get("dtype") or input_dtype or "float32"
             config = {"batch_shape": shape, "dtype": dtype, "name": config.get("name", name)}
@@ -269,6 +280,7 @@ class _Upgrade:
         new.update({key: layer[key] for key in ("name", "inbound_nodes") if key in layer})
         if shape is not None and class_name != "InputLayer":
             new["kvis_input_shape"] = shape
+            input_dtype = input_dtype or stated_dtype
             if input_dtype:
                 new["kvis_input_dtype"] = input_dtype
             elif class_name == "Embedding":
