@@ -8,9 +8,12 @@ from pathlib import Path
 
 from kvis_cli.errors import UsageError
 from kvis_cli.models.code.architecture import architecture_code
+from kvis_cli.models.code.classes import OwnClass, classes_code, own_classes
 from kvis_cli.models.description.recognized import recognize_file
+from kvis_cli.models.files.kinds import ModelFile
 from kvis_cli.models.files.read import read_model_file
 from kvis_cli.models.files.weight_layers import weight_layers
+from kvis_cli.models.legacy.upgrade import upgrade
 from kvis_cli.paths import user_path, write_bytes_atomic
 
 
@@ -58,18 +61,31 @@ def write_code(reference: str, out: Path | None = None, *, force: bool = False) 
         raise UsageError(
             f"'{target}' is no name of a Python module.", "", "Give a name such as model_code.py."
         )
-    if file.format != "weights_h5":
-        raise UsageError(
-            f"{reference} needs no code beside its file.",
-            "Its architecture is in it, and all of its classes are Keras' own.",
-            f"`kvis layers {reference}` shows them.",
-        )
-    text = _architecture(path)
-    usage = f"--arch {target.stem}:make_model"
+    if file.format == "weights_h5":
+        text = _architecture(path)
+        usage = f"--arch {target.stem}:make_model"
+    else:
+        found = _own_classes(file)
+        if not found:
+            raise UsageError(
+                f"{reference} needs no code beside its file.",
+                "Its architecture is in it, and all of its classes are Keras' own.",
+                f"`kvis layers {reference}` shows them.",
+            )
+        text = classes_code(found, path.name)
+        usage = "--custom-objects " + ",".join(f"{target.stem}:{entry.name}" for entry in found)
     if target.exists() and not force:
         raise UsageError(f"'{target}' exists.", "", "Add --force to replace it.")
     write_bytes_atomic(target, text.encode())
     return Written(target, usage)
+
+
+def _own_classes(file: ModelFile) -> list[OwnClass]:
+    config = upgrade(file.config, keras_version=file.keras_version).config
+    if file.format in ("savedmodel", "tfjs") or not config:
+        return own_classes(config, (), ordered=True)
+    layers, ordered = weight_layers(file.weights_path)
+    return own_classes(config, layers, ordered=ordered)
 
 
 def _architecture(path: Path) -> str:

@@ -75,7 +75,7 @@ def _vectors(shapes: Sequence[Shape], hint: str, names: set[str]) -> Kind:
             if len(left_out) != 4 - len(shapes):
                 return UNKNOWN
         return Kind("BatchNormalization", left_out, size, None)
-    if len(shapes) == 2 and ("layer_norm" in hint or {"gamma", "beta"} <= names):
+    if len(shapes) == 2 and ("norm" in hint or {"gamma", "beta"} <= names):
         return Kind("LayerNormalization", {}, size, None)
     return UNKNOWN
 

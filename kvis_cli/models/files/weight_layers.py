@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kvis_cli.models.files.archive import WEIGHTS_MEMBER, check_members, open_member
 from kvis_cli.models.files.errors import as_model_error, damaged
 from kvis_cli.models.files.hdf5 import check_hdf5, weights_group, weights_of
+from kvis_cli.models.files.kinds import kind_of
 from kvis_cli.models.files.limits import MAX_OBJECTS
 from kvis_cli.models.files.probe import survive
 
@@ -44,7 +47,7 @@ class StoredLayer:
 
 
 def weight_layers(path: str | Path) -> tuple[tuple[StoredLayer, ...], bool]:
-    """List the layers of an HDF5 file of weights.
+    """List the layers of an HDF5 file, or of the one in a ``.keras`` archive.
 
     Returns
     -------
@@ -65,16 +68,29 @@ def weight_layers(path: str | Path) -> tuple[tuple[StoredLayer, ...], bool]:
 def _read(path: Path) -> tuple[tuple[StoredLayer, ...], bool]:
     import h5py
 
+    if kind_of(path) == "zip":
+        with zipfile.ZipFile(path) as archive:
+            check_members(path, archive)
+            if WEIGHTS_MEMBER not in archive.namelist():
+                return (), False
+            info = archive.getinfo(WEIGHTS_MEMBER)
+            with open_member(path, archive, info) as stream, h5py.File(stream, "r") as h5:
+                return _listed(path, h5, info.file_size)
     with h5py.File(path, "r") as h5:
-        # Names lead to no other file.
-        check_hdf5(path, h5, path.stat().st_size)
-        group = weights_group(h5)
-        if _holds(group, "layer_names"):
-            return tuple(_named(path, group)), True
-        found: dict[str, list[Array]] = {}
-        for weight in sorted(weights_of(group), key=lambda w: natural(w.path)):
-            place, _, name = weight.path.replace("\\", "/").rpartition("/")
-            found.setdefault(place.removesuffix("/vars"), []).append((name, weight.shape))
+        return _listed(path, h5, path.stat().st_size)
+
+
+def _listed(path: Path, h5: Any, size: int) -> tuple[tuple[StoredLayer, ...], bool]:
+    # Names lead to no other file.
+    check_hdf5(path, h5, size)
+    group = weights_group(h5)
+    if _holds(group, "layer_names"):
+        return tuple(_named(path, group)), True
+    found: dict[str, list[Array]] = {}
+    for weight in sorted(weights_of(group), key=lambda w: natural(w.path)):
+        place, _, name = weight.path.replace("\\", "/").rpartition("/")
+        place = place.removesuffix("vars").rstrip("/")
+        found.setdefault(place, []).append((name, weight.shape))
     layers = [
         StoredLayer(name, tuple(arrays), _COUNTED.sub("", _last_named(name)))
         for name, arrays in found.items()

@@ -149,11 +149,11 @@ def _repack(archive: zipfile.ZipFile, weights: Path, target: Path) -> None:
         new.write(weights, WEIGHTS_MEMBER)
 
 
-def _snake(class_name: str) -> str:
-    # As Keras names the classes of layers.
+def snake_case(class_name: str) -> str:
+    """Return the name that Keras gives the group of a layer of this class: ``conv2d``."""
     name = re.sub(r"\W+", "", class_name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-_RENAMED = {_snake(old): _snake(new) for old, new in CLASSES.items() if old != "Model"}
+_RENAMED = {snake_case(old): snake_case(new) for old, new in CLASSES.items() if old != "Model"}

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from kvis_cli.errors import ModelError, UntrustedError, UsageError, WeightsError
 from kvis_cli.models.description.info import ModelInfo
+from kvis_cli.models.description.trust import missing_class
+from kvis_cli.models.live.imports import named_in
 from kvis_cli.shown import said
 
 
@@ -30,6 +32,10 @@ def _explanation(info: ModelInfo, error: Exception) -> ModelError:
             f"{text[:240]}.",
             "If you trust the file, add --trust.",
         )
+    found = named_in(info.config) if info.spec.trust else {}
+    unknown = missing_class(info, [name.rpartition(">")[2] for name in found])
+    if unknown is not None:
+        return unknown
     missing = ("Could not locate", "Unknown layer", "is not registered", "cannot be imported")
     if any(words in text for words in missing):
         return ModelError(
