@@ -361,7 +361,10 @@ def _application_file(
         file.path.stem,
         file=file,
         application=reference,
-        changes=[f"Took the weights for those of keras.applications' {reference.describe()}."],
+        changes=[
+            f"Took the weights for those of keras.applications' {reference.describe()}"
+            + (", whose outputs are feature maps and no classes." if not reference.classes else ".")
+        ],
         sidecar=sidecar,
         sidecar_file=sidecar_file,
     )

@@ -94,6 +94,14 @@ def test_an_application_is_opened_without_being_named(tf, tmp_path, suffix, top)
     np.testing.assert_array_equal(np.asarray(opened.model(pixels)), np.asarray(model(pixels)))
 
 
+def test_its_sidecar_knows_the_layers(tf, tmp_path, kvis):
+    import keras
+
+    keras.applications.MobileNet(weights=None, alpha=0.25).save_weights(tmp_path / "w.weights.h5")
+    assert kvis("init-sidecar", tmp_path / "w.weights.h5").code == 0
+    assert "preprocess: signed" in (tmp_path / "w.weights.kvis.yaml").read_text()
+
+
 def test_another_order_of_the_arrays_is_not_read_as_todays(tf, tmp_path):
     import keras
 
