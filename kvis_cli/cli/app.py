@@ -71,6 +71,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "init_sidecar",
         "Write model.kvis.yaml beside a model: its preprocessing, labels and layer, to be edited.",
     ),
+    "init-code": (
+        "init_code",
+        "Write the Python module that a model needs beside its file: architecture or classes.",
+    ),
     "devices": ("devices", "What --device can name on this machine."),
     "doctor": (
         "doctor",

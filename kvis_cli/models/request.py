@@ -26,7 +26,8 @@ class ModelSpec(Spec):
     """A model and how its inputs and outputs are to be read."""
 
     path: str = Field(
-        description="Model file (.keras, .h5, .hdf5) or the name of a keras.applications model."
+        description="Model file (.keras, .h5, .hdf5, model.json with its weights beside it), "
+        "SavedModel folder, or the name of a keras.applications model."
     )
     preprocess: str | dict[str, Any] = option(
         "auto",
@@ -83,7 +84,8 @@ class ModelSpec(Spec):
     arch: str | None = option(
         None,
         "What a file of weights alone belongs to: a function that builds the model, "
-        "package.module:function, or a keras.applications model, app:mobilenet_v2.",
+        "package.module:function, a keras.applications model, app:mobilenet_v2, or its "
+        "architecture, model.json.",
         panel=MODEL,
         metavar="ARCH",
     )

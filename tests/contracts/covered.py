@@ -129,6 +129,10 @@ COVERED_BY = {
         keras_vis/visualization/pattern.py keras_vis/visualization/pictures.py
         keras_vis/visualization/recipes.py keras_vis/visualization/setting.py
     """,
+    "models/code/test_architecture.py": """
+        cli/commands/init_code.py models/code/chain.py models/code/sizes.py models/code/writing.py
+        models/description/layer_kinds.py models/files/weight_layers.py
+    """,
     "models/description/evidence/test_forward.py": """
         models/description/evidence/reading.py models/description/evidence/weights.py
     """,
@@ -147,6 +151,9 @@ COVERED_BY = {
     "models/files/test_read.py": """
         models/files/archive.py models/files/errors.py models/files/hdf5.py models/files/json.py
         models/files/kinds.py models/files/limits.py
+    """,
+    "models/files/test_tfjs.py": """
+        models/live/named_weights.py
     """,
     "models/files/test_savedmodel.py": """
         models/files/graph_parts.py models/files/savedgraph.py
@@ -170,6 +177,7 @@ COVERED_BY = {
         cli/commands/convert.py models/description/inputs.py models/description/replacements.py
         models/description/trust.py models/legacy/operations.py models/legacy/precision.py
         models/legacy/weights.py models/live/build.py models/live/convert.py
+        models/live/imports.py models/live/keras_errors.py models/live/weights_only.py
         models/live/legacy_layers.py models/live/legacy_objects.py models/live/structure.py
         models/live/tracing.py
     """,

@@ -12,8 +12,8 @@ from tests.contracts.source import ROOT, imported, modules, tree
 
 MAX_LINES = 400
 MAX_MODULES = 16
-# One file per command, called like it: there is nothing to overlook.
-COMMANDS = "commands"
+# Commands are one file each, and `kvis --help` lists them: as many as fit on its page.
+MAX_COMMANDS = 24
 # What may import TensorFlow or Keras when it is imported; anything else answers without.
 NEEDS_TENSORFLOW = (
     "kvis_cli.engines.",
@@ -90,9 +90,9 @@ def test_files_and_folders_can_be_overlooked():
     for path in modules().values():
         lines = len(path.read_text("utf-8").splitlines())
         assert lines <= MAX_LINES, f"{path.relative_to(ROOT)}: {lines} lines"
-        if path.parent.name != COMMANDS:
-            count[path.parent] += path.name != "__init__.py"
-    assert {str(f): n for f, n in count.items() if n > MAX_MODULES} == {}
+        count[path.parent] += path.name != "__init__.py"
+    most = {ROOT / "kvis_cli/cli/commands": MAX_COMMANDS}
+    assert {str(f): n for f, n in count.items() if n > most.get(f, MAX_MODULES)} == {}
 
 
 @pytest.mark.parametrize("module", sorted(modules()))

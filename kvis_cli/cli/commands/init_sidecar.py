@@ -44,7 +44,13 @@ def init_sidecar(
         from kvis_cli.models.description.sidecar_writing import write_sidecar
         from kvis_cli.models.request import build_model_spec
 
-        info = describe_model(build_model_spec({"path": model, **given[ModelSpec]}))
+        spec = build_model_spec({"path": model, **given[ModelSpec]})
+        info = describe_model(spec)
+        if info.application is not None and info.file is not None:
+            # Of weights that are recognised, Keras knows the layers, by which the choice is made.
+            from kvis_cli.cli.commands.layers import info_with_layers
+
+            info = info_with_layers(spec)
         look_at(info, preprocess_evidence)
         listener = ConsoleListener(quiet=quiet)
         evidence = choose(info).evidence

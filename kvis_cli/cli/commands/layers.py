@@ -100,7 +100,7 @@ def _described(
     from kvis_cli.models.description.trust import check_code
     from kvis_cli.models.request import build_model_spec
 
-    info = _info_with_layers(build_model_spec({"path": model, **given}))
+    info = info_with_layers(build_model_spec({"path": model, **given}))
     look_at(info, photos)
     architecture = info.architecture
     refusal = ""
@@ -144,8 +144,14 @@ def _print_evidence(document: dict[str, Any], evidence: Evidence | None) -> None
     print_line(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
 
 
-def _info_with_layers(spec: ModelSpec) -> ModelInfo:
-    """Return the info; of a model whose file does not say its layers, after opening it."""
+def info_with_layers(spec: ModelSpec) -> ModelInfo:
+    """Return what is known of a model; where its file does not say its layers, after opening it.
+
+    Raises
+    ------
+    KvisError
+        When the layers are not to be had.
+    """
     from kvis_cli.errors import UsageError
     from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.description.trust import check_file

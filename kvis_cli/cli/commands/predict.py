@@ -294,4 +294,6 @@ def _write_sidecar(
     reason = ""
     if judged.tried:
         reason = f"right in {judged.tried[0].right} of {judged.tried[0].count} photos"
-    listener.wrote(write_sidecar(replace(opened.info, spec=spec, choice=None), force=force, reason=reason))
+    listener.wrote(
+        write_sidecar(replace(opened.info, spec=spec, choice=None), force=force, reason=reason)
+    )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kvis_cli.errors import ModelError, UnknownNameError, UsageError
+from kvis_cli.errors import ModelError, SpecError, UnknownNameError, UsageError
 from kvis_cli.models.description import applications, inputs
 from kvis_cli.models.description.evidence.weighing import Weights
 from kvis_cli.models.description.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.labels import Labels, imagenet, read_labels
+from kvis_cli.models.description.recognized import application_of_weights
 from kvis_cli.models.description.replacements import apply_replacements
 from kvis_cli.models.description.sidecar import Sidecar, read_sidecar
 from kvis_cli.models.description.targets import Head
+from kvis_cli.models.files.json_models import with_architecture
 from kvis_cli.models.files.kinds import ModelFile
 from kvis_cli.models.files.read import read_model_file
 from kvis_cli.models.graph import autolayer
@@ -122,7 +125,8 @@ class ModelInfo:
     def native(self) -> bool:
         """Whether Keras 3 wrote the file, and nothing in it was changed."""
         found = self.upgraded
-        return found is not None and found.generation >= 3 and not self.changes
+        whole = self.file is not None and not self.file.beside
+        return whole and found is not None and found.generation >= 3 and not self.changes
 
     def stated_shape(self) -> tuple[int | None, ...] | None:
         """Return the input shape that the user gives, without the batch.
@@ -272,6 +276,12 @@ class ModelInfo:
                     # A labels.txt may belong to another model of the same folder.
                     if name != "labels.txt" or len(labels.names) in (units, units + (units == 1)):
                         return labels
+            if self.file.format == "tfjs":
+                # Of Teachable Machine; a file of that name by others is no list of labels.
+                with contextlib.suppress(SpecError):
+                    labels = read_labels(self.file.path.with_name("metadata.json"))
+                    if len(labels.names) in (units, units + (units == 1)):
+                        return labels
         return imagenet() if units == 1000 else Labels()
 
     def cam_layer(self, address: str) -> tuple[LayerCall, str]:
@@ -320,10 +330,11 @@ def describe_model(spec: ModelSpec) -> ModelInfo:
             return ModelInfo(spec, reference.name, application=reference)
         if not path.suffix and path.parent == Path() and ":" not in path.name:
             raise applications.unknown(spec.path)
-    file = read_model_file(path, allow_weights_only=spec.arch is not None)
+    file = with_architecture(read_model_file(path, allow_weights_only=True), spec.arch)
+    sidecar, sidecar_file = read_sidecar(path) or (Sidecar(), None)
+    if file.format == "weights_h5" and spec.arch is None:
+        return _application_file(spec, file, sidecar, sidecar_file)
     upgraded = upgrade(file.config, keras_version=file.keras_version)
-    found = read_sidecar(path)
-    sidecar, sidecar_file = found or (Sidecar(), None)
     # The user's own words come last: they may replace what the sidecar says.
     replacements = _by_name([*sidecar.replace_layer, *spec.replace_layer])
     config, replaced = apply_replacements(upgraded.config, replacements)
@@ -350,6 +361,25 @@ def describe_model(spec: ModelSpec) -> ModelInfo:
         info.changes.append(f"Added an input layer of the shape {shape}, as asked.")
         info.architecture = read_architecture(info.config)
     return info
+
+
+def _application_file(
+    spec: ModelSpec, file: ModelFile, sidecar: Sidecar, sidecar_file: Path | None
+) -> ModelInfo:
+    """Return what is known of a file of weights alone that are those of an application."""
+    reference = application_of_weights(file.path)
+    return ModelInfo(
+        spec,
+        file.path.stem,
+        file=file,
+        application=reference,
+        changes=[
+            f"Took the weights for those of keras.applications' {reference.describe()}"
+            + (", whose outputs are feature maps and no classes." if not reference.classes else ".")
+        ],
+        sidecar=sidecar,
+        sidecar_file=sidecar_file,
+    )
 
 
 def _by_name(assignments: list[str]) -> list[str]:

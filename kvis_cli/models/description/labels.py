@@ -85,7 +85,8 @@ def read_labels(path: Path, named_in: str = "") -> Labels:
     """Read a label file.
 
     Text: a label a line, in order, or ``index label`` lines as Teachable Machine writes them.
-    JSON: a list of names, ``{"0": "cat"}``, ``{"cat": 0}``, or Keras' ``{"0": ["n01", "cat"]}``.
+    JSON: a list of names, ``{"0": "cat"}``, ``{"cat": 0}``, Keras' ``{"0": ["n01", "cat"]}``, or
+    ``{"labels": ["cat"]}`` as Teachable Machine writes it for TensorFlow.js.
 
     Parameters
     ----------
@@ -147,6 +148,8 @@ def _from_json(path: Path, text: str) -> list[str]:
         data: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise wrong from None
+    if isinstance(data, dict) and isinstance(data.get("labels"), list):
+        data = data["labels"]
     if isinstance(data, dict):
         if data and all(isinstance(v, int) for v in data.values()):
             data = {str(v): k for k, v in data.items()}

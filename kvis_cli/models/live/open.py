@@ -82,8 +82,12 @@ class OpenModel:
     def digest(self) -> str:
         """SHA-256 of the model file; of the weights for an application."""
         if self.info.file is not None and self.info.file.path.is_file():
-            with self.info.file.path.open("rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest()
+            digests = []
+            for path in dict.fromkeys((self.info.file.path, *self.info.file.beside)):
+                with path.open("rb") as stream:
+                    digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+            joined = hashlib.sha256(" ".join(digests).encode()).hexdigest()
+            return digests[0] if len(digests) == 1 else joined
         digest = hashlib.sha256()
         for weight in self.model.weights:
             digest.update(np.asarray(weight).tobytes())
@@ -156,7 +160,7 @@ def _opened(info: ModelInfo, model: keras.Model) -> OpenModel:
         complete_shapes(info.architecture, model, specs, names)
     notes, arrange = _arranged(info, specs, names)
     reader = ModelReader(model, arrange)
-    if info.file is None:
+    if info.file is None or info.application is not None:
         info.weights = lambda: nullcontext(partial(_arrays, reader))
     if info.file is not None and info.file.format == "savedmodel":
         notes.append("a SavedModel is sealed: scores are its outputs, never before their softmax")
