@@ -77,6 +77,7 @@ class InputTask:
         self.head = opened.head
         self.notes: list[str] = []
         self.filters = filters
+        self.region = task.region
         if filters:
             self.units = filters.channels
             self.requests = [Request(((index, 1.0),)) for index in filters.indices]
@@ -95,6 +96,12 @@ class InputTask:
         # Filters are explained whatever the class.
         if not self.filters:
             self.requests = parse_classes(task.class_, self.head, task.contrast)
+
+    def probability(self, output: np.ndarray, units: tuple[tuple[int, float], ...]) -> float | None:
+        """Return the model's own output for a target; None where that is no probability."""
+        # Outputs are means over all positions, which says nothing of a region.
+        whole = self.filters or self.region or not self.head.has_classes
+        return None if whole else probability(self.opened, output, units)
 
     def target(self, units: tuple[tuple[int, float], ...], request: Request) -> Target:
         """Return the `Target` of a request whose ranks are resolved to `units`."""

@@ -89,6 +89,7 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
             {"name": i.name, "shape": i.shape, "dtype": i.dtype} for i in architecture.inputs
         ],
         "outputs": [{"name": o.name, "shape": o.shape} for o in architecture.outputs],
+        **_forms(info),
         "preprocess": choice.preprocessing.to_spec(),
         "preprocess_reason": choice.reason,
         "cam_layer": auto.path if auto else None,
@@ -97,6 +98,32 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
         "refused": refusal,
         "layers": rows,
     }
+
+
+def _forms(info: ModelInfo) -> dict[str, Any]:
+    """What the explained input takes and the explained output is, and how it is asked for."""
+    from kvis_cli.errors import KvisError
+    from kvis_cli.models.description.targets import example_region
+
+    try:
+        taken, head, made = info.input_form(), info.head(), info.output_form()
+    except KvisError:
+        # The file does not say the shapes.
+        return {"input": None, "output": None}
+    found: dict[str, Any] = {
+        "kind": made.kind,
+        "text": info.describe_output().removeprefix("output: "),
+        "classes": head.classes if made.has_classes else None,
+        "score": "the class",
+    }
+    if made.kind == "score":
+        found["score"] = "the output itself"
+    elif made.positions:
+        region = f"a --region of it, such as {example_region(made)}"
+        found["score"] = f"the mean over {region}"
+        if made.has_classes:
+            found["score"] = f"the mean of a class over all positions, or over {region}"
+    return {"input": taken and {"kind": taken.kind, "text": taken.describe()}, "output": found}
 
 
 def _info_with_layers(spec: ModelSpec) -> ModelInfo:
@@ -170,6 +197,12 @@ def _print_table(document: dict[str, Any]) -> None:
     for kind in ("inputs", "outputs"):
         shown = ", ".join(f"{e['name']} {shape_text(e['shape'])}" for e in document[kind])
         print_line(f"{kind}: {shown}")
+    if document["input"]:
+        print_line(f"takes: {document['input']['text']}")
+    if document["output"]:
+        found = document["output"]
+        score = f"; score: {found['score']}" if found["kind"] != "classes" else ""
+        print_line(f"gives: {found['text']}{score}")
     print_line(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
     if document["cam_layer"]:
         print_line(f"★ {document['cam_layer']}: {document['cam_layer_reason']}")

@@ -22,7 +22,7 @@ from kvis_cli.engines.saliency.registry import (
 )
 from kvis_cli.engines.saliency.score import ScoreFunction, compiled
 from kvis_cli.engines.saliency.settings import SaliencySettings
-from kvis_cli.engines.scores import ScoreKind, join_groups, target_groups
+from kvis_cli.engines.scores import Region, ScoreKind, join_groups, target_groups
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.live.reader import ModelReader, Tap
 
@@ -106,7 +106,7 @@ class SaliencyEngine:
         A backprop modifier for all methods that bring none of their own.
     settings
         Parameters of the methods.
-    score, output, layer, channels_first, wrt
+    score, output, layer, channels_first, wrt, region
         See `ScoreFunction`.
 
     Raises
@@ -139,6 +139,7 @@ class SaliencyEngine:
         layer: Tap | None = None,
         channels_first: bool = False,
         wrt: Tap | None = None,
+        region: Region = None,
     ) -> None:
         self.settings = settings or SaliencySettings()
         self.methods = [find_method(name) for name in methods]
@@ -160,6 +161,7 @@ class SaliencyEngine:
                 channels_first=channels_first,
                 wrt=wrt,
                 backprop=rule,
+                region=region,
                 compile=self._compile,
             )
 

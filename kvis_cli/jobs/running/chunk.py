@@ -253,11 +253,14 @@ class ChunkRun:
                 )
                 numbers |= {name: six_digits(share) for name, share in shares.items()}
         label = explanation.target.label
+        kind = self.opened.head.kind if self.spec.explains_output else "classes"
         return ResultRow.from_explanation(
             explanation,
             **about_model(self.chunk, self.opened),
             task=task.id,
             places=places,
+            output="" if kind == "classes" else kind,
+            region=(self.spec.region or "") if self.spec.explains_output else "",
             image=str(source.source.path),
             image_name=source.name,
             image_sha256=source.sha256,

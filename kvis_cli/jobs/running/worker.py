@@ -75,6 +75,7 @@ class Worker:
         self.infos = infos or {}
         self._open: tuple[str, OpenModel] | None = None
         self._broken: dict[str, KvisError] = {}
+        self._told_fold = ""
 
     def run(self, chunk: Chunk) -> None:
         """Do a chunk; whatever becomes of it, the sink hears of every one of its tasks."""
@@ -85,6 +86,7 @@ class Worker:
             with tf.device(self.device.name):
                 opened = self._model(chunk)
                 if chunk.images:
+                    opened = self._for(chunk, opened)
                     task = compiled_task(
                         opened, chunk.spec, self.job, chunk.entry, self.listener.note
                     )
@@ -119,6 +121,18 @@ class Worker:
             self._open = path, opened
             self._tell(opened, top)
         return self._open[1]
+
+    def _for(self, chunk: Chunk, opened: OpenModel) -> OpenModel:
+        """Return the model as it takes the images of a chunk: photos, or arrays as they are."""
+        from kvis_cli.models.live.photo_input import as_given
+
+        found = as_given(opened, [image.image.source.path for image in chunk.images])
+        if found is not opened and self._told_fold != opened.info.reference:
+            self._told_fold = opened.info.reference
+            for note in found.notes:
+                self.listener.note(note)
+            self._tell_preprocessing(found)
+        return found
 
     def close(self) -> None:
         """Let go of the model and of everything that was compiled for it."""
@@ -167,14 +181,16 @@ class Worker:
             facts.append(f"{architecture.params:,} parameters")
         facts.append(f"input {size.describe()}")
         if top:
-            facts.append(f"{opened.head.classes} classes, labels: {opened.head.labels.source}")
+            facts.append(info.describe_output())
         self.listener.note(f"model {info.reference}: {', '.join(facts)}")
         for change in info.changes:
             self.listener.note(f"upgraded: {change}")
         for note in opened.notes:
             self.listener.note(note)
-        if not size.is_picture:
-            return
+        if size.is_picture:
+            self._tell_preprocessing(opened)
+
+    def _tell_preprocessing(self, opened: OpenModel) -> None:
         choice = opened.preprocessing_choice
         tell = self.listener.note if choice.certain else self.listener.warn
         tell(f"preprocessing {choice.preprocessing.describe()} ({choice.reason})")

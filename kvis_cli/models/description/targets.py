@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import Target
 from kvis_cli.lazy import np
 from kvis_cli.models.description.labels import Labels
+from kvis_cli.models.graph.forms import WITHOUT_CLASSES, OutputForm, OutputKind
+
+if TYPE_CHECKING:
+    from kvis_cli.images.regions import Weights
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,19 @@ class Head:
         Their names.
     binary
         One sigmoid unit that stands for two classes: class 0 is the negated logit.
+    kind
+        What the output is; a mask and an image have no classes, a score is one number.
     """
 
     units: int
     labels: Labels
     binary: bool = False
+    kind: OutputKind = "classes"
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether its units can be asked for; otherwise the output is explained as a whole."""
+        return self.kind not in WITHOUT_CLASSES
 
     @property
     def classes(self) -> int:
@@ -74,6 +88,10 @@ class Head:
             p = float(output[0])
             rows = [(self.class_name(1), p), (self.class_name(0), 1 - p)]
             return sorted(rows, key=lambda row: -row[1])
+        if not self.has_classes:
+            return [(f"mean of the {self.kind}", float(np.mean(output)))]
+        if self._is_number:
+            return [("output", float(output[0]))]
         best = np.argsort(-output, kind="stable")[:count]
         return [(self.class_name(int(i)), float(output[i])) for i in best]
 
@@ -81,11 +99,20 @@ class Head:
         """For captions: ``tabby``, ``water_ouzel + scorpion``, ``tabby - Egyptian_cat``."""
         if self.binary:
             return self.class_name(1 if units[0][1] > 0 else 0)
+        if not self.has_classes:
+            return self.labels.names[-1] if self.labels.names else self.kind
+        if self._is_number:
+            return "output"
         text = ""
         for index, weight in units:
             sign = " + " if weight > 0 else " - "
             text += (sign if text else sign.strip("+ ")) + self.class_name(index)
         return text
+
+    @property
+    def _is_number(self) -> bool:
+        """Whether it is the one number of a regression, of which there is no name."""
+        return self.kind == "score" and not self.labels.names
 
     def target(
         self,
@@ -100,6 +127,8 @@ class Head:
         if not units:
             units = tuple((index, -weight) for index, weight in minus) + minus
             return Target(self.label(units), _file_name(units), ())
+        if self._is_number or not self.has_classes:
+            return Target(self.label(units), "output" if self._is_number else self.kind, units)
         shown = units
         if self.binary:
             shown = ((1 if units[0][1] > 0 else 0, 1.0),)
@@ -132,8 +161,10 @@ def parse_classes(texts: Sequence[str], head: Head, contrast: Sequence[str] = ()
     Raises
     ------
     UsageError
-        For an index beyond the outputs or an unknown label.
+        For an index beyond the outputs, an unknown label, or a class of an output without classes.
     """
+    if not head.has_classes:
+        return [_whole(texts, head, contrast)]
     if len(contrast) == 2:
         texts = contrast[:1]
     minus = _subtracted(contrast[-1], head) if contrast else ()
@@ -156,6 +187,18 @@ def parse_classes(texts: Sequence[str], head: Head, contrast: Sequence[str] = ()
             found = [Request(_summed(_units(text.strip(), head) + minus))]
         requests.extend(r for r in found if r not in requests)
     return requests
+
+
+def _whole(texts: Sequence[str], head: Head, contrast: Sequence[str]) -> Request:
+    """Return the request for the mean over all channels of an output without classes."""
+    named = [text for text in (*texts, *contrast) if text.strip().lower() not in ("top1", "top")]
+    if named:
+        raise UsageError(
+            f"There is no class '{named[0]}'.",
+            f"The values of the {head.kind} that the model makes are no classes.",
+            "Leave the class out; --region says which part of the output is explained.",
+        )
+    return Request(tuple((index, 1.0 / head.units) for index in range(head.units)))
 
 
 def _units(text: str, head: Head) -> tuple[tuple[int, float], ...]:
@@ -220,6 +263,99 @@ def _unit(text: str, head: Head) -> tuple[int, float]:
     if head.binary:
         return 0, 1.0 if index == 1 else -1.0
     return index, 1.0
+
+
+def region_of_output(
+    text: str | None,
+    form: OutputForm,
+    reference: str,
+    command: str = "saliency",
+    photo: str = "photo.jpg",
+) -> Weights | Literal["predicted"] | None:
+    """Return the part of an output that is explained.
+
+    Parameters
+    ----------
+    text
+        The option: see `kvis_cli.images.regions.parse_region`; None for all positions of a class.
+    form
+        What the output is.
+    reference
+        The model, for the example in the message.
+    command, photo
+        The command and the image of the example.
+
+    Returns
+    -------
+    callable, ``predicted`` or None
+        Weights for an output of a size.
+
+    Raises
+    ------
+    UsageError
+        For a region that the output cannot have, and for a mask or an image without one.
+    InputError
+        For a picture that cannot be read.
+    """
+    axes = len(form.positions)
+    if text is None:
+        if form.has_classes:
+            return None
+        raise UsageError(
+            f"Which part of the output of {reference} is explained?",
+            f"It is {form.describe()}, without classes: the score is the mean of a region of it.",
+            f"Name the region: kvis {command} {shlex.quote(reference)} "
+            f"{shlex.quote(photo)} --region {example_region(form)}",
+        )
+    if not axes:
+        raise UsageError(
+            "A region needs a model whose output is a map.",
+            f"This output is {form.describe()}.",
+            "Leave --region out.",
+        )
+    from kvis_cli.images.regions import PREDICTED, parse_region
+
+    found = parse_region(text, axes)
+    if found is not None:
+        return found
+    if form.kind in ("image", "signal"):
+        raise UsageError(
+            f"{'An' if form.kind == 'image' else 'A'} {form.kind} predicts nothing.",
+            "`predicted` is where a mask or a map of classes says it.",
+            f"Write --region {example_region(form)}.",
+        )
+    return PREDICTED
+
+
+def refuse_maximized(form: OutputForm, reference: str, layer: str) -> None:
+    """Refuse to maximize a class of an output that has none.
+
+    Parameters
+    ----------
+    form
+        What the output is.
+    reference, layer
+        The model, and the layer that makes the output: for the example in the message.
+
+    Raises
+    ------
+    UsageError
+        With the command that maximizes a channel of that layer.
+    """
+    if not form.has_classes:
+        raise UsageError(
+            f"The output of {reference} has no class to maximize.",
+            f"It is {form.describe()}.",
+            "Name a layer and a channel: "
+            f"kvis maximize {shlex.quote(reference)} --layer {shlex.quote(layer)} --unit 0",
+        )
+
+
+def example_region(form: OutputForm) -> str:
+    """Return a region that such an output has, for an example to type."""
+    if form.kind == "mask":
+        return "predicted"
+    return {1: "0.25,0.75", 2: "0.25,0.25,0.75,0.75"}.get(len(form.positions), "all")
 
 
 def encode(requests: Sequence[Request], batch: int, units: int) -> tuple[np.ndarray, np.ndarray]:
