@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any, Protocol
 
 import numpy as np
@@ -107,7 +108,11 @@ class InputTask:
         """Return the `Target` of a request whose ranks are resolved to `units`."""
         if self.filters:
             return self.filters.target(units)
-        return self.head.target(units, request.units)
+        target = self.head.target(units, request.units)
+        if self.region:
+            where = PurePath(self.region).name
+            return replace(target, label=f"{target.label} ({where})")
+        return target
 
 
 def resolved_units(weights: np.ndarray) -> tuple[tuple[int, float], ...]:

@@ -98,6 +98,28 @@ def _checks(
             yield f"{path}, {image}", partial(parse_classes, [text], head)
 
 
+def refused_entries(plan: Plan) -> dict[int, UsageError]:
+    """Return the entries of the tasks that the only model of a plan refuses as a whole.
+
+    Because it takes no photos, or because its output cannot be asked for so. Unreadable models and
+    wrong names are left to the run.
+    """
+    found: dict[int, UsageError] = {}
+    try:
+        info = describe_model(plan.models[0].spec)
+        for number, task in enumerate(plan.job.tasks):
+            try:
+                if task.needs_images:
+                    refuse_photos(plan, info)
+                if info.architecture.outputs:
+                    _check_output(plan, info, task)
+            except UsageError as error:
+                found[number] = error
+    except KvisError:
+        return found
+    return found
+
+
 def refuse_photos(plan: Plan, info: ModelInfo) -> None:
     """Refuse photos, and nothing but photos, for a model that takes none.
 

@@ -22,6 +22,7 @@ from kvis_cli.models.graph.editing import lambda_layers, with_input_layer
 from kvis_cli.models.graph.forms import (
     InputForm,
     OutputForm,
+    channels_first,
     ending_activation,
     input_form,
     output_form,
@@ -141,7 +142,7 @@ class ModelInfo:
             shape = (None, *stated)
         if len(shape) != 4:
             return ImageInput(0, 0, shape[-1] or 0, shape=tuple(shape[1:]))
-        first = _channels_first(self.architecture, shape)
+        first = channels_first(self.architecture, shape)
         height: int | None = shape[2] if first else shape[1]
         width: int | None = shape[3] if first else shape[2]
         channels = (shape[1] if first else shape[3]) or 3
@@ -336,14 +337,3 @@ def _is_open_sequential(architecture: Architecture) -> bool:
     """Whether it is a Sequential whose file does not say the shape of its input."""
     inputs = architecture.inputs
     return architecture.class_name == "Sequential" and bool(inputs) and inputs[0].shape is None
-
-
-def _channels_first(architecture: Architecture, shape: tuple[int | None, ...]) -> bool:
-    colours = (1, 3, 4)
-    if (shape[1] in colours) != (shape[3] in colours):
-        return shape[1] in colours
-    for call in architecture.calls:
-        stated = call.config.get("data_format")
-        if stated in ("channels_first", "channels_last"):
-            return bool(stated == "channels_first")
-    return False

@@ -265,7 +265,7 @@ class InputForm:
         one vector), ``signal``, ``volume``, ``table``, ``tokens``, ``noise`` (of a generator) or
         ``text`` (strings).
     shape
-        Without the batch.
+        Without the batch; of a picture height, width, channels, whatever the order in the model.
     fold
         Of ``pixels``: ``(H, W, C)`` of the picture that its numbers are.
     """
@@ -312,7 +312,8 @@ def input_form(
     if explained.dtype == "string":
         return InputForm("text", shape)
     if len(shape) == 3:
-        return InputForm("picture", shape)
+        first = channels_first(architecture, (None, *shape))
+        return InputForm("picture", (*shape[1:], shape[0]) if first else shape)
     if len(shape) > 3:
         return InputForm("volume", shape)
     users = _readers(architecture, explained.call)
@@ -331,6 +332,17 @@ def input_form(
             return InputForm("pixels", shape, (int(height or 0), int(width or 0), 1))
         return InputForm("signal", shape)
     return InputForm("table", shape)
+
+
+def channels_first(architecture: Architecture, shape: Shape) -> bool:
+    """Whether a picture's input ``(B, …)`` is ``(B, C, H, W)``."""
+    if (shape[1] in COLOURS) != (shape[3] in COLOURS):
+        return shape[1] in COLOURS
+    for call in architecture.calls:
+        stated = call.config.get("data_format")
+        if stated in ("channels_first", "channels_last"):
+            return bool(stated == "channels_first")
+    return False
 
 
 def _pixels(shape: Shape, fold: tuple[int, int, int] | None) -> InputForm | None:
