@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.output_models import convolutions, u_net
+from tests.helpers import output_models
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -155,8 +155,8 @@ def pieces(tf, tmp_path_factory):
     road.save(folder / "steering.h5")
 
     small_vgg().save(folder / "vgg16.keras")
-    u_net(size=(32, 32, 3)).save(folder / "unet.keras")
-    convolutions((32, 32, 3), 3, None).save(folder / "denoiser.keras")
+    output_models.u_net(size=(32, 32, 3)).save(folder / "unet.keras")
+    output_models.convolutions((32, 32, 3), 3, None).save(folder / "denoiser.keras")
 
     rng = np.random.default_rng(2)
     (folder / "photos").mkdir()
