@@ -317,6 +317,12 @@ def test_arrays_for_a_model_of_pixels_stay_arrays(explain, tmp_path):
     np.save(tmp_path / "digit.npy", np.random.default_rng(1).uniform(size=(1, 784)))
     (row,) = explain("saliency", "pixels", tmp_path / "digit.npy", "--class", "1")
     assert raw(tmp_path, row).shape == (784,)
+    # Beside a photo they are pictures, too, and drawn as such.
+    Image.new("L", (50, 40), 90).save(tmp_path / "photo.png")
+    both = (tmp_path / "digit.npy", tmp_path / "photo.png")
+    rows = explain("saliency", "pixels", *both, "--class", "1")
+    assert {row["image_name"] for row in rows} == {"digit", "photo"}
+    assert [raw(tmp_path, row).shape for row in rows] == [(28, 28), (28, 28)]
 
 
 def test_an_explainer_takes_photos_and_arrays(made, tmp_path):

@@ -19,17 +19,15 @@ def is_photo(opened: OpenModel, image: str | Path | np.ndarray) -> bool:
     """Whether an image is one, in a file or in memory, and not the very input of the model."""
     if isinstance(image, str | Path):
         return not is_array(Path(image))
-    return (
-        image.dtype == np.uint8
-        and image.ndim > 1
-        and image.shape != opened.info.image_input().shape
-    )
+    shape = opened.info.image_input().shape
+    return image.dtype == np.uint8 and image.ndim > 1 and image.shape != shape
 
 
 def as_given(opened: OpenModel, images: Sequence[str | Path | np.ndarray]) -> OpenModel:
     """Return a model as it takes the images: as photos where there is one, else as they are."""
-    photos = any(is_photo(opened, image) for image in images)
-    return opened.for_photos if photos else opened
+    folded = opened.for_photos
+    photos = folded is not opened and any(is_photo(opened, image) for image in images)
+    return folded if photos else opened
 
 
 def input_of_photo(opened: OpenModel, photo: np.ndarray) -> tuple[np.ndarray, Placement]:
