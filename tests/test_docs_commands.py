@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers import output_models
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -153,10 +155,20 @@ def pieces(tf, tmp_path_factory):
     road.save(folder / "steering.h5")
 
     small_vgg().save(folder / "vgg16.keras")
+    output_models.u_net(size=(32, 32, 3)).save(folder / "unet.keras")
+    output_models.convolutions((32, 32, 3), 3, None).save(folder / "denoiser.keras")
 
     rng = np.random.default_rng(2)
     (folder / "photos").mkdir()
-    names = ("cat.jpg", "photo.jpg", "your_photo.jpg", "road.png", "photos/a.jpg", "photos/b.png")
+    names = (
+        "cat.jpg",
+        "photo.jpg",
+        "your_photo.jpg",
+        "road.png",
+        "wound.png",
+        "photos/a.jpg",
+        "photos/b.png",
+    )
     for name in names:
         pixels = rng.integers(0, 256, (9, 12, 3), np.uint8).repeat(5, 0).repeat(5, 1)
         Image.fromarray(pixels).save(folder / name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from kvis_cli.errors import UsageError
 from kvis_cli.models.live.pre_activation import Activation, pre_activation
 
 ScoreKind = Literal["logit", "probability", "log-probability"]
-Region = np.ndarray | Literal["predicted"] | None
+Region = np.ndarray | Callable[[tuple[int, ...]], np.ndarray] | Literal["predicted"] | None
 
 
 # Every target has a backward pass of its own in the graph: with so many of them it stays small.
@@ -115,8 +115,9 @@ def score_targets(
         ``logit``: the value before the final softmax, sigmoid or tanh. ``probability``: the
         model's own output. ``log-probability``: the logarithm of its softmax or sigmoid.
     region
-        Of an output with positions: where the score is summed instead. Weights ``(…)`` at the
-        output's size, or ``predicted``: where the model says that class.
+        Of an output with positions: where the mean is taken instead. Weights ``(…)`` at the
+        output's size, or what makes them from it, or ``predicted``: where the model says that
+        class. The mean over no position is 0.
 
     Returns
     -------
@@ -158,7 +159,9 @@ def score_targets(
                 f"This output has the shape {tuple(output.shape)}.",
                 "Leave --region out.",
             )
-        values = tf.reduce_sum(values * _mask(output, weights, region), axis=positions)
+        mask = _mask(output, weights, region)
+        area = tf.reduce_sum(mask, axis=positions)
+        values = tf.math.divide_no_nan(tf.reduce_sum(values * mask, axis=positions), area)
     elif positions:
         values = tf.reduce_mean(values, axis=positions)
     scores = tf.reduce_sum(values * applied, axis=-1)
@@ -207,6 +210,8 @@ def _per_target(tensor: Any, weights: Any) -> Any:
 
 def _mask(output: Any, weights: Any, region: Any) -> Any:
     """``(B or 1, T or 1, …, 1)``: how much of each position belongs to the region."""
+    if callable(region):
+        region = region(tuple(output.shape[1:-1]))
     if isinstance(region, np.ndarray):
         return tf.constant(region, tf.float32)[tf.newaxis, tf.newaxis, ..., tf.newaxis]
     if output.shape[-1] == 1:

@@ -211,7 +211,7 @@ class Explainer:
         list of list of (str, float)
             For each image pairs of label and the model's own output, the largest first.
         """
-        job, opened = self._prepared("cam", {})
+        job, opened = self._prepared("cam", {}, images)
         prepared = [self._input(opened, job, image) for image in _several(images)]
         inputs = np.stack([made for made, _, _ in prepared])
         run = outputs_of(opened)
@@ -229,7 +229,7 @@ class Explainer:
         return [*opened.notes, f"preprocessing {choice.preprocessing.describe()} ({choice.reason})"]
 
     def _explained(self, kind: str, images: Images, options: dict[str, Any]) -> Explanations:
-        job, opened = self._prepared(kind, options)
+        job, opened = self._prepared(kind, options, images)
         task = compiled_task(opened, job.tasks[0], job)
         prepared = [self._input(opened, job, image) for image in _several(images)]
         inputs = np.stack([made for made, _, _ in prepared])
@@ -250,9 +250,14 @@ class Explainer:
             for e in answer.explanations
         )
 
-    def _prepared(self, kind: str, options: dict[str, Any]) -> tuple[JobSpec, OpenModel]:
+    def _prepared(
+        self, kind: str, options: dict[str, Any], images: Images | None = None
+    ) -> tuple[JobSpec, OpenModel]:
+        from kvis_cli.models.live.photo_input import as_given
+
         job = self._job(kind, options)
-        return job, self._opened(job, top=job.tasks[0].needs_head)
+        opened = self._opened(job, top=job.tasks[0].needs_head)
+        return job, opened if images is None else as_given(opened, _several(images))
 
     def _job(self, kind: str, options: dict[str, Any]) -> JobSpec:
         from kvis_cli.spec.build import build_job
@@ -292,17 +297,24 @@ class Explainer:
         self, opened: OpenModel, job: JobSpec, image: str | Path | np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, Placement]:
         """Return the model's input, the photo, and where the input lies on it."""
-        from kvis_cli.images.arrays import load_array
+        from kvis_cli.images.arrays import is_array, load_array
         from kvis_cli.images.photo import read_photo
-        from kvis_cli.models.live.photo_input import input_of_array, input_of_photo
+        from kvis_cli.models.live.photo_input import (
+            input_of_array,
+            input_of_photo,
+            is_photo,
+            refuse_photo,
+        )
         from kvis_cli.render.arrays import picture_of
         from kvis_cli.render.display import to_rgb
 
-        if not opened.image_input.is_picture:
-            path = Path(image) if isinstance(image, str | Path) else Path("array")
+        path = Path(image) if isinstance(image, str | Path) else Path("array")
+        if isinstance(image, str | Path) and not is_array(path):
+            refuse_photo(opened, path)
+        takes_arrays = not opened.image_input.is_picture
+        if takes_arrays or (opened.fold and not is_photo(opened, image)):
             array = load_array(path) if isinstance(image, str | Path) else np.asarray(image)
-            photo = picture_of(array)
-            made, placement = input_of_array(opened, array, path, photo)
+            made, placement, photo = input_of_array(opened, array, path, picture_of(array))
             return made, photo, placement
         if isinstance(image, str | Path):
             photo = read_photo(Path(image)).pixels

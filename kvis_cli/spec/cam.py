@@ -15,7 +15,7 @@ from kvis_cli.spec.pictures import ExplainSpec
 class CamSpec(ExplainSpec):
     """Class activation maps: where does the model look?"""
 
-    results_version: ClassVar[int] = 4
+    results_version: ClassVar[int] = 5
 
     kind: Literal["cam"] = "cam"
     method: Texts = option(
@@ -44,13 +44,6 @@ class CamSpec(ExplainSpec):
         "where in the photo they fire.",
         panel=TARGET,
         metavar="LAYER:N",
-    )
-    region: str | None = option(
-        None,
-        "Segmentation: explain the class summed over predicted (where the model says it), a box "
-        "LEFT,TOP,RIGHT,BOTTOM in shares of the picture, or the white of a mask picture.",
-        panel=TARGET,
-        metavar="REGION",
     )
     direction: Direction = option(
         CamSettings.direction,
@@ -128,6 +121,11 @@ class CamSpec(ExplainSpec):
     def names_layers(self) -> bool:
         """Whether file names need the layer."""
         return len(self.layer) > 1 or "all-spatial" in self.layer
+
+    @property
+    def explains_output(self) -> bool:
+        """Whether an output is explained, and not units of a layer."""
+        return not self.filter
 
     def method_names(self) -> list[str]:
         """Return the methods as they are given."""

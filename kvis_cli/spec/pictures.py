@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import field_validator, model_validator
 
 from kvis_cli.options.fields import PICTURE, TARGET, Spec, Texts, known, option
+from kvis_cli.paths import user_path
 from kvis_cli.render import colormaps
 from kvis_cli.render.defaults import ALPHA, LEVEL
 from kvis_cli.spec.task import TaskBase
@@ -66,10 +67,19 @@ class ExplainSpec(PictureSpec, HeatmapSpec):
         metavar="CLASS",
         min_length=1,
     )
-    score: Literal["logit", "probability", "log-probability"] = option(
-        "logit",
-        "Explain the value before the final softmax or sigmoid, the probability, or its logarithm.",
+    score: Literal["auto", "logit", "probability", "log-probability"] = option(
+        "auto",
+        "Explain the value before the final softmax or sigmoid (logit), the output itself "
+        "(probability), or its logarithm. auto: logit; of a mask or an image the output itself.",
         panel=TARGET,
+    )
+    region: str | None = option(
+        None,
+        "Where the output is a map: explain its mean over predicted (where the model says the "
+        "class), all, a box LEFT,TOP,RIGHT,BOTTOM in shares of the picture (FROM,TO of a "
+        "sequence), or the white of a mask picture. A mask or an image needs it.",
+        panel=TARGET,
+        metavar="REGION",
     )
     contrast: Texts = option(
         list,
@@ -100,6 +110,15 @@ class ExplainSpec(PictureSpec, HeatmapSpec):
     def shares_scale(self) -> bool:
         """Whether the look of each picture depends on all the others."""
         return self.scale == "shared"
+
+    @property
+    def explains_output(self) -> bool:
+        """Whether an output is explained, and not units of a layer."""
+        return True
+
+    def start_images(self) -> list[str]:
+        """Return the mask picture of the region, whose content is part of what is asked."""
+        return [self.region] if self.region and user_path(self.region).is_file() else []
 
     @property
     def drawn_as(self) -> str:

@@ -179,6 +179,8 @@ class SaliencySpec(ExplainSpec):
             raise ValueError("--class has no effect with --layer, which explains its --unit")
         if self.explained_layer and self.changed("score"):
             raise ValueError("--score is of classes, and --layer explains none")
+        if self.explained_layer and self.region:
+            raise ValueError("--region is of an output, and --layer explains none")
         reads = {name: method.options for name, method in SALIENCY_METHODS.items()}
         names = ("samples", "noise", "steps", "baseline", "patch", "stride")
         self.refuse_idle_options(names, reads)
@@ -199,6 +201,11 @@ class SaliencySpec(ExplainSpec):
     def palette_end(self) -> float | None:
         """The percentile at which the palette ends."""
         return self.percentile
+
+    @property
+    def explains_output(self) -> bool:
+        """Whether an output is explained, and not units of a layer."""
+        return not self.unit
 
     def method_names(self) -> list[str]:
         """Return the methods as they are given."""

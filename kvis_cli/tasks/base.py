@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any, Protocol
 
 import numpy as np
@@ -91,6 +92,7 @@ class InputTask:
         self.head = opened.head
         self.notes: list[str] = []
         self.filters = filters
+        self.region = task.region
         if filters:
             self.units = filters.channels
             self.requests = [Request(((index, 1.0),)) for index in filters.indices]
@@ -115,11 +117,21 @@ class InputTask:
         if not self.filters:
             self.requests = parse_classes(task.class_, self.head, task.contrast)
 
+    def probability(self, output: np.ndarray, units: tuple[tuple[int, float], ...]) -> float | None:
+        """Return the model's own output for a target; None where that is no probability."""
+        # Outputs are means over all positions, which says nothing of a region.
+        whole = self.filters or self.region or not self.head.has_classes
+        return None if whole else probability(self.opened, output, units)
+
     def target(self, units: tuple[tuple[int, float], ...], request: Request) -> Target:
         """Return the `Target` of a request whose ranks are resolved to `units`."""
         if self.filters:
             return self.filters.target(units)
-        return self.head.target(units, request.units)
+        target = self.head.target(units, request.units)
+        if self.region:
+            where = PurePath(self.region).name
+            return replace(target, label=f"{target.label} ({where})")
+        return target
 
 
 def resolved_units(weights: np.ndarray) -> tuple[tuple[int, float], ...]:

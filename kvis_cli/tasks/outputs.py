@@ -32,8 +32,12 @@ def outputs_of(opened: OpenModel) -> Outputs:
 
 
 def _compiled(opened: OpenModel) -> Outputs:
+    from kvis_cli.engines.scores import per_unit
+
     output = opened.info.output_index()
     forward = tf.function(
-        lambda x: opened.reader.forward(x).outputs[output], autograph=False, reduce_retracing=True
+        lambda x: per_unit(opened.reader.forward(x).outputs[output]),
+        autograph=False,
+        reduce_retracing=True,
     )
-    return lambda inputs: np.asarray(forward(tf.constant(inputs))).reshape(len(inputs), -1)
+    return lambda inputs: np.asarray(forward(tf.constant(inputs)))

@@ -8,6 +8,9 @@ COVERED_BY = {
     "cli/test_configs.py": """
         spec/starter.py
     """,
+    "cli/test_outputs.py": """
+        images/regions.py
+    """,
     "cli/test_filters.py": """
         cli/commands/filters.py jobs/results/atlases.py jobs/results/optimized.py tasks/canvas.py
         tasks/filters.py tasks/kernels.py tasks/units.py

@@ -122,6 +122,7 @@ def _described(
             {"name": i.name, "shape": i.shape, "dtype": i.dtype} for i in architecture.inputs
         ],
         "outputs": [{"name": o.name, "shape": o.shape} for o in architecture.outputs],
+        **_forms(info),
         "preprocess": choice.preprocessing.to_spec(),
         "preprocess_reason": choice.reason,
         "cam_layer": auto.path if auto else None,
@@ -142,6 +143,32 @@ def _print_evidence(document: dict[str, Any], evidence: Evidence | None) -> None
     for line in evidence_lines(evidence):
         print_line(line)
     print_line(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
+
+
+def _forms(info: ModelInfo) -> dict[str, Any]:
+    """What the explained input takes and the explained output is, and how it is asked for."""
+    from kvis_cli.errors import KvisError
+    from kvis_cli.models.description.output_regions import example_region
+
+    try:
+        taken, head, made = info.input_form(), info.head(), info.output_form()
+    except KvisError:
+        # The file does not say the shapes.
+        return {"input": None, "output": None}
+    found: dict[str, Any] = {
+        "kind": made.kind,
+        "text": info.describe_output().removeprefix("output: "),
+        "classes": head.classes if made.has_classes else None,
+        "score": "the class",
+    }
+    if made.kind == "score":
+        found["score"] = "the output itself"
+    elif made.positions:
+        region = f"a --region of it, such as {example_region(made)}"
+        found["score"] = f"the mean over {region}"
+        if made.has_classes:
+            found["score"] = f"the mean of a class over all positions, or over {region}"
+    return {"input": taken and {"kind": taken.kind, "text": taken.describe()}, "output": found}
 
 
 def info_with_layers(spec: ModelSpec) -> ModelInfo:
@@ -221,6 +248,12 @@ def _print_table(document: dict[str, Any]) -> None:
     for kind in ("inputs", "outputs"):
         shown = ", ".join(f"{e['name']} {shape_text(e['shape'])}" for e in document[kind])
         print_line(f"{kind}: {shown}")
+    if document["input"]:
+        print_line(f"takes: {document['input']['text']}")
+    if document["output"]:
+        found = document["output"]
+        score = f"; score: {found['score']}" if found["kind"] != "classes" else ""
+        print_line(f"gives: {found['text']}{score}")
     print_line(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
     if "preprocess_warning" in document:
         print_line(f"warning: {document['preprocess_warning']}")

@@ -133,10 +133,11 @@ def _judged(
     from kvis_cli.explain.judgement import judge
     from kvis_cli.jobs.running.telling import tell_model
     from kvis_cli.models.live.open import open_model
+    from kvis_cli.models.live.photo_input import as_given
 
     with tf.device(device.name):
         listener.stage(f"opening {info.reference}")
-        opened = open_model(info)
+        opened = as_given(open_model(info), paths)
         tell_model(opened, listener, top=True)
         return opened, judge(
             opened,

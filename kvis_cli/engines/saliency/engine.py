@@ -22,7 +22,7 @@ from kvis_cli.engines.saliency.registry import (
 )
 from kvis_cli.engines.saliency.score import ScoreFunction, compiled
 from kvis_cli.engines.saliency.settings import SaliencySettings
-from kvis_cli.engines.scores import ScoreKind, join_groups, target_groups
+from kvis_cli.engines.scores import Region, ScoreKind, join_groups, target_groups
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.live.reader import ModelReader, Tap
 
@@ -116,6 +116,8 @@ class SaliencyEngine:
         Whether that layer's maps are ``(B, K, …)``.
     wrt
         Take gradients with respect to this layer call's output instead of the input.
+    region
+        Which positions of the output are explained; see `ScoreFunction`.
 
     Raises
     ------
@@ -150,6 +152,7 @@ class SaliencyEngine:
         layer: Tap | None = None,
         channels_first: bool = False,
         wrt: Tap | None = None,
+        region: Region = None,
     ) -> None:
         self.settings = settings or SaliencySettings()
         self.methods = [find_method(name) for name in methods]
@@ -171,6 +174,7 @@ class SaliencyEngine:
                 channels_first=channels_first,
                 wrt=wrt,
                 backprop=rule,
+                region=region,
                 compile=self._compile,
             )
 

@@ -264,10 +264,10 @@ def _tasks(plan: Plan) -> Iterator[Task]:
             folder = plan.folder(m, e)
             # With a shared scale every picture depends on all the others.
             others = everything if spec.shares_scale and spec.needs_images else ""
-            # Pictures that an atlas may start from are content, not names.
+            # Pictures that an atlas may start from, and those of regions, are content, not names.
             starts = find_images(spec.start_images())
             if starts:
-                others = hash_of([plan.digests.file(path) for path in starts])
+                others = hash_of(others, [plan.digests.file(path) for path in starts])
             for method in spec.methods():
                 common = hash_of(about_model, settings[e], method, spec.results_version, others)
                 if not spec.needs_images:

@@ -57,7 +57,9 @@ def region_of(source: Source, height: int, width: int) -> np.ndarray | None:
     else:
         return None
     if not region.any():
-        raise InputError(f"{where} holds nothing of '{source.path}' ({width}×{height}).")
+        raise InputError(
+            f"{where} holds nothing of '{source.path}' ({height}×{width}, height × width)."
+        )
     return region
 
 

@@ -42,6 +42,8 @@ class ResultRow:
         Registry name; what else tells the result from others of the method.
     layer, target, units
         What was read; what was explained, in words and as pairs of unit and weight.
+    output, region
+        What the output is, where it is no classes; which part of it is explained.
     drawn
         What captions show instead of `target`, where no font has its letters.
     file, raw
@@ -89,6 +91,8 @@ class ResultRow:
     layer: str | None = None
     target: str | None = None
     units: Sequence[Sequence[float]] | None = None
+    output: str = ""
+    region: str = ""
     drawn: str = ""
     file: str | None = None
     raw: str | None = None

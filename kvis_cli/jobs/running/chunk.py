@@ -290,9 +290,13 @@ class ChunkRun:
                 numbers |= {name: six_digits(share) for name, share in shares.items()}
         label = explanation.target.label
         explanation = replace(explanation, warnings=(*explanation.warnings, *self.doubts()))
+
+        kind = self.opened.head.kind if self.spec.explains_output else "classes"
         return ResultRow.from_explanation(
             explanation,
             places=places,
+            output="" if kind == "classes" else kind,
+            region=(self.spec.region or "") if self.spec.explains_output else "",
             drawn="" if can_render(label) else _class_number(explanation),
             placed=[place.left, place.top, place.right, place.bottom],
             **self.about(prepared, task, top),

@@ -19,6 +19,7 @@ from kvis_cli.jobs.results.journal import Journal
 from kvis_cli.jobs.results.resume import read_finished
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import RUN, ResultStore
+from kvis_cli.jobs.running.work import without_refused
 from kvis_cli.paths import user_path
 from kvis_cli.runtime.packages import version_of
 from kvis_cli.runtime.tensorflow import check_device, start
@@ -253,6 +254,9 @@ class Run:
         if self.options.processes:
             from kvis_cli.jobs.running.pool import Pool
 
+            todo = without_refused(self.plan, todo, self)
+            if not todo:
+                return
             batches = CHUNK_BATCHES if self.job.workers == 1 else max(2, CHUNK_BATCHES // 2)
             chunks = make_chunks(self.plan, todo, batches * self.job.batch_size)
             pool = Pool(self.job, self.store, self.listener, self, self._stopped)

@@ -32,14 +32,26 @@ def tell_model(opened: OpenModel, listener: Listener, *, top: bool) -> None:
         facts.append(f"{architecture.params:,} parameters")
     facts.append(f"input {size.describe()}")
     if top:
-        facts.append(f"{opened.head.classes} classes, labels: {opened.head.labels.source}")
+        facts.append(info.describe_output())
     listener.note(f"model {info.reference}: {', '.join(facts)}")
     for change in info.changes:
         listener.note(f"upgraded: {change}")
     for note in opened.notes:
         listener.note(note)
-    if not size.is_picture:
-        return
+    if size.is_picture:
+        tell_preprocessing(opened, listener)
+
+
+def tell_preprocessing(opened: OpenModel, listener: Listener) -> None:
+    """Say how a model is fed, and what makes that doubtful.
+
+    Parameters
+    ----------
+    opened
+        A model that takes pictures.
+    listener
+        Hears it.
+    """
     choice = opened.preprocessing_choice
     tell = listener.note if choice.certain else listener.warn
     tell(f"preprocessing {choice.preprocessing.describe()} ({choice.reason})")

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from kvis_cli.errors import KvisError, ResultError
 from kvis_cli.events import Listener
-from kvis_cli.jobs.planning.plan import Task
+from kvis_cli.jobs.planning.checking import refused_entries
+from kvis_cli.jobs.planning.plan import Plan, Task
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.shown import said
@@ -61,6 +62,23 @@ class Work:
     isolate: bool
     predicted: set[tuple[str, str]] = field(default_factory=set)
     memory_limit: int = 1 << 30
+
+
+def without_refused(plan: Plan, todo: list[str], sink: Sink) -> list[str]:
+    """Let tasks fail that the model's files refuse; return the ids of the rest.
+
+    Of a job with one model, so that it need not start TensorFlow to hear it. Reading the files of
+    many models would keep their workers waiting.
+    """
+    if len(plan.models) > 1:
+        return todo
+    refused = refused_entries(plan)
+    tasks = {task.id: task for task in plan.tasks}
+    for entry, error in refused.items():
+        failed = [tasks[i] for i in todo if tasks[i].entry == entry]
+        if failed:
+            sink.failed(failed, plan.models[0].spec.path, error)
+    return [i for i in todo if tasks[i].entry not in refused]
 
 
 def unknown_error(error: Exception) -> KvisError:

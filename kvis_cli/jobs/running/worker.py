@@ -19,7 +19,7 @@ from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.jobs.results.writers import WRITERS
 from kvis_cli.jobs.running.chunk import ChunkRun, about_model
 from kvis_cli.jobs.running.predicting import PredictionRun
-from kvis_cli.jobs.running.telling import tell_model
+from kvis_cli.jobs.running.telling import tell_model, tell_preprocessing
 from kvis_cli.jobs.running.work import Sink, Work, unknown_error
 from kvis_cli.models.description.info import ModelInfo, describe_model
 from kvis_cli.runtime.interruption import held
@@ -77,6 +77,7 @@ class Worker:
         self.infos = infos or {}
         self._open: tuple[str, OpenModel] | None = None
         self._broken: dict[str, KvisError] = {}
+        self._told_fold = ""
 
     def run(self, chunk: Chunk) -> None:
         """Do a chunk; whatever becomes of it, the sink is called for each of its tasks."""
@@ -87,6 +88,7 @@ class Worker:
             with tf.device(self.device.name):
                 opened = self._model(chunk)
                 if chunk.images:
+                    opened = self._for(chunk, opened)
                     task = compiled_task(
                         opened, chunk.spec, self.job, chunk.entry, self.listener.note
                     )
@@ -123,6 +125,18 @@ class Worker:
             self._open = path, opened
             tell_model(opened, self.listener, top=top)
         return self._open[1]
+
+    def _for(self, chunk: Chunk, opened: OpenModel) -> OpenModel:
+        """Return the model as it takes the images of a chunk: photos, or arrays as they are."""
+        from kvis_cli.models.live.photo_input import as_given
+
+        found = as_given(opened, [image.image.source.path for image in chunk.images])
+        if found is not opened and self._told_fold != opened.info.reference:
+            self._told_fold = opened.info.reference
+            for note in found.notes:
+                self.listener.note(note)
+            tell_preprocessing(found, self.listener)
+        return found
 
     def close(self) -> None:
         """Let go of the model and of everything that was compiled for it."""

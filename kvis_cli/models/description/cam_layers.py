@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.description.info import ModelInfo
+from kvis_cli.models.description.output_regions import example_region
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import Architecture, LayerCall
 from kvis_cli.models.graph.layers import has_role
@@ -33,6 +35,7 @@ def cam_layers(info: ModelInfo, text: str) -> list[list[tuple[LayerCall, str]]]:
     UnknownNameError, UsageError
         For a layer that is not there, or has maps of one position.
     """
+    refuse_noise(info)
     if text == "all-spatial":
         return [[(call, "one stage")] for call in stages(info)]
     try:
@@ -45,6 +48,25 @@ def cam_layers(info: ModelInfo, text: str) -> list[list[tuple[LayerCall, str]]]:
     for call, _ in found:
         refuse_single_position(call)
     return [found]
+
+
+def refuse_noise(info: ModelInfo) -> None:
+    """Refuse a generator, whose input is a vector of noise: there is nothing to lay a map over.
+
+    Raises
+    ------
+    UsageError
+        With the command that explains it.
+    """
+    form = info.input_form()
+    if form is not None and form.kind == "noise":
+        output = info.output_form()
+        raise UsageError(
+            f"{info.reference} has no photo that a class activation map could lie over.",
+            f"It makes {output.describe()} from {form.describe()}.",
+            "`kvis saliency` shows which numbers of the noise move a part of it: kvis saliency "
+            f"{shlex.quote(info.reference)} noise.npy --region {example_region(output)}",
+        )
 
 
 def refuse_single_position(call: LayerCall) -> None:

@@ -87,17 +87,25 @@ def weighed(info: ModelInfo, others: tuple[Preprocessing, ...] = ()) -> Evidence
     source = info.weights or _stored_weights(info)
     try:
         size = info.image_input()
+        form = info.input_form()
     except KvisError:
         return None
-    if source is None or not size.is_picture or size.channels_first:
+    if source is None or size.channels_first:
         return None
-    shape = (size.height, size.width, size.channels)
+    if size.is_picture:
+        shape = (size.height, size.width, size.channels)
+    elif form is not None and form.fold is not None:
+        shape = form.fold
+    else:
+        return None
+    flat = None if size.is_picture or form is None else form.shape
     return weigh(
         info.architecture,
         source,
         shape,
         photos=lambda: given_photos(info.photos, *shape, info.spec.fit),
         others=others,
+        arrange=lambda x: x if flat is None else x.reshape(len(x), *(size or 0 for size in flat)),
     )
 
 

@@ -12,6 +12,7 @@ from kvis_cli.errors import ModelError, SpecError, UnknownNameError, UsageError
 from kvis_cli.models.description import applications, inputs
 from kvis_cli.models.description.evidence.weighing import Weights
 from kvis_cli.models.description.fingerprint import PreprocessingChoice
+from kvis_cli.models.description.inputs import ImageInput
 from kvis_cli.models.description.labels import Labels, imagenet, read_labels
 from kvis_cli.models.description.recognized import application_of_weights
 from kvis_cli.models.description.replacements import apply_replacements
@@ -23,51 +24,20 @@ from kvis_cli.models.files.read import read_model_file
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import Architecture, LayerCall
 from kvis_cli.models.graph.editing import lambda_layers, with_input_layer
+from kvis_cli.models.graph.forms import (
+    InputForm,
+    OutputForm,
+    channels_first,
+    ending_activation,
+    input_form,
+    output_form,
+)
 from kvis_cli.models.graph.from_config import read_architecture
-from kvis_cli.models.graph.layers import has_role
 from kvis_cli.models.legacy.upgrade import Upgraded, upgrade
 from kvis_cli.models.request import ModelSpec, parse_shape, parse_size
 from kvis_cli.paths import user_path
 
 DEFAULT_SIZE = 224
-# Layers that may stand between the last activation and the output.
-
-
-@dataclass(frozen=True)
-class ImageInput:
-    """The input that photos go into.
-
-    Attributes
-    ----------
-    height, width
-        In pixels; what the model says, else `--size`, else the default.
-    channels
-        1, 3, 4 or what the model takes.
-    channels_first
-        Whether the model wants ``(B, C, H, W)``.
-    free
-        Whether the model left the size open.
-    shape
-        Of the input as the model says it, without the batch.
-    """
-
-    height: int
-    width: int
-    channels: int
-    channels_first: bool = False
-    free: bool = False
-    shape: tuple[int | None, ...] = ()
-
-    @property
-    def is_picture(self) -> bool:
-        """Whether it takes pictures; signals, volumes and texts come as .npy arrays."""
-        return len(self.shape) == 3
-
-    def describe(self) -> str:
-        """Return the shape in words: ``224×224×3``."""
-        if self.is_picture:
-            return f"{self.width}×{self.height}×{self.channels}"
-        return "×".join("?" if size is None else str(size) for size in self.shape)
 
 
 @dataclass
@@ -190,7 +160,7 @@ class ModelInfo:
             shape = (None, *stated)
         if len(shape) != 4:
             return ImageInput(0, 0, shape[-1] or 0, shape=tuple(shape[1:]))
-        first = _channels_first(self.architecture, shape)
+        first = channels_first(self.architecture, shape)
         height: int | None = shape[2] if first else shape[1]
         width: int | None = shape[3] if first else shape[2]
         channels = (shape[1] if first else shape[3]) or 3
@@ -199,8 +169,8 @@ class ModelInfo:
             asked = parse_size(str(wanted))
             if not free and asked != (height, width):
                 raise UsageError(
-                    f"--size {asked[1]}x{asked[0]} does not fit {self.reference}.",
-                    f"The model takes {width}x{height} and nothing else.",
+                    f"--size {asked[1]}x{asked[0]} (width x height) does not fit {self.reference}.",
+                    f"The model takes {height}×{width} (height × width) and nothing else.",
                     "Leave --size out.",
                 )
             height, width = asked
@@ -233,26 +203,45 @@ class ModelInfo:
                 f"The number of outputs of {self.reference} is not known.",
                 f"Its output has the shape {shape}.",
             )
-        units = shape[-1]
-        binary = units == 1 and self.final_activation() == "sigmoid"
-        return Head(units, self._labels(units), binary)
+        form = self.output_form()
+        labels = self._labels(form.units) if form.kind not in ("image", "signal") else Labels()
+        binary = form.kind == "classes" and form.units == 1
+        return Head(form.units, labels, binary, form.kind)
+
+    def output_form(self) -> OutputForm:
+        """Return what the explained output is: classes, a mask, an image …."""
+        output = self.architecture.outputs[self.output_index()]
+        entries = self.architecture.inputs
+        explained = entries[self.explained_input()] if entries else None
+        shape = output.shape or (None, 1)
+        # A labels.txt may belong to another model of the same folder.
+        said = self.spec.labels or self.sidecar.labels
+        names = len(self._labels(shape[-1] or 1).names) if said and len(shape) > 1 else 0
+        return output_form(self.architecture, output, explained, names)
+
+    def describe_output(self) -> str:
+        """``3 classes, labels: labels.txt`` or ``output: a mask of 128×128 (…)``, for people."""
+        head, form = self.head(), self.output_form()
+        labels = f", labels: {head.labels.source}"
+        if form.kind == "classes":
+            return f"{head.classes} classes{labels}"
+        return f"output: {form.describe()}{labels if head.labels.names else ''}"
+
+    def input_form(self) -> InputForm | None:
+        """Return what the explained input takes; None where its shape is not known."""
+        endpoints = self.architecture.inputs
+        explained = endpoints[self.explained_input()] if endpoints else None
+        if explained is None or not explained.shape:
+            return None
+        outputs = self.architecture.outputs
+        known = outputs and outputs[self.output_index()].shape
+        return input_form(self.architecture, explained, self.output_form() if known else None)
 
     def final_activation(self) -> str:
         """Return the name of the activation that ends the explained output; ``linear`` for none."""
         outputs = self.architecture.outputs
-        call: LayerCall | None = outputs[self.output_index()].call if outputs else None
-        while call is not None:
-            if call.class_name == "Softmax":
-                return "softmax"
-            activation = call.config.get("activation")
-            if isinstance(activation, dict):
-                activation = activation.get("config", activation.get("class_name"))
-            if isinstance(activation, str):
-                return activation.lower()
-            if not has_role(call.class_name, "reshaping") or len(call.inputs) != 1:
-                break
-            call = call.inputs[0]
-        return "linear"
+        call = outputs[self.output_index()].call if outputs else None
+        return ending_activation(call, resized=False)
 
     def _labels(self, units: int) -> Labels:
         if self.spec.labels:
@@ -390,14 +379,3 @@ def _is_open_sequential(architecture: Architecture) -> bool:
     """Whether it is a Sequential whose file does not say the shape of its input."""
     inputs = architecture.inputs
     return architecture.class_name == "Sequential" and bool(inputs) and inputs[0].shape is None
-
-
-def _channels_first(architecture: Architecture, shape: tuple[int | None, ...]) -> bool:
-    colours = (1, 3, 4)
-    if (shape[1] in colours) != (shape[3] in colours):
-        return shape[1] in colours
-    for call in architecture.calls:
-        stated = call.config.get("data_format")
-        if stated in ("channels_first", "channels_last"):
-            return bool(stated == "channels_first")
-    return False

@@ -17,10 +17,12 @@ from kvis_cli.models.description import applications, inputs
 from kvis_cli.models.description.evidence.forward import NotKnown
 from kvis_cli.models.description.feeding import choose
 from kvis_cli.models.description.fingerprint import PreprocessingChoice
-from kvis_cli.models.description.info import ImageInput, ModelInfo
+from kvis_cli.models.description.info import ModelInfo
+from kvis_cli.models.description.inputs import ImageInput
 from kvis_cli.models.description.preprocessing import Preprocessing
 from kvis_cli.models.description.targets import Head
 from kvis_cli.models.graph.architecture import Architecture, LayerCall
+from kvis_cli.models.graph.forms import InputForm
 from kvis_cli.models.graph.from_config import read_architecture
 from kvis_cli.models.live import feeding
 from kvis_cli.models.live.build import build_model
@@ -50,6 +52,9 @@ class OpenModel:
         Choices made on the user's behalf.
     engines
         What was compiled for it.
+    fold
+        ``(H, W, C)`` of the pictures that stand for an input of numbers; None for the input as it
+        is.
     """
 
     info: ModelInfo
@@ -57,6 +62,7 @@ class OpenModel:
     reader: ModelReader
     notes: list[str] = field(default_factory=list)
     engines: Cache = field(default_factory=lambda: Cache(MOST_ENGINES))
+    fold: tuple[int, int, int] | None = None
 
     @cached_property
     def head(self) -> Head:
@@ -66,7 +72,23 @@ class OpenModel:
     @cached_property
     def image_input(self) -> ImageInput:
         """The input that photos go into."""
+        if self.fold is not None:
+            height, width, channels = self.fold
+            return ImageInput(height, width, channels, shape=self.fold)
         return self.info.image_input()
+
+    @cached_property
+    def for_photos(self) -> OpenModel:
+        """The same model, given pictures where its input is their numbers without channels.
+
+        Itself where there is no such input.
+        """
+        form = self.info.input_form()
+        if form is None or form.fold is None or self.fold is not None:
+            return self
+        arrange = feeding.folding(form.shape, self.reader.arrange)
+        reader = ModelReader(self.model, arrange, self.reader.shown)
+        return OpenModel(self.info, self.model, reader, [fold_note(form)], fold=form.fold)
 
     @cached_property
     def preprocessing_choice(self) -> PreprocessingChoice:
@@ -159,12 +181,26 @@ def _opened(info: ModelInfo, model: keras.Model) -> OpenModel:
     elif any(call.output_shape is None for call in info.architecture):
         complete_shapes(info.architecture, model, specs, names)
     notes, arrange = _arranged(info, specs, names)
-    reader = ModelReader(model, arrange)
-    if info.file is None or info.application is not None:
-        info.weights = lambda: nullcontext(partial(_arrays, reader))
     if info.file is not None and info.file.format == "savedmodel":
         notes.append("a SavedModel is sealed: scores are its outputs, never before their softmax")
+    outputs = info.architecture.outputs
+    shown = None
+    if outputs and outputs[info.output_index()].shape:
+        shown = feeding.units_last(info.output_form(), info.output_index())
+    reader = ModelReader(model, arrange, shown)
+    if info.file is None or info.application is not None:
+        info.weights = lambda: nullcontext(partial(_arrays, reader))
     return OpenModel(info, model, reader, notes)
+
+
+def fold_note(form: InputForm) -> str:
+    """Say how a photo becomes the numbers of an input without channels."""
+    assert form.fold is not None
+    size = "×".join(map(str, form.fold))
+    if len(form.shape) == 1:
+        order = "row by row" + (", the colours of a pixel side by side" if form.fold[2] > 1 else "")
+        return f"the {form.shape[0]} numbers of the input are taken as a picture of {size}, {order}"
+    return f"the input has no channel axis: photos become grey pictures of {size}"
 
 
 def _arrays(reader: ModelReader, call: LayerCall) -> list[np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, fields
 
 from kvis_cli.lazy import np
@@ -58,7 +59,12 @@ class Responses:
 NAMES = tuple(field.name for field in fields(Responses))
 
 
-def responses(architecture: Architecture, x: np.ndarray, read: ReadWeights) -> Responses | None:
+def responses(
+    architecture: Architecture,
+    x: np.ndarray,
+    read: ReadWeights,
+    arrange: Callable[[np.ndarray], np.ndarray] = lambda x: x,
+) -> Responses | None:
     """Run a classifier on photos and on their mirror images.
 
     Parameters
@@ -66,9 +72,11 @@ def responses(architecture: Architecture, x: np.ndarray, read: ReadWeights) -> R
     architecture
         The model.
     x
-        float32 ``(N, H, W, C)`` model inputs.
+        float32 ``(N, H, W, C)`` pictures, preprocessed.
     read
         Gives the weights of a layer.
+    arrange
+        From pictures to the model's inputs, where these have another shape.
 
     Returns
     -------
@@ -80,7 +88,7 @@ def responses(architecture: Architecture, x: np.ndarray, read: ReadWeights) -> R
         return None
     counts = _Counts()
     last: Step | None = None
-    for step in steps(architecture, np.concatenate([x, x[:, :, ::-1]]), read):
+    for step in steps(architecture, arrange(np.concatenate([x, x[:, :, ::-1]])), read):
         counts.take(step)
         last = step
     if last is None or last.call is not architecture.outputs[0].call or last.output.ndim != 2:

@@ -30,6 +30,7 @@ GENERATED = 12
 
 Weights = Callable[[], AbstractContextManager[ReadWeights]]
 Photos = Literal["given", "generated"]
+Arrange = Callable[["np.ndarray"], "np.ndarray"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def weigh(
     *,
     photos: Callable[[], np.ndarray | None] = lambda: None,
     others: tuple[Preprocessing, ...] = (),
+    arrange: Arrange = lambda x: x,
 ) -> Evidence | None:
     """Try every preprocessing that is usual on photos.
 
@@ -129,6 +131,8 @@ def weigh(
         too little, and generated ones are looked at.
     others
         Preprocessings to try beside the usual ones.
+    arrange
+        From pictures to the model's inputs, where these have another shape.
 
     Returns
     -------
@@ -145,9 +149,9 @@ def weigh(
             found = []
             given = photos()
             if given is not None and len(given) >= LEAST_PHOTOS:
-                found.append(_weighed(architecture, read, tried, size, given))
+                found.append(_weighed(architecture, read, tried, size, given, arrange))
             if not any(e is not None and e.decided for e in found):
-                found.append(_weighed(architecture, read, tried, size, None))
+                found.append(_weighed(architecture, read, tried, size, None, arrange))
     except (NotKnown, ModelError):
         return None
     known = [e for e in found if e is not None]
@@ -167,6 +171,7 @@ def _weighed(
     tried: list[Preprocessing],
     size: tuple[int, int, int],
     given: np.ndarray | None,
+    arrange: Arrange,
 ) -> Evidence | None:
     kind: Photos = "generated" if given is None else "given"
     normalisation = first_normalisation(architecture)
@@ -174,7 +179,7 @@ def _weighed(
         height, width = size_needed(architecture, normalisation, *size[:2])
         photos = _photos(given, height, width, size[2])
         divergences = [
-            divergence(architecture, normalisation, h.apply(photos), read) for h in tried
+            divergence(architecture, normalisation, arrange(h.apply(photos)), read) for h in tried
         ]
         if None not in divergences:
             return _of_statistics(
@@ -183,7 +188,7 @@ def _weighed(
     if given is None:
         return None
     photos = _photos(given, *size)
-    answers = [responses(architecture, h.apply(photos), read) for h in tried]
+    answers = [responses(architecture, h.apply(photos), read, arrange) for h in tried]
     if None in answers:
         return None
     chances = likelihoods([a.values() for a in answers if a is not None])
