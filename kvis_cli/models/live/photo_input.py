@@ -48,6 +48,11 @@ def input_of_array(
     photo
         The picture that stands for it.
 
+    Returns
+    -------
+    input, placement
+        The array with the axes of the input, and its place: all of the picture.
+
     Raises
     ------
     InputError
