@@ -74,6 +74,18 @@ def is_tfjs(document: dict[str, Any]) -> bool:
 def topology(path: Path, document: dict[str, Any]) -> tuple[dict[str, Any], str, str]:
     """Return a model's configuration, the version that wrote it, and its backend.
 
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    document
+        Its content.
+
+    Returns
+    -------
+    config, version, backend
+        Empty texts where the file does not say.
+
     Raises
     ------
     ModelError
@@ -99,6 +111,18 @@ def topology(path: Path, document: dict[str, Any]) -> tuple[dict[str, Any], str,
 
 def groups(path: Path, document: dict[str, Any]) -> tuple[Group, ...]:
     """Read the manifest, and find its shards in the folder of the model.
+
+    Parameters
+    ----------
+    path
+        The file; its shards lie in its folder.
+    document
+        Its content.
+
+    Returns
+    -------
+    tuple
+        In the order of the manifest.
 
     Raises
     ------
