@@ -40,9 +40,9 @@ class Weight:
     dtype
         Of the weights, when they are read.
     stored
-        Of the numbers in the shards; another one where they are quantized.
+        Of the numbers in the shards; another one where they are quantised.
     scale, minimum
-        A quantized number q stands for ``scale * q + minimum``.
+        A quantised number q stands for ``scale * q + minimum``.
     """
 
     name: str
@@ -178,20 +178,20 @@ def _weight(path: Path, entry: Any) -> Weight:
             raise _unread(path, name, dtype)
         return Weight(name, tuple(shape), dtype, dtype)
     if not isinstance(quantized, dict) or dtype not in ("float32", "int32"):
-        raise damaged(path, f"Its weight '{one_line(name)}' has no usable quantization.")
+        raise damaged(path, f"Its weight '{one_line(name)}' has no usable quantisation.")
     stored = quantized.get("dtype")
     if stored not in _QUANTIZED:
         raise _unread(path, name, stored)
     scale, minimum = quantized.get("scale", 1.0), quantized.get("min", 0.0)
     if not all(type(n) in (int, float) and math.isfinite(n) for n in (scale, minimum)):
-        raise damaged(path, f"The quantization of '{one_line(name)}' has no usable scale.")
+        raise damaged(path, f"The quantisation of '{one_line(name)}' has no usable scale.")
     return Weight(name, tuple(shape), dtype, stored, float(scale), float(minimum))
 
 
 def _unread(path: Path, name: str, dtype: Any) -> ModelError:
     return ModelError(
         f"'{path}' has weights of the type '{one_line(str(dtype), 40)}': '{one_line(name)}'.",
-        f"kvis reads {', '.join(_STORED)}, and quantization to {', '.join(_QUANTIZED)}.",
+        f"kvis reads {', '.join(_STORED)}, and quantisation to {', '.join(_QUANTIZED)}.",
         "Convert the Keras model again without it.",
     )
 
@@ -231,7 +231,7 @@ def listed_weights(found: tuple[Group, ...]) -> tuple[StoredWeight, ...]:
 
 
 def read_arrays(found: tuple[Group, ...]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the name and the array of every weight, quantized ones as what they stand for."""
+    """Yield the name and the array of every weight, quantised ones as what they stand for."""
     import numpy as np
 
     for group in found:
