@@ -26,6 +26,13 @@ Photos = Annotated[
 def look_at(info: ModelInfo, photos: list[str] | None) -> None:
     """Have the photos that the user names looked at.
 
+    Parameters
+    ----------
+    info
+        The model, which keeps them as `ModelInfo.photos`.
+    photos
+        Files, folders and globs; None or empty for none.
+
     Raises
     ------
     UsageError

@@ -85,7 +85,13 @@ def judge(
     batch
         Inputs computed at once.
     progress
-        Told how many of the files are done.
+        Called with how many of the files are done, and of how many.
+
+    Returns
+    -------
+    Judged
+        A row per file, and where there is a truth what is right and what each preprocessing would
+        give.
 
     Raises
     ------

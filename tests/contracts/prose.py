@@ -25,7 +25,7 @@ _CODE = [
 _COMMENT = re.compile(r"(?:^ *|  )# (.*)$")
 _INDENTED = re.compile(r"^(?: {4}|\t).*$", re.M)
 # Parameters and results, whose description is indented below.
-_ENTRY = re.compile(r"^( *)\*{0,2}\w+(?:, \*{0,2}\w+)*\n(?=\1 {4}\S)", re.M)
+_ENTRY = re.compile(r"^( *)\*{0,2}\w+(?:(?:, | or | of )\*{0,2}\w+)*\n(?=\1 {4}\S)", re.M)
 
 
 def without_code(text: str) -> str:

@@ -14,7 +14,7 @@ from tests.contracts.prose import files, prose, prose_of_markdown, prose_of_pyth
 from tests.contracts.source import ROOT
 
 NAMES = re.compile(
-    r"(maximiz(e|ation)|(optimiz|regulariz|initializ|tokeniz|quantiz)ers?|parametrizations?"
+    r"(standardize|maximiz(e|ation)|(optimiz|regulariz|initializ|tokeniz|quantiz)ers?|parametrizations?"
     r"|(re|down|up)?siz(e|es|ed|ing)|prizes?|seiz(e|es|ed|ing))$",
     re.I,
 )

@@ -174,6 +174,16 @@ def _forms(info: ModelInfo) -> dict[str, Any]:
 def info_with_layers(spec: ModelSpec) -> ModelInfo:
     """Return what is known of a model; where its file does not say its layers, after opening it.
 
+    Parameters
+    ----------
+    spec
+        The model, and whether its code may run.
+
+    Returns
+    -------
+    ModelInfo
+        With the graph of its layers.
+
     Raises
     ------
     KvisError

@@ -29,6 +29,11 @@ def write_predictions(
         Task id -> rows of the manifest, for everything that is done.
     changed
         The tasks that were done in this run.
+
+    Yields
+    ------
+    pathlib.Path
+        Each file that was written.
     """
     asking = [e for e, task in enumerate(plan.job.tasks) if isinstance(task, PredictSpec)]
     for m, model in enumerate(plan.models):

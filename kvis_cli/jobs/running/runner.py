@@ -45,8 +45,7 @@ class Options:
     Attributes
     ----------
     processes
-        Compute in worker processes, with which a crash of native code ends; never import
-        TensorFlow here.
+        Compute in worker processes, which may crash; never import TensorFlow here.
     resume
         Leave out what is done already.
     clean_stale
@@ -126,8 +125,7 @@ def run_job(
     Raises
     ------
     UsageError
-        When the request itself is wrong: no image, an unknown device; in this process also an
-        unknown layer or class.
+        For a wrong request: no image, an unknown device; in this process also a layer or class.
     KvisError
         When nothing at all could be begun: no device, no writable folder.
     """

@@ -34,12 +34,19 @@ def architecture_code(
 
     Parameters
     ----------
-    layers, ordered
+    layers
         From `weight_layers`.
+    ordered
+        Whether their order is that of the model, as `weight_layers` says.
     reference
         The file, for the comments.
     recognized
         An application that the file has the weights of, with another head.
+
+    Returns
+    -------
+    str
+        Python source, ending in a line break.
 
     Raises
     ------

@@ -49,6 +49,11 @@ def chain_of(
     channels
         That what the chain reads has; None at the start of a model.
 
+    Returns
+    -------
+    list of ChainLink
+        The first is the one that reads the input.
+
     Raises
     ------
     ModelError

@@ -61,8 +61,15 @@ def own_classes(config: Config, stored: Sequence[StoredLayer], *, ordered: bool)
     ----------
     config
         Of the model, after the upgrade.
-    stored, ordered
-        What `weight_layers` says of its file.
+    stored
+        From `weight_layers`, of the model's file.
+    ordered
+        Whether their order is that of the model.
+
+    Returns
+    -------
+    list of OwnClass
+        Each class once, with its settings and its layers.
     """
     found: dict[str, OwnClass] = {}
     unknown = {f.text.rpartition(".")[2] for f in findings(config) if f.kind == "unknown"}
@@ -146,6 +153,11 @@ def classes_code(found: Sequence[OwnClass], reference: str) -> str:
         From `own_classes`.
     reference
         The file, for the comment.
+
+    Returns
+    -------
+    str
+        Python source, ending in a line break.
     """
     said = ascii(reference)[1:-1].replace('"', "'").replace("\\", "/")
     lines = [

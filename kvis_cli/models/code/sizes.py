@@ -49,6 +49,11 @@ def fitting_sizes(
         ``(kernel size, filters)`` of each; None for one that keeps its channels.
     positions
         That are left in the end.
+
+    Returns
+    -------
+    list of Fit
+        Empty where `positions` is not a square, or nothing fits.
     """
     side = math.isqrt(positions)
     if side * side != positions:

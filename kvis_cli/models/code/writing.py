@@ -45,6 +45,11 @@ def write_code(reference: str, out: Path | None = None, *, force: bool = False) 
     force
         Replace a file that is there.
 
+    Returns
+    -------
+    Written
+        The file, and the option that uses it.
+
     Raises
     ------
     ModelError

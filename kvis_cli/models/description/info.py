@@ -184,17 +184,9 @@ class ModelInfo:
         )
 
     def head(self) -> Head:
-        """Return the explained output's units and their names.
+        """Return the explained output's units and their names, where these are known.
 
-        Returns
-        -------
-        Head
-            With labels where the sidecar, a label file or ImageNet has them.
-
-        Raises
-        ------
-        ModelError
-            When the file does not say how many outputs there are.
+        A `ModelError` where the file does not say how many outputs there are.
         """
         outputs = self.architecture.outputs
         shape = outputs[self.output_index()].shape if outputs else None

@@ -24,7 +24,7 @@ class Kind:
     settings
         Its arguments: ``{"filters": 32, "kernel_size": (3, 3)}``.
     takes, gives
-        Channels or numbers in and out; None where the layer keeps them, as a normalization does.
+        Channels or numbers in and out; None where the layer keeps them, as a normalisation does.
     """
 
     class_name: str

@@ -105,6 +105,16 @@ _WORDS = {
 def parse(value: str | Mapping[str, Any]) -> Preprocessing:
     """Return a preset name, ``'color=bgr;mean=104,117,123;std=1'`` or a mapping as `Preprocessing`.
 
+    Parameters
+    ----------
+    value
+        As in an option or a sidecar.
+
+    Returns
+    -------
+    Preprocessing
+        A preset itself, or one called ``custom``.
+
     Raises
     ------
     SpecError
@@ -143,5 +153,7 @@ def _numbers(key: str, value: Any) -> tuple[float, ...]:
     except (TypeError, ValueError):
         numbers = ()
     if not numbers or not all(np.isfinite(numbers)):
-        raise SpecError(f"The preprocessing's {key} cannot be {value!r}.", "It is numbers.")
+        raise SpecError(
+            f"The preprocessing's {key} cannot be {value!r}.", "It is one number or several."
+        )
     return numbers

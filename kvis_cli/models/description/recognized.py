@@ -63,6 +63,16 @@ class Recognized:
 def application_of_weights(path: Path) -> ApplicationRef:
     """Return the application whose weights a file holds.
 
+    Parameters
+    ----------
+    path
+        A file of weights alone.
+
+    Returns
+    -------
+    ApplicationRef
+        With this file as its weights.
+
     Raises
     ------
     ModelError
@@ -104,6 +114,11 @@ def recognize(shapes: Sequence[Shape]) -> Recognized | None:
     ----------
     shapes
         Of all arrays of a file, in the file's order.
+
+    Returns
+    -------
+    Recognized or None
+        With the shapes that it does not explain; None where nothing fits.
     """
     arrays = compared(shapes)
     texts = [shape_text(shape) for shape in arrays]

@@ -30,16 +30,21 @@ def write_sidecar(info: ModelInfo, *, force: bool = False, reason: str = "") -> 
     reason
         Why the preprocessing is what it is; without it, what the choice itself says.
 
+    Returns
+    -------
+    pathlib.Path
+        The sidecar's file.
+
     Raises
     ------
     UsageError
-        For a model that is no file, or a sidecar that is there and not to be replaced.
+        For a model that is not a file, or a sidecar that is there and not to be replaced.
     OutputError
         When it cannot be written.
     """
     if info.file is None:
         raise UsageError(
-            f"{info.reference} is no file.", "A sidecar lies beside the file of a model."
+            f"{info.reference} is not a file.", "A sidecar lies beside the file of a model."
         )
     path = sidecar_path(info.file.path)
     if path.exists() and not force:

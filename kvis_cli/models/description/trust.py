@@ -182,6 +182,11 @@ def missing_class(info: ModelInfo, imported: Collection[str] = ()) -> ModelError
         The model.
     imported
         Names of classes that were found where the file says.
+
+    Returns
+    -------
+    ModelError or None
+        To be raised.
     """
     found = [
         f

@@ -38,6 +38,11 @@ def read_json_model(path: Path, weights: Path | None = None) -> ModelFile:
     weights
         The HDF5 file with the weights, where it is known; else it is looked for beside `path`.
 
+    Returns
+    -------
+    ModelFile
+        Of the format ``tfjs`` or ``json``.
+
     Raises
     ------
     ModelError
@@ -76,6 +81,11 @@ def with_architecture(file: ModelFile, arch: str | None) -> ModelFile:
     arch
         What the user says it belongs to; a JSON file, or something else that is none of ours. None
         for a JSON file of its name beside it, if there is one.
+
+    Returns
+    -------
+    ModelFile
+        `file` itself where there is no architecture for it.
     """
     if file.format != "weights_h5":
         return file

@@ -37,6 +37,11 @@ def read_model_file(path: str | Path, *, allow_weights_only: bool = False) -> Mo
     allow_weights_only
         Return a file without architecture as format ``"weights_h5"`` instead of refusing it.
 
+    Returns
+    -------
+    ModelFile
+        Format, config and versions; no weights.
+
     Raises
     ------
     ModelError
@@ -68,6 +73,11 @@ def check_safe(path: str | Path) -> None:
     Refused are zip members that leave the archive, archives and arrays that unpack to absurd
     sizes, and HDF5 links, external storage, virtual datasets and object references, all of which
     make a reader touch other files or other objects. Reads headers only, no weights.
+
+    Parameters
+    ----------
+    path
+        As for `read_model_file`.
 
     Raises
     ------

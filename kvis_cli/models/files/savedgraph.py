@@ -67,7 +67,7 @@ class SavedGraph:
     Raises
     ------
     WireError
-        When the bytes are no SavedModel.
+        When the bytes are not a SavedModel.
     """
 
     def __init__(self, data: bytes, allowed: frozenset[bytes]) -> None:
@@ -356,7 +356,7 @@ class SavedGraph:
     # --- cutting ------------------------------------------------------------------------------
 
     def _rebuilt(self, start: int, stop: int) -> tuple[int, list[Span | bytes]]:
-        """Return the message without what is cut, and its size; lengths are written anew."""
+        """Return the message without what is cut, and its size; lengths are written again."""
         size, kept = 0, start
         pieces: list[Span | bytes] = []
         for number, _, begin, at, end in self._walker.fields(start, stop):

@@ -37,6 +37,16 @@ def allowed_operations() -> frozenset[bytes]:
 def check_savedmodel(folder: Path) -> SavedGraph:
     """Refuse a SavedModel that would do more than compute; give the graph that was judged.
 
+    Parameters
+    ----------
+    folder
+        Of the SavedModel.
+
+    Returns
+    -------
+    SavedGraph
+        The graph that was read; `opened_folder` writes it for TensorFlow.
+
     Raises
     ------
     ModelError
@@ -117,6 +127,13 @@ def opened_folder(folder: Path, *, trust: bool) -> Iterator[Path]:
 
     What saves and restores is cut out of the graph, and nothing else of the SavedModel is in the
     folder: no other graph, no Keras metadata, no assets. A trusted SavedModel is opened as it is.
+
+    Parameters
+    ----------
+    folder
+        Of the SavedModel.
+    trust
+        Whether to open it as it is.
 
     Raises
     ------

@@ -40,9 +40,9 @@ class Weight:
     dtype
         Of the weights, when they are read.
     stored
-        Of the numbers in the shards; another one where they are quantized.
+        Of the numbers in the shards; another one where they are quantised.
     scale, minimum
-        A quantized number q stands for ``scale * q + minimum``.
+        A quantised number q stands for ``scale * q + minimum``.
     """
 
     name: str
@@ -74,6 +74,18 @@ def is_tfjs(document: dict[str, Any]) -> bool:
 def topology(path: Path, document: dict[str, Any]) -> tuple[dict[str, Any], str, str]:
     """Return a model's configuration, the version that wrote it, and its backend.
 
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    document
+        Its content.
+
+    Returns
+    -------
+    config, version, backend
+        Empty texts where the file does not say.
+
     Raises
     ------
     ModelError
@@ -99,6 +111,18 @@ def topology(path: Path, document: dict[str, Any]) -> tuple[dict[str, Any], str,
 
 def groups(path: Path, document: dict[str, Any]) -> tuple[Group, ...]:
     """Read the manifest, and find its shards in the folder of the model.
+
+    Parameters
+    ----------
+    path
+        The file; its shards lie in its folder.
+    document
+        Its content.
+
+    Returns
+    -------
+    tuple
+        In the order of the manifest.
 
     Raises
     ------
@@ -154,20 +178,20 @@ def _weight(path: Path, entry: Any) -> Weight:
             raise _unread(path, name, dtype)
         return Weight(name, tuple(shape), dtype, dtype)
     if not isinstance(quantized, dict) or dtype not in ("float32", "int32"):
-        raise damaged(path, f"Its weight '{one_line(name)}' has no usable quantization.")
+        raise damaged(path, f"Its weight '{one_line(name)}' has no usable quantisation.")
     stored = quantized.get("dtype")
     if stored not in _QUANTIZED:
         raise _unread(path, name, stored)
     scale, minimum = quantized.get("scale", 1.0), quantized.get("min", 0.0)
     if not all(type(n) in (int, float) and math.isfinite(n) for n in (scale, minimum)):
-        raise damaged(path, f"The quantization of '{one_line(name)}' has no usable scale.")
+        raise damaged(path, f"The quantisation of '{one_line(name)}' has no usable scale.")
     return Weight(name, tuple(shape), dtype, stored, float(scale), float(minimum))
 
 
 def _unread(path: Path, name: str, dtype: Any) -> ModelError:
     return ModelError(
         f"'{path}' has weights of the type '{one_line(str(dtype), 40)}': '{one_line(name)}'.",
-        f"kvis reads {', '.join(_STORED)}, and quantization to {', '.join(_QUANTIZED)}.",
+        f"kvis reads {', '.join(_STORED)}, and quantisation to {', '.join(_QUANTIZED)}.",
         "Convert the Keras model again without it.",
     )
 
@@ -207,7 +231,7 @@ def listed_weights(found: tuple[Group, ...]) -> tuple[StoredWeight, ...]:
 
 
 def read_arrays(found: tuple[Group, ...]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the name and the array of every weight, quantized ones as what they stand for."""
+    """Yield the name and the array of every weight, quantised ones as what they stand for."""
     import numpy as np
 
     for group in found:

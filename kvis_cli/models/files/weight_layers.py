@@ -49,6 +49,11 @@ class StoredLayer:
 def weight_layers(path: str | Path) -> tuple[tuple[StoredLayer, ...], bool]:
     """List the layers of an HDF5 file, or of the one in a ``.keras`` archive.
 
+    Parameters
+    ----------
+    path
+        An HDF5 file or a ``.keras`` archive.
+
     Returns
     -------
     layers, ordered

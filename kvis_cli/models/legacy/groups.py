@@ -103,6 +103,16 @@ def rewrite(h5: Any, target: Path) -> None:
 def renamed(paths: list[str]) -> dict[str, str]:
     r"""Return the names of Keras 3 for the paths of all groups and arrays of a file.
 
+    Parameters
+    ----------
+    paths
+        As the file has them.
+
+    Returns
+    -------
+    dict
+        Path in the file -> path of Keras 3.
+
     Examples
     --------
     >>> renamed(["layers\\dense/vars/0"])

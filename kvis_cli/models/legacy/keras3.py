@@ -40,6 +40,11 @@ def upgrade_keras3(config: Config, log: ChangeLog, version: str = "") -> Config:
         Gets a sentence for each kind of change.
     version
         Of the Keras that wrote it, where that is known.
+
+    Returns
+    -------
+    Config
+        `config` itself, or a changed copy.
     """
     crop = _crop_of(version)
     if not any(

@@ -88,6 +88,11 @@ def upgrade(config: Config, *, keras_version: str = "", float32: bool = True) ->
     float32
         Turn mixed and low precision into float32, so that maps are computed in float32.
 
+    Returns
+    -------
+    Upgraded
+        The config for Keras 3, what was changed in sentences, and what has no equal there.
+
     Raises
     ------
     ModelError

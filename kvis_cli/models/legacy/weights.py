@@ -35,8 +35,10 @@ def legacy_arrays(
         The file; pass it through `kvis_cli.models.files.read.check_safe` before.
     config
         The upgraded config, for the class of each layer.
-    generation, backend
-        What wrote the file (`Upgraded.generation`, `ModelFile.backend`).
+    generation
+        Major version of the Keras that wrote the file (`Upgraded.generation`).
+    backend
+        Its backend (`ModelFile.backend`).
 
     Returns
     -------
@@ -77,13 +79,22 @@ def convert_arrays(
 
     Parameters
     ----------
-    class_name, config
+    class_name
         Of the layer, after the upgrade.
+    config
+        Its config, after the upgrade.
     arrays
         In the file's order.
-    generation, backend
-        What wrote the file. A Keras 1 file that does not name its backend and has its channels
-        first is taken for Theano's, whose default that was.
+    generation
+        Major version of the Keras that wrote the file.
+    backend
+        Its backend. A Keras 1 file that does not name it and has its channels first is taken for
+        Theano's, whose default that was.
+
+    Returns
+    -------
+    Arrays
+        The same weights in the order and the shapes of Keras 3.
     """
     arrays = list(arrays)
     if class_name == "Bidirectional" and isinstance(config.get("layer"), dict):

@@ -37,6 +37,16 @@ SPARE_WEIGHTS = 10_000
 def build_model(info: ModelInfo) -> keras.Model:
     """Build the model of a file and give it its weights; the file is only read.
 
+    Parameters
+    ----------
+    info
+        A model with a file.
+
+    Returns
+    -------
+    keras.Model
+        With its weights, on the TensorFlow backend.
+
     Raises
     ------
     ModelError

@@ -15,6 +15,16 @@ from kvis_cli.shown import said
 def custom_objects(references: list[str]) -> dict[str, Any]:
     """``package.module:Name`` references as the mapping that Keras takes.
 
+    Parameters
+    ----------
+    references
+        As after ``--custom-objects``.
+
+    Returns
+    -------
+    dict
+        Name -> class or function.
+
     Raises
     ------
     UsageError
@@ -46,6 +56,18 @@ def named_in(config: Any) -> dict[str, Any]:
 
 def imported(reference: str, kind: str) -> Any:
     """Return the object that ``package.module:Name`` names; modules of the current folder included.
+
+    Parameters
+    ----------
+    reference
+        ``package.module:Name``.
+    kind
+        The noun in the message.
+
+    Returns
+    -------
+    Any
+        What has the name.
 
     Raises
     ------

@@ -139,6 +139,11 @@ def open_model(info: ModelInfo, *, top: bool = True, seed: int = 0) -> OpenModel
     seed
         Seed of an application's ``random`` weights.
 
+    Returns
+    -------
+    OpenModel
+        With its reader, labels and preprocessing.
+
     Raises
     ------
     ModelError
@@ -164,6 +169,11 @@ def open_live(model: keras.Model, spec: ModelSpec) -> OpenModel:
         Any Keras 3 model on the TensorFlow backend.
     spec
         How its inputs and outputs are to be read; its path is only a name.
+
+    Returns
+    -------
+    OpenModel
+        The model itself is not copied.
 
     Raises
     ------
@@ -237,6 +247,13 @@ def _arranged(info: ModelInfo, specs: Any, names: Any) -> tuple[list[str], feedi
 
 def check_weights(reference: str, model: keras.Model) -> None:
     """Refuse weights that are not finite: a rectifier can hide them in a plausible output.
+
+    Parameters
+    ----------
+    reference
+        The model, for the message.
+    model
+        All of its weights are looked at.
 
     Raises
     ------

@@ -86,6 +86,11 @@ def input_of_array(
         The model's input without the batch; where it lies on the photo; the photo, drawn anew where
         the numbers are those of a picture.
 
+    Returns
+    -------
+    input, placement
+        The array with the axes of the input, and its place: all of the picture.
+
     Raises
     ------
     InputError

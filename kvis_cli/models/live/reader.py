@@ -81,6 +81,16 @@ class ModelReader:
     def operation(self, path: str) -> Any:
         """Return the layer or operation at `path` (``base/conv1``).
 
+        Parameters
+        ----------
+        path
+            Names of nested models and the layer, joined by ``/``.
+
+        Returns
+        -------
+        Any
+            The object of the model itself.
+
         Raises
         ------
         UnknownNameError
@@ -116,6 +126,11 @@ class ModelReader:
             records only what comes after it.
         stop
             Leave once all taps are there; nothing behind them is computed.
+
+        Returns
+        -------
+        Forward
+            The model's outputs, empty with `stop`, and the tapped tensors in the order of `taps`.
 
         Raises
         ------

@@ -265,7 +265,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path):
         ({"quantization": {"dtype": "int4"}}, "int4"),
         ({"quantization": {"dtype": "uint8", "scale": "2", "min": 0}}, "no usable scale"),
         ({"quantization": {"dtype": "uint8", "scale": float("inf")}}, "no usable scale"),
-        ({"quantization": 3}, "no usable quantization"),
+        ({"quantization": 3}, "no usable quantisation"),
     ],
 )
 def test_a_manifest_that_is_wrong_is_refused(tmp_path, changes, words):
