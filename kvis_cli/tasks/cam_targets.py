@@ -139,6 +139,20 @@ def cam_objective(opened: OpenModel, task: CamSpec, filters: Filters | None) -> 
 def score_and_region(opened: OpenModel, task: CamSpec | SaliencySpec) -> tuple[ScoreKind, Region]:
     """Return what is read of an output, and where.
 
+    Parameters
+    ----------
+    opened
+        The model.
+    task
+        What is asked of it.
+
+    Returns
+    -------
+    score
+        ``auto`` resolved by what the output is.
+    region
+        None for all positions.
+
     Raises
     ------
     UsageError

@@ -189,6 +189,9 @@ class SaliencyTask(InputTask):
             return []
         if self.activation in ("softmax", "sigmoid"):
             values = [float(batch.outputs[i, index]) for index, _ in units]
+            if self.region and len(units) == 1:
+                # The output's mean over everything says nothing of a part of it.
+                values = [float(batch.scores[i, t])]
             edges = [min(p, 1 - p) for p in values]
             if self.score == "probability" and max(edges) < SATURATED:
                 shown = ", ".join(f"{p:.6f}" for p in values)

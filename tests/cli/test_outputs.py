@@ -111,6 +111,23 @@ def test_the_score_of_a_mask_is_its_mean_in_the_region(explain, made, tf, tmp_pa
 
 
 @pytest.mark.slow
+def test_a_mask_is_saturated_where_its_region_is(explain, made, tmp_path):
+    path, _ = photo_of(tmp_path, 12, 18)
+    model, file = made("mask of a grey picture")
+    kernel, bias = model.get_layer("out").get_weights()
+    # The mask is next to nothing everywhere, and a logit is far from any edge.
+    model.get_layer("out").set_weights([kernel, bias - 30])
+    model.save(file)
+    options = ("--region", BOX)
+    (row,) = explain("saliency", "mask of a grey picture", path, *options)
+    assert any("saturated" in warning for warning in row["warnings"])
+    (row,) = explain("saliency", "mask of a grey picture", path, *options, "--score", "logit")
+    assert not any("saturated" in warning for warning in row["warnings"])
+    (row,) = explain("saliency", "mask", path, *options)
+    assert not any("saturated" in warning for warning in row["warnings"])
+
+
+@pytest.mark.slow
 def test_the_logit_of_a_mask_is_read_where_it_is_asked_for(explain, made, tf, tmp_path):
     path, pixels = photo_of(tmp_path, 12, 18)
     (row,) = explain("saliency", "mask", path, "--region", "all", "--score", "logit")

@@ -116,6 +116,8 @@ def architecture(data: bytes, folder: Path) -> None:
         info.image_input,
         info.preprocessing,
         info.final_activation,
+        info.input_form,
+        info.describe_output,
     ):
         with suppress(KvisError):
             question()

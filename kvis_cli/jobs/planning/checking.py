@@ -130,6 +130,13 @@ def refuse_photos(plan: Plan, info: ModelInfo) -> None:
 
     Where some images are arrays, the others fail one by one when the job is run.
 
+    Parameters
+    ----------
+    plan
+        The job.
+    info
+        One of its models.
+
     Raises
     ------
     UsageError

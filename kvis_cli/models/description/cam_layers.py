@@ -53,6 +53,11 @@ def cam_layers(info: ModelInfo, text: str) -> list[list[tuple[LayerCall, str]]]:
 def refuse_noise(info: ModelInfo) -> None:
     """Refuse a generator, whose input is a vector of noise: there is nothing to lay a map over.
 
+    Parameters
+    ----------
+    info
+        The model.
+
     Raises
     ------
     UsageError

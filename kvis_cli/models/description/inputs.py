@@ -201,8 +201,10 @@ def photo_refusal(
 
     Parameters
     ----------
-    photo, reference
-        The file, and the model as it was typed.
+    photo
+        The file.
+    reference
+        The model as it was typed.
     form
         What the model's input takes.
     command

@@ -29,8 +29,10 @@ def region_of_output(
         What the output is.
     reference
         The model, for the example in the message.
-    command, photo
-        The command and the image of the example.
+    command
+        The command of the example.
+    photo
+        Its image.
 
     Returns
     -------
@@ -81,8 +83,10 @@ def refuse_maximized(form: OutputForm, reference: str, layer: str) -> None:
     ----------
     form
         What the output is.
-    reference, layer
-        The model, and the layer that makes the output: for the example in the message.
+    reference
+        The model, for the example in the message.
+    layer
+        The layer that makes the output, likewise.
 
     Raises
     ------

@@ -95,6 +95,11 @@ def output_form(
         The input that takes what is explained; None where it is not known.
     names
         How many labels the user gave: as many as channels make an image of them a map of classes.
+
+    Returns
+    -------
+    OutputForm
+        Its kind, its units and where they stand.
     """
     shape = tuple(output.shape or ())[1:]
     entry = tuple(explained.shape or ())[1:] if explained is not None else ()
@@ -227,6 +232,11 @@ def ending_activation(call: LayerCall | None, *, resized: bool = True) -> str:
         The layer call that makes the output.
     resized
         Look also before layers that crop, pad or enlarge a map.
+
+    Returns
+    -------
+    str
+        In lower case: ``softmax``, ``sigmoid`` ….
     """
     while call is not None:
         if call.class_name in _ENDING:
@@ -307,6 +317,11 @@ def input_form(
         One of its inputs, of known shape.
     output
         What its output is, where that is known: what makes images from a vector is a generator.
+
+    Returns
+    -------
+    InputForm
+        Its kind and its shape.
     """
     shape = tuple(explained.shape or ())[1:]
     if explained.dtype == "string":

@@ -190,7 +190,12 @@ def output_shapes(
     except _UNREADABLE:
         # A config that Keras itself would refuse: the shape stays unknown.
         return [None]
-    return [None] if found is None else [*found]
+    return [None] if found is None else [shape if _is_shape(shape) else None for shape in found]
+
+
+def _is_shape(shape: Shape | None) -> bool:
+    """Whether a shape that came out of a config holds sizes and nothing else."""
+    return shape is not None and all(size is None or isinstance(size, int) for size in shape)
 
 
 def count_parameters(
