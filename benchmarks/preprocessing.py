@@ -17,9 +17,9 @@ from PIL import Image
 from benchmarks.measure import Report
 from benchmarks.nets.drawn import NORMALISED, cases
 from benchmarks.nets.training import Net, trained
+from kvis_cli.models.description.evidence.feeding import choose
+from kvis_cli.models.description.evidence.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.evidence.photos_given import MOST
-from kvis_cli.models.description.feeding import choose
-from kvis_cli.models.description.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.info import describe_model
 from kvis_cli.models.request import build_model_spec
 
@@ -84,7 +84,7 @@ def _evidence_seconds() -> float:
     """Return what the evidence adds to reading a model's file, in a process of its own."""
     code = (
         "import sys, time; from kvis_cli.models.description.info import describe_model; "
-        "from kvis_cli.models.description.feeding import choose; "
+        "from kvis_cli.models.description.evidence.feeding import choose; "
         "from kvis_cli.models.request import build_model_spec; "
         "info = describe_model(build_model_spec({'path': sys.argv[1]})); "
         "t = time.perf_counter(); choose(info); print(time.perf_counter() - t); "

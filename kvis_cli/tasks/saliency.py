@@ -13,7 +13,7 @@ from kvis_cli.engines.saliency.engine import SaliencyBatch, SaliencyEngine, Sali
 from kvis_cli.engines.saliency.gaussian import smooth
 from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation
-from kvis_cli.models.description.fingerprint import known_preprocessing
+from kvis_cli.models.description.evidence.fingerprint import known_preprocessing
 from kvis_cli.models.description.targets import encode
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import LayerCall

@@ -32,8 +32,8 @@ COVERED_BY = {
     """,
     "cli/test_predict.py": """
         cli/commands/predict.py cli/evidence.py explain/judgement.py explain/predictions.py
-        jobs/results/predictions.py jobs/running/predicting.py jobs/running/telling.py
-        spec/predict.py spec/task.py tasks/outputs.py tasks/predict.py
+        jobs/results/joint.py jobs/results/predictions.py jobs/running/predicting.py
+        jobs/running/telling.py spec/predict.py spec/task.py tasks/outputs.py tasks/predict.py
     """,
     "cli/test_saliency.py": """
         cli/commands/saliency.py tasks/saliency.py
@@ -146,7 +146,7 @@ COVERED_BY = {
         models/description/evidence/bounds.py
     """,
     "models/description/evidence/test_weighing.py": """
-        models/description/evidence/photos_given.py models/description/feeding.py
+        models/description/evidence/photos_given.py models/description/evidence/feeding.py
     """,
     "models/description/test_cam_layers.py": """
         models/description/info.py models/request.py
@@ -185,7 +185,7 @@ COVERED_BY = {
         models/live/tracing.py
     """,
     "models/live/test_open_applications.py": """
-        models/description/applications.py models/description/fingerprint.py
+        models/description/applications.py models/description/evidence/fingerprint.py
     """,
     "models/live/test_open_keras1.py": """
         models/legacy/branches.py models/legacy/keras1.py

@@ -39,7 +39,7 @@ def init_sidecar(
       kvis init-sidecar model.h5 --preprocess-evidence photos/
     """
     with exit_codes(traceback):
-        from kvis_cli.models.description.feeding import choose
+        from kvis_cli.models.description.evidence.feeding import choose
         from kvis_cli.models.description.info import describe_model
         from kvis_cli.models.description.sidecar_writing import write_sidecar
         from kvis_cli.models.request import build_model_spec

@@ -50,7 +50,7 @@ def layers(
     # Nothing is computed here, and threads for it would cost as much as reading the file.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with exit_codes(traceback):
-        from kvis_cli.models.description.feeding import choose
+        from kvis_cli.models.description.evidence.feeding import choose
 
         document, info = _described(model, preprocess_evidence, given[ModelSpec])
         evidence = choose(info).evidence
@@ -95,7 +95,7 @@ def _described(
     model: str, photos: list[str] | None, given: dict[str, Any]
 ) -> tuple[dict[str, Any], ModelInfo]:
     from kvis_cli.errors import KvisError
-    from kvis_cli.models.description.feeding import choose
+    from kvis_cli.models.description.evidence.feeding import choose
     from kvis_cli.models.description.layer_table import auto_layer, layer_rows
     from kvis_cli.models.description.trust import check_code
     from kvis_cli.models.request import build_model_spec

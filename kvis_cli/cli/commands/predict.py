@@ -21,7 +21,7 @@ from kvis_cli.spec.run import RunSpec
 
 if TYPE_CHECKING:
     from kvis_cli.explain.judgement import PredictionReport
-    from kvis_cli.models.description.fingerprint import PreprocessingChoice
+    from kvis_cli.models.description.evidence.fingerprint import PreprocessingChoice
     from kvis_cli.models.live.open import OpenModel
 
 # A confusion table of more classes does not fit on a screen: the most frequent mistakes do.
@@ -116,7 +116,7 @@ def predict(
 def _judged(
     job: Any, paths: list[Path], truth: str, listener: Any
 ) -> tuple[OpenModel, PredictionReport]:
-    from kvis_cli.models.description.feeding import stated
+    from kvis_cli.models.description.evidence.feeding import stated
     from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.description.trust import check_file
     from kvis_cli.runtime.tensorflow import start

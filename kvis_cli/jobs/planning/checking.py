@@ -11,7 +11,7 @@ from kvis_cli.errors import InputError, KvisError, UsageError
 from kvis_cli.images.arrays import is_array
 from kvis_cli.jobs.planning.plan import Plan, PlannedModel
 from kvis_cli.models.description.cam_layers import cam_layers
-from kvis_cli.models.description.feeding import stated
+from kvis_cli.models.description.evidence.feeding import stated
 from kvis_cli.models.description.info import ModelInfo, describe_model
 from kvis_cli.models.description.inputs import photo_refusal
 from kvis_cli.models.description.labels import imagenet

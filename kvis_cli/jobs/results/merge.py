@@ -12,10 +12,9 @@ from pydantic import ValidationError
 
 from kvis_cli.errors import InputError, NotEvaluatedError, UsageError
 from kvis_cli.jobs.planning.plan import make_plan
-from kvis_cli.jobs.results.predictions import write_predictions
+from kvis_cli.jobs.results.joint import write_joint
 from kvis_cli.jobs.results.resume import WITHOUT_FILES, read_finished
 from kvis_cli.jobs.results.row import ResultRow
-from kvis_cli.jobs.results.sheets import write_sheets
 from kvis_cli.jobs.results.sound import parse, whole_run
 from kvis_cli.jobs.results.store import MANIFEST, RUN, ResultStore, read_rows
 from kvis_cli.paths import natural_key, write_bytes_atomic
@@ -152,5 +151,4 @@ def _sheets(run: dict[str, Any], store: ResultStore, rows: Sequence[ResultRow]) 
     for row in rows:
         if row.status != "failed":
             by_task.setdefault(row.task, []).append(row)
-    written = [*write_sheets(plan, store, by_task, set(by_task))]
-    return [*written, *write_predictions(plan, store, by_task, set(by_task))]
+    return list(write_joint(plan, store, by_task, set(by_task)))

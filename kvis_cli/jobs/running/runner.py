@@ -315,8 +315,7 @@ class Run:
         self.done_rows[task.id] = rows
         self.outcome.rows.extend(rows)
         for row in rows:
-            if row.file:
-                self.outcome.written.append(self.store.folder / row.file)
+            self.outcome.written += [self.store.folder / row.file] if row.file else []
             self.listener.row(row)
         self.listener.task(self.plan.describe(task), True)
 
@@ -352,20 +351,17 @@ class Run:
         for i, parts in self.parts.items():
             if i not in self.done_rows:
                 rows += parts.values()
-        # What has no file of its own is a row of the manifest alone.
         ours = {row.file for row in rows if row.file}
         rows += [row for row in others if row.file not in ours]
         self.store.write_manifest(rows + list(self.failed_rows.values()))
         self.store.write_json(RUN, self._summary(seconds))
         self.journal.remove()
         self.plan.digests.remember(self.store.folder)
-        from kvis_cli.jobs.results.predictions import write_predictions
-        from kvis_cli.jobs.results.sheets import write_sheets
+        from kvis_cli.jobs.results.joint import write_joint
 
-        for write in (write_sheets, write_predictions):
-            for path in write(self.plan, self.store, self.done_rows, set(todo)):
-                self.outcome.written.append(path)
-                self.listener.wrote(path)
+        for path in write_joint(self.plan, self.store, self.done_rows, set(todo)):
+            self.outcome.written.append(path)
+            self.listener.wrote(path)
 
     def _origin(self) -> dict[str, Any]:
         spec = self.job.model_dump(

@@ -10,8 +10,8 @@ from typing import Any
 
 from kvis_cli.errors import ModelError, SpecError, UnknownNameError, UsageError
 from kvis_cli.models.description import applications, inputs
+from kvis_cli.models.description.evidence.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.evidence.weighing import Weights
-from kvis_cli.models.description.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.inputs import ImageInput
 from kvis_cli.models.description.labels import Labels, imagenet, read_labels
 from kvis_cli.models.description.recognized import application_of_weights
@@ -68,7 +68,7 @@ class ModelInfo:
     weights
         Opens the weights of a model that is already live; None for those of the file.
     choice
-        How it is fed, once `kvis_cli.models.description.feeding.choose` has decided that.
+        How it is fed, once `kvis_cli.models.description.evidence.feeding.choose` has decided that.
     """
 
     spec: ModelSpec

@@ -212,7 +212,7 @@ def photo_refusal(
     options
         That the example needs beside model and input.
     layer
-        Of a generator: one that can be maximized.
+        Of a generator: one that can be maximised.
 
     Returns
     -------

@@ -91,7 +91,7 @@ def refuse_maximized(form: OutputForm, reference: str, layer: str) -> None:
     Raises
     ------
     UsageError
-        With the command that maximizes a channel of that layer.
+        With the command that maximises a channel of that layer.
     """
     if not form.has_classes:
         raise UsageError(

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from kvis_cli.errors import KvisError, OutputError, UsageError
-from kvis_cli.models.description.feeding import choose
+from kvis_cli.models.description.evidence.feeding import choose
 from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.description.labels import read_labels
 from kvis_cli.models.description.sidecar import sidecar_path

@@ -56,6 +56,11 @@ def folding(shape: tuple[int | None, ...], arrange: Arrange | None) -> Arrange:
         Of the input, without the batch.
     arrange
         What is done with the input after that.
+
+    Returns
+    -------
+    callable
+        From pictures to what the model takes.
     """
     import tensorflow as tf
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from kvis_cli.errors import UnknownNameError, WeightsError
 from kvis_cli.models.description import applications, inputs
+from kvis_cli.models.description.evidence.feeding import choose
+from kvis_cli.models.description.evidence.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.evidence.forward import NotKnown
-from kvis_cli.models.description.feeding import choose
-from kvis_cli.models.description.fingerprint import PreprocessingChoice
 from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.description.inputs import ImageInput
 from kvis_cli.models.description.preprocessing import Preprocessing

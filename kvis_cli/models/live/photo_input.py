@@ -54,6 +54,13 @@ def input_of_photo(opened: OpenModel, photo: np.ndarray) -> tuple[np.ndarray, Pl
 def refuse_photo(opened: OpenModel, path: Path) -> None:
     """Refuse a photo where the model takes none.
 
+    Parameters
+    ----------
+    opened
+        The model.
+    path
+        The photo, for the message.
+
     Raises
     ------
     InputError

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from kvis_cli.models.description.fingerprint import known_preprocessing
+from kvis_cli.models.description.evidence.fingerprint import known_preprocessing
 from kvis_cli.models.graph.from_config import read_architecture
 
 pytestmark = pytest.mark.slow

@@ -1,1 +1,1 @@
-"""What the weights of a model give away about the inputs that it was trained on."""
+"""What a model gives away about how it is fed: its layers, its family, its weights."""

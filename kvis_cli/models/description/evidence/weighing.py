@@ -34,7 +34,7 @@ Arrange = Callable[["np.ndarray"], "np.ndarray"]
 
 
 @dataclass(frozen=True)
-class Fit:
+class HypothesisFit:
     """How well one hypothesis fits.
 
     Attributes
@@ -74,12 +74,12 @@ class Evidence:
 
     layer: str
     photos: Photos
-    fits: tuple[Fit, ...]
+    fits: tuple[HypothesisFit, ...]
     decided: bool
     colour: bool = True
 
     @property
-    def best(self) -> Fit:
+    def best(self) -> HypothesisFit:
         """The likeliest hypothesis."""
         return self.fits[0]
 
@@ -192,7 +192,7 @@ def _weighed(
     if None in answers:
         return None
     chances = likelihoods([a.values() for a in answers if a is not None])
-    fits = [Fit(h, None, chance) for h, chance in zip(tried, chances, strict=True)]
+    fits = [HypothesisFit(h, None, chance) for h, chance in zip(tried, chances, strict=True)]
     fits.sort(key=lambda fit: -fit.likelihood)
     return Evidence("", kind, tuple(fits), fits[0].likelihood >= LEAST_LIKELIHOOD, size[2] == 3)
 
@@ -214,7 +214,9 @@ def _of_statistics(
     # Between hypotheses that differ by less than the fit itself is off, nothing is decided.
     scale = [math.exp(-min(d / 0.05, 700)) for d in divergences]
     total = sum(scale) or 1.0
-    fits = [Fit(h, d, s / total) for h, d, s in zip(tried, divergences, scale, strict=True)]
+    fits = [
+        HypothesisFit(h, d, s / total) for h, d, s in zip(tried, divergences, scale, strict=True)
+    ]
     fits.sort(key=lambda fit: fit.divergence or 0.0)
     best, second = (fit.divergence or 0.0 for fit in fits[:2])
     names = frozenset(fit.preprocessing.name for fit in fits[:2])

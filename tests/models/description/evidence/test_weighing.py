@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kvis_cli.models.description.evidence.feeding import choose, stated
 from kvis_cli.models.description.evidence.hypotheses import COLOUR, GREY, as_grey
 from kvis_cli.models.description.evidence.photos import generated_photos
-from kvis_cli.models.description.feeding import choose, stated
 from kvis_cli.models.description.info import describe_model
 from kvis_cli.models.description.preprocessing import PRESETS
 from kvis_cli.models.request import build_model_spec

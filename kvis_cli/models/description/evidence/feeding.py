@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from kvis_cli.errors import KvisError
-from kvis_cli.models.description.evidence.photos_given import given_photos
-from kvis_cli.models.description.evidence.weighing import Evidence, Weights, weigh
-from kvis_cli.models.description.evidence.weights import open_weights
-from kvis_cli.models.description.fingerprint import (
+from kvis_cli.models.description.evidence.fingerprint import (
     PreprocessingChoice,
     checked,
     chosen_by,
     known_preprocessing,
 )
+from kvis_cli.models.description.evidence.photos_given import given_photos
+from kvis_cli.models.description.evidence.weighing import Evidence, Weights, weigh
+from kvis_cli.models.description.evidence.weights import open_weights
 from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.description.preprocessing import PRESETS, Preprocessing, parse
 
