@@ -181,6 +181,7 @@ def pieces(tf, tmp_path_factory):
     for name in names:
         pixels = rng.integers(0, 256, (9, 12, 3), np.uint8).repeat(5, 0).repeat(5, 1)
         Image.fromarray(pixels).save(folder / name)
+    (folder / "labels.csv").write_text("image,class\na.jpg,bear\nb.png,tabby\n")
     (folder / "job.yaml").write_text(
         "models: [model.keras]\nimages: [photos/*]\noutput: kvis-out\nreport: [html]\n"
         "tasks:\n  - cam: {class: 22}\n"
