@@ -16,7 +16,7 @@ from kvis_cli.models.description.evidence.bounds import signs
 from kvis_cli.models.description.evidence.hypotheses import as_grey, central, hypotheses
 from kvis_cli.models.description.evidence.moving_statistics import divergence
 from kvis_cli.models.description.evidence.photos import generated_photos
-from kvis_cli.models.description.evidence.photos_given import MOST
+from kvis_cli.models.description.evidence.photos_given import FEW
 from kvis_cli.models.description.evidence.reading import first_normalisation, size_needed
 from kvis_cli.models.description.evidence.responses import responses
 from kvis_cli.models.description.evidence.weighing import GENERATED
@@ -188,7 +188,7 @@ def divergences_of(net: Net, given: bool) -> dict[str, float]:
     if size.channels == 1:
         photos = as_grey(photos)
     if given:
-        photos = central(net.pictures(MOST), height, width)
+        photos = central(net.pictures(FEW), height, width)
     with open_weights(info.file, info.config, info.upgraded.generation) as read:
         return {
             h.name: divergence(info.architecture, layer, h.apply(photos), read) or 0.0
@@ -200,7 +200,7 @@ def responses_of(net: Net) -> tuple[list[str], list[tuple[float, ...]]]:
     """Return the hypotheses, and how a network responds to pictures of its own under each."""
     info = describe_model(build_model_spec({"path": str(net.path)}))
     assert info.file is not None and info.upgraded is not None
-    photos = net.pictures(MOST)
+    photos = net.pictures(FEW)
     names, found = [], []
     with open_weights(info.file, info.config, info.upgraded.generation) as read:
         for h in hypotheses(photos.shape[-1]):

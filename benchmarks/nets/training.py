@@ -18,6 +18,8 @@ CACHE = Path(__file__).parent / ".cache"
 # How far from chance to perfection a network has to come.
 LEARNED = 0.25
 IMAGES, EPOCHS, BATCH = 2400, 14, 48
+# The last epochs, and how much smaller their steps are.
+LAST_EPOCHS, SETTLING = 4, 0.05
 
 Data = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
 Build = Callable[[int, int, int], Any]
@@ -109,6 +111,15 @@ def _pictures(case: Case, count: int, seed: int) -> tuple[np.ndarray, np.ndarray
     return pixels, labels
 
 
+def settle(model: Any, optimizer: Any, x: np.ndarray, y: np.ndarray) -> None:
+    """End a training as trainings end: in small steps, so that moving statistics catch up."""
+    optimizer = type(optimizer).from_config(
+        {**optimizer.get_config(), "learning_rate": float(optimizer.learning_rate) * SETTLING}
+    )
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x, y, batch_size=BATCH, epochs=LAST_EPOCHS, verbose=0)
+
+
 def _train(case: Case, path: Path) -> float:
     import keras
 
@@ -129,6 +140,7 @@ def _train(case: Case, path: Path) -> float:
         )
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         model.fit(prepare(x), y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
+        settle(model, optimizer, prepare(x), y)
         accuracy = float(model.evaluate(prepare(x_new), y_new, verbose=0)[1])
         if accuracy > best:
             best = accuracy

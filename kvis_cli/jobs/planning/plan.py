@@ -15,7 +15,7 @@ from kvis_cli.jobs.planning.digests import Digests
 from kvis_cli.jobs.planning.identity import hash_of, model_digest, model_settings
 from kvis_cli.jobs.planning.sources import Source, find_sources
 from kvis_cli.models.description.applications import parse_reference
-from kvis_cli.models.description.evidence.photos_given import MOST_LOOKED_AT
+from kvis_cli.models.description.evidence.photos_given import MOST
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.paths import MODEL_SUFFIXES, safe_name, unique_names
 from kvis_cli.spec.job import JobSpec, TaskSpec
@@ -206,7 +206,7 @@ def make_plan(
     digests = digests or Digests()
     specs, sources = _found(job)
     model_names = unique_names([Path(_named(path)) for path in specs])
-    photos = tuple(source.path for source in sources[:MOST_LOOKED_AT])
+    photos = tuple(source.path for source in sources[:MOST])
     models = [
         PlannedModel(
             spec, model_names[Path(_named(path))], model_digest(spec, job.seed, digests), photos

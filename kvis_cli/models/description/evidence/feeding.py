@@ -103,7 +103,7 @@ def weighed(info: ModelInfo, others: tuple[Preprocessing, ...] = ()) -> Evidence
         info.architecture,
         source,
         shape,
-        photos=lambda: given_photos(info.photos, *shape, info.spec.fit),
+        photos=lambda most: given_photos(info.photos, *shape, info.spec.fit, most),
         others=others,
         arrange=lambda x: x if flat is None else x.reshape(len(x), *(size or 0 for size in flat)),
     )

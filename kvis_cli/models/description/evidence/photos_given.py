@@ -9,13 +9,17 @@ from pathlib import Path
 from kvis_cli.errors import KvisError
 from kvis_cli.lazy import np
 
-MOST = 24
-# Of more it is not worth finding one that can be read.
-MOST_LOOKED_AT = 32
+# So many are looked at first, and so many where these do not decide.
+FEW, MOST = 24, 64
 
 
 def given_photos(
-    paths: Iterable[Path], height: int, width: int, channels: int, fit: str = "resize"
+    paths: Iterable[Path],
+    height: int,
+    width: int,
+    channels: int,
+    fit: str = "resize",
+    most: int = MOST,
 ) -> np.ndarray | None:
     """Return the first photos that can be read, as the model is given them before preprocessing.
 
@@ -31,19 +35,21 @@ def given_photos(
         Of the model's input, 1 or 3.
     fit
         How a photo is fitted into the input.
+    most
+        At most so many.
 
     Returns
     -------
     np.ndarray or None
-        uint8 ``(N, height, width, channels)``, at most 24; None where there is none.
+        uint8 ``(N, height, width, channels)``; None where there is none.
     """
-    wanted = tuple(p for p in paths if p.suffix.lower() != ".npy")[:MOST_LOOKED_AT]
-    return _read(wanted, height, width, channels, fit)
+    wanted = tuple(p for p in paths if p.suffix.lower() != ".npy")[:MOST]
+    return _read(wanted, height, width, channels, fit, most)
 
 
 @lru_cache(maxsize=4)
 def _read(
-    paths: tuple[Path, ...], height: int, width: int, channels: int, fit: str
+    paths: tuple[Path, ...], height: int, width: int, channels: int, fit: str, most: int
 ) -> np.ndarray | None:
     # Pillow is imported only where there are photos.
     from kvis_cli.images.fitting import fit_photo
@@ -51,7 +57,7 @@ def _read(
 
     found: list[np.ndarray] = []
     for path in paths:
-        if len(found) == MOST:
+        if len(found) == most:
             break
         try:
             pixels = read_photo(path).pixels

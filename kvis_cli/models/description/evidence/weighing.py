@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +19,7 @@ from kvis_cli.models.description.evidence.forward import NotKnown
 from kvis_cli.models.description.evidence.hypotheses import as_grey, central, hypotheses
 from kvis_cli.models.description.evidence.moving_statistics import divergence
 from kvis_cli.models.description.evidence.photos import generated_photos
+from kvis_cli.models.description.evidence.photos_given import FEW, MOST
 from kvis_cli.models.description.evidence.reading import first_normalisation, size_needed
 from kvis_cli.models.description.evidence.responses import responses
 from kvis_cli.models.description.evidence.weights import ReadWeights
@@ -112,7 +113,7 @@ def weigh(
     weights: Weights,
     size: tuple[int, int, int],
     *,
-    photos: Callable[[], np.ndarray | None] = lambda: None,
+    photos: Callable[[int], np.ndarray | None] = lambda most: None,
     others: tuple[Preprocessing, ...] = (),
     arrange: Arrange = lambda x: x,
 ) -> Evidence | None:
@@ -127,8 +128,8 @@ def weigh(
     size
         Height, width and channels of its input.
     photos
-        Gives photos of the user's own at that size, uint8 ``(N, H, W, C)``. Fewer than eight say
-        too little, and generated ones are looked at.
+        Gives at most so many photos of the user's own at that size, uint8 ``(N, H, W, C)``. Fewer
+        than eight say too little, and generated ones are looked at.
     others
         Preprocessings to try beside the usual ones.
     arrange
@@ -146,16 +147,35 @@ def weigh(
     tried = [*usual, *(o for o in others if not any(same_scale(o, u) for u in usual))]
     try:
         with weights() as read:
-            found = []
-            given = photos()
-            if given is not None and len(given) >= LEAST_PHOTOS:
-                found.append(_weighed(architecture, read, tried, size, given, arrange))
-            if not any(e is not None and e.decided for e in found):
-                found.append(_weighed(architecture, read, tried, size, None, arrange))
+            found = list(_tries(architecture, read, tried, size, photos, arrange))
     except (NotKnown, ModelError):
         return None
     known = [e for e in found if e is not None]
     return min(known, key=_doubt, default=None)
+
+
+def _tries(
+    architecture: Architecture,
+    read: ReadWeights,
+    tried: list[Preprocessing],
+    size: tuple[int, int, int],
+    photos: Callable[[int], np.ndarray | None],
+    arrange: Arrange,
+) -> Iterator[Evidence | None]:
+    """Yield the evidence of few photos, of more, of generated ones, until one decides."""
+    few = photos(FEW)
+    if few is not None and len(few) >= LEAST_PHOTOS:
+        found = _weighed(architecture, read, tried, size, few, arrange)
+        yield found
+        if found is not None and found.decided:
+            return
+        more = photos(MOST) if len(few) == FEW else None
+        if more is not None and len(more) > FEW:
+            found = _weighed(architecture, read, tried, size, more, arrange)
+            yield found
+            if found is not None and found.decided:
+                return
+    yield _weighed(architecture, read, tried, size, None, arrange)
 
 
 def _doubt(evidence: Evidence) -> tuple[bool, float]:
