@@ -1,4 +1,4 @@
-"""How good a map is, where the truth is known or the model can be asked again."""
+"""How the score changes while pixels go or come in the order of a map."""
 
 from __future__ import annotations
 
@@ -9,39 +9,6 @@ import numpy as np
 
 Score = Callable[[np.ndarray], np.ndarray]
 """Inputs ``(B, H, W, C)`` to scores ``(B,)``."""
-
-
-def pointing_game(raw: np.ndarray, mask: np.ndarray) -> bool:
-    """Whether the map's largest value lies in the mask; a map without positive values is a miss.
-
-    Zhang et al. 2016, arXiv:1608.00507. Where several positions share the largest value, their
-    first counts.
-
-    Parameters
-    ----------
-    raw
-        ``(H, W)``.
-    mask
-        bool ``(H, W)``.
-    """
-    return bool(raw.max() > 0 and mask.flat[int(raw.argmax())])
-
-
-def energy_in_mask(raw: np.ndarray, mask: np.ndarray) -> float:
-    """Return the share, 0 to 1, of the map's positive values that lies in the mask.
-
-    0 for a blank map.
-
-    Wang et al. 2019 (Score-CAM), arXiv:1910.01279, section 4.3.
-    """
-    positive = np.maximum(raw, 0).astype(np.float64)
-    total = positive.sum()
-    return float((positive * mask).sum() / total) if total > 0 else 0.0
-
-
-def enrichment(raw: np.ndarray, mask: np.ndarray) -> float:
-    """`energy_in_mask` over the mask's share of the area: 1 for a map that knows nothing."""
-    return energy_in_mask(raw, mask) / float(mask.mean())
 
 
 @dataclass(frozen=True)
@@ -105,17 +72,3 @@ def _curve(start: np.ndarray, end: np.ndarray, raw: np.ndarray, score: Score, st
     counts = np.rint(np.linspace(0, order.size, steps + 1)).astype(int)
     frames = [np.where((place < count)[..., np.newaxis], end, start) for count in counts]
     return Curve(counts / order.size, np.asarray(score(np.stack(frames)), np.float64))
-
-
-def entropy(raw: np.ndarray) -> float | None:
-    """Spread of a map: 0 when all of it is in one cell, 1 when it is everywhere the same.
-
-    Shannon entropy of ``|raw| / Σ|raw|`` over the logarithm of the number of cells; None for a
-    blank map or one of a single cell.
-    """
-    values = np.abs(raw.astype(np.float64)).ravel()
-    total = values.sum()
-    if values.size < 2 or not np.isfinite(total) or total <= 0:
-        return None
-    share = values[values > 0] / total
-    return float(-(share * np.log(share)).sum() / np.log(values.size))
