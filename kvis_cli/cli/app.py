@@ -37,6 +37,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "methods",
         "What --method can name: what each method shows, its paper and its cost.",
     ),
+    "compare": (
+        "gate.compare",
+        "Do two checkpoints look at the same? The same questions put to both, and their maps "
+        "compared.",
+    ),
     "run": (
         "run",
         "Do a whole job: models × images × methods, resumable, with a report.",

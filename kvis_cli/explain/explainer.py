@@ -201,7 +201,7 @@ class Explainer:
             For each image pairs of label and the model's own output, the largest first.
         """
         job, opened = self._prepared("cam", {})
-        prepared = [self._input(opened, job, image) for image in _several(images)]
+        prepared = [self._input(opened, job, image) for image in several(images)]
         inputs = np.stack([made for made, _, _ in prepared])
         run = opened.engines.get("outputs", lambda: _outputs(opened))
         outputs = [
@@ -220,7 +220,7 @@ class Explainer:
     def _explained(self, kind: str, images: Images, options: dict[str, Any]) -> Explanations:
         job, opened = self._prepared(kind, options)
         task = compiled_task(opened, job.tasks[0], job)
-        prepared = [self._input(opened, job, image) for image in _several(images)]
+        prepared = [self._input(opened, job, image) for image in several(images)]
         inputs = np.stack([made for made, _, _ in prepared])
         found = Explanations()
         for start in range(0, len(inputs), job.batch_size):
@@ -363,7 +363,14 @@ def _check_result(kind: str, key: str) -> None:
         )
 
 
-def _several(images: Images) -> list[str | Path | np.ndarray]:
+def several(images: Images) -> list[str | Path | np.ndarray]:
+    """Return the images of an argument that may be one of them.
+
+    Raises
+    ------
+    UsageError
+        For none.
+    """
     if isinstance(images, str | Path):
         return [images]
     if isinstance(images, np.ndarray):

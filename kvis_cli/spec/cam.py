@@ -129,6 +129,11 @@ class CamSpec(ExplainSpec):
         """Whether file names need the layer."""
         return len(self.layer) > 1 or "all-spatial" in self.layer
 
+    @property
+    def explains_filters(self) -> bool:
+        """Whether filters are explained instead of classes."""
+        return bool(self.filter)
+
     def method_names(self) -> list[str]:
         """Return the methods as they are given."""
         return self.method

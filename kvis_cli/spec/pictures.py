@@ -163,6 +163,11 @@ class ExplainSpec(PictureSpec, HeatmapSpec):
         """Whether file names need the layer; by the spec alone: a rerun names them alike."""
         return False
 
+    @property
+    def explains_filters(self) -> bool:
+        """Whether filters are explained instead of classes."""
+        return False
+
     def methods(self) -> list[str]:
         """Return the methods, each a task of its own."""
         return list(dict.fromkeys(self.method_names()))

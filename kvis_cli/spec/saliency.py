@@ -200,6 +200,11 @@ class SaliencySpec(ExplainSpec):
         """The percentile at which the palette ends."""
         return self.percentile
 
+    @property
+    def explains_filters(self) -> bool:
+        """Whether units of a layer are explained instead of classes."""
+        return bool(self.unit)
+
     def method_names(self) -> list[str]:
         """Return the methods as they are given."""
         return self.method

@@ -5,6 +5,10 @@ COVERED_BY = {
         cli/commands/cam.py engines/cam/fusion.py explanation.py
         tasks/cam_targets.py
     """,
+    "cli/test_compare.py": """
+        cli/commands/gate/compare.py gate/answers.py gate/compare.py gate/compare_sheet.py
+        gate/sheet.py spec/compare.py
+    """,
     "cli/test_configs.py": """
         spec/starter.py
     """,

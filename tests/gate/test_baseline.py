@@ -122,8 +122,8 @@ def test_what_is_not_a_baseline_is_refused_by_name(how, tmp_path):
     with pytest.raises(NotEvaluatedError, match=said) as caught:
         read_baseline(tmp_path)
     assert (
-        (caught.value.exit_code == 3 and "git" in caught.value.hint) or "Update" in caught.value.hint
-    )
+        caught.value.exit_code == 3 and "git" in caught.value.hint
+    ) or "Update" in caught.value.hint
     assert (tmp_path / "baseline.txt").read_text() == text
 
 

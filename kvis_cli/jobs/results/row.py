@@ -42,6 +42,8 @@ class ResultRow:
         Registry name; what else tells the result from others of the method.
     layer, target, units
         What was read; what was explained, in words and as pairs of unit and weight.
+    asked
+        The class as ``--class`` names it, a rank resolved; empty for what is no class.
     drawn
         What captions show instead of `target`, where no font has its letters.
     file, raw
@@ -83,6 +85,7 @@ class ResultRow:
     layer: str | None = None
     target: str | None = None
     units: Sequence[Sequence[float]] | None = None
+    asked: str = ""
     drawn: str = ""
     file: str | None = None
     raw: str | None = None

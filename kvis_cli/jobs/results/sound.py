@@ -19,7 +19,7 @@ _ROW: dict[str, Any] = {
         ("task", "status", "kind", "entry", "model", "model_name", "model_sha256"), str
     ),
     **dict.fromkeys(("image", "image_name", "image_sha256", "method", "variant", "layer"), str),
-    **dict.fromkeys(("target", "drawn", "map", "caution", "hint"), str),
+    **dict.fromkeys(("target", "asked", "drawn", "map", "caution", "hint"), str),
     **dict.fromkeys(("score", "probability", "entropy", "in_region", "enrichment"), Number),
     "limit": Number,
     "schema": int,

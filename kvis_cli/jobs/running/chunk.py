@@ -261,6 +261,7 @@ class ChunkRun:
             image=str(source.source.path),
             image_name=source.name,
             image_sha256=source.sha256,
+            asked="" if self.spec.explains_filters else explanation.target.asked,
             drawn="" if can_render(label) else _class_number(explanation),
             top=[[name, six_digits(value)] for name, value in top],
             preprocess=self.opened.preprocessing.to_spec(),
