@@ -136,7 +136,8 @@ def pieces(tf, tmp_path_factory):
     y = layers.GlobalAveragePooling2D()(base(x))
     model = keras.Model(x, layers.Dense(1000, activation="softmax")(y))
     model.save(folder / "model.keras")
-    for name in ("model.h5", "your_model.h5", "old.h5", "keras_model.h5"):
+    files = ("model.h5", "your_model.h5", "old.h5", "keras_model.h5")
+    for name in (*files, "old.keras", "new.keras", "a.keras", "b.keras", "c.keras"):
         model.save(folder / name)
     names = list(imagenet().names)
     names[281], names[294] = "tabby", "bear"

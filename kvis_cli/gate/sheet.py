@@ -116,14 +116,14 @@ class Row:
     label
         Under the photo.
     seen
-        The maps, from left to right.
+        The maps, from left to right; None leaves a place empty.
     changed
         The difference, on a scale from -1 to 1; None where there is none.
     """
 
     image: Path
     label: str
-    seen: Sequence[Seen]
+    seen: Sequence[Seen | None]
     changed: Seen | None
 
 
@@ -135,7 +135,7 @@ def sheets(rows: Sequence[Row], columns: Sequence[str], title: str) -> Iterator[
     rows
         At least one.
     columns
-        Above the pictures: photo, maps, difference.
+        Above the pictures: photo, maps, and the difference where there is any.
     title
         Above everything.
 
@@ -151,12 +151,14 @@ def sheets(rows: Sequence[Row], columns: Sequence[str], title: str) -> Iterator[
         for row in part:
             photo, scale = small_photo(row.image)
             line: list[np.ndarray | None] = [photo]
-            line += [drawn(seen, photo, scale) for seen in row.seen]
-            line.append(drawn(row.changed, photo, scale, CHANGED) if row.changed else None)
+            line += [drawn(seen, photo, scale) if seen else None for seen in row.seen]
+            if len(columns) > len(line):
+                line.append(drawn(row.changed, photo, scale, CHANGED) if row.changed else None)
             pictures.append(line)
             last = row.changed.caption if row.changed else ""
-            captions.append([row.label, *(seen.caption for seen in row.seen), last])
+            captions.append([row.label, *(seen.caption if seen else "" for seen in row.seen), last])
         bar = ColorBar(CHANGED.style("signed"), 1.0, title="difference", view=CHANGED.view)
+        bars = [bar] if any(row.changed for row in part) else []
         yield render_sheet(
-            Sheet(pictures, captions=captions, column_labels=columns, title=title, bars=[bar])
+            Sheet(pictures, captions=captions, column_labels=columns, title=title, bars=bars)
         )

@@ -102,7 +102,9 @@ def test_saliency(model, asked, at_once):
             np.testing.assert_allclose(mine.extras[name], values, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["gradcam", "guided_gradcam", "fullgrad", "scorecam", "ablationcam"])
+@pytest.mark.parametrize(
+    "name", ["gradcam", "guided_gradcam", "fullgrad", "scorecam", "ablationcam"]
+)
 def test_one_engine_is_asked_about_any_number_of_targets(model, asked, name):
     from kvis_cli.engines.cam.engine import CamEngine
     from kvis_cli.engines.cam.layers import CamLayer

@@ -32,8 +32,11 @@ PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 CHUNK_BATCHES = 8
 # How a run is carried out does not belong into its pictures.
 _NOT_ORIGIN = {
-    "images", "output", "device", "workers", "retries", "timeout", "fail_fast", "report", "gif"
+    "images", "output", "device", "workers", "retries", "timeout", "fail_fast", "report", "gif",
+    "baseline", "checks", "pass_",
 }  # fmt: skip
+# What judges finished maps is no part of making them.
+_JUDGED = {"baseline", "checks", "pass_"}
 
 
 @dataclass(frozen=True)
@@ -374,7 +377,9 @@ class Run:
             "kvis": __version__,
             "versions": self.store.origin["versions"],
             "device": self.device,
-            "spec": self.job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            "spec": self.job.model_dump(
+                mode="json", by_alias=True, exclude_defaults=True, exclude=_JUDGED
+            )
             | {"tasks": [t.model_dump(mode="json", by_alias=True) for t in self.job.tasks]},
             "shard": str(self.options.shard) if self.options.shard else None,
             "models": [
