@@ -75,9 +75,11 @@ def to_cells(raw: np.ndarray, signed: bool) -> Cells | Undefined:
 
 
 def settled(kept: Cells, new: Cells) -> tuple[np.ndarray, np.ndarray]:
-    """Return two maps to be compared; cells that differ by one step of the 8 bits are the same.
+    """Return two maps to be compared; where no cell differs by more than one step, the same map.
 
-    Another processor, number of threads or build of TensorFlow moves single cells by that much.
+    Another processor, number of threads or build of TensorFlow moves cells by one step of the 8
+    bits. What differs by more anywhere is compared as it is: to even out its small steps would make
+    maps with a faint background more alike than they are.
 
     Parameters
     ----------
@@ -90,6 +92,7 @@ def settled(kept: Cells, new: Cells) -> tuple[np.ndarray, np.ndarray]:
         float64 maps, of their own grids.
     """
     if kept.signed == new.signed and kept.shape == new.shape:
-        moved = np.abs(kept.values.astype(int) - new.values.astype(int)) > 1
-        new = Cells(np.where(moved, new.values, kept.values), new.signed)
+        moved = np.abs(kept.values.astype(int) - new.values.astype(int))
+        if moved.max() <= 1:
+            return kept.map(), kept.map()
     return kept.map(), new.map()

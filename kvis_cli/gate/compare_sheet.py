@@ -42,12 +42,16 @@ def _row(pair: Pair) -> Row:
     row = pair.first.row
     label = " · ".join(part for part in (row.image_name, pair.first.method) if part)
     first, second, place = comparable(pair.first, pair.second)
-    changed = Seen(difference(first, second), place, True, numbers(pair.measures))
+    raw = difference(first, second)
+    # Of maps that were laid over the photo first, no cell lies anywhere else.
+    grid = pair.first.grid(raw.shape) if pair.first.grid(first.shape) else None
+    changed = Seen(raw, place, True, numbers(pair.measures), grid)
     return Row(Path(row.image), label, [_seen(pair.first), _seen(pair.second)], changed)
 
 
 def _seen(answer: MapAnswer) -> Seen:
-    return Seen(answer.map(), answer.placement, answer.row.map == "signed", answer.row.caption)
+    raw, signed = answer.map(), answer.row.map == "signed"
+    return Seen(raw, answer.placement, signed, answer.row.caption, answer.grid(raw.shape))
 
 
 def numbers(measures: Mapping[str, Measured]) -> str:

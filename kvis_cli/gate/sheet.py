@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kvis_cli.errors import KvisError
-from kvis_cli.explanation import Explanation, Target
+from kvis_cli.explanation import Explanation, Kind, MapGrid, Target
 from kvis_cli.images.drawing import Look, draw
 from kvis_cli.images.fitting import Placement
 from kvis_cli.images.photo import read_photo
@@ -38,12 +38,15 @@ class Seen:
         Whether values below zero have a meaning.
     caption
         Under the picture.
+    grid
+        Where its cells lie on the input; None where they are stretched over it.
     """
 
     raw: np.ndarray
     placement: Placement
     signed: bool
     caption: str = ""
+    grid: MapGrid | None = None
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -99,8 +102,9 @@ def drawn(seen: Seen, photo: np.ndarray, scale: float, look: Look | None = None)
         edges, scale = (0, 0, width, height), 1.0
     left, top, right, bottom = (round(edge * scale) for edge in edges)
     placement = Placement(left, top, max(right, left + 1), max(bottom, top + 1))
+    kind: Kind = "signed" if seen.signed else "heatmap"
     explanation = Explanation(
-        seen.raw.astype(np.float32), "signed" if seen.signed else "heatmap", "", Target("", ""), 0.0
+        seen.raw.astype(np.float32), kind, "", Target("", ""), 0.0, grid=seen.grid
     )
     return draw(explanation, photo, placement, look or Look()).pixels
 

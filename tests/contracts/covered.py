@@ -5,6 +5,11 @@ COVERED_BY = {
         cli/commands/cam.py engines/cam/fusion.py explanation.py
         tasks/cam_targets.py
     """,
+    "cli/test_check.py": """
+        cli/commands/gate/baseline.py cli/commands/gate/check.py gate/check.py gate/differing.py
+        gate/thresholds.py report/checks/github.py report/checks/junit.py
+        report/checks/markdown.py report/checks/worst.py
+    """,
     "cli/test_compare.py": """
         cli/commands/gate/compare.py gate/answers.py gate/compare.py gate/compare_sheet.py
         gate/sheet.py spec/compare.py
@@ -75,6 +80,9 @@ COVERED_BY = {
     "explain/test_explainer.py": """
         explain/shown.py models/live/feeding.py models/live/photo_input.py models/live/session.py
         runtime/cache.py tasks/cache.py tasks/registry.py
+    """,
+    "gate/test_judging.py": """
+        gate/maps.py gate/verdicts.py
     """,
     "jobs/planning/test_digests.py": """
         jobs/planning/identity.py
@@ -195,7 +203,7 @@ COVERED_BY = {
     """,
     "spec/test_job_file.py": """
         options/fields.py options/mistakes.py options/yaml.py spec/file.py spec/filters.py
-        spec/images.py spec/job.py spec/pictures.py spec/run.py spec/schema.py
+        spec/checks.py spec/images.py spec/job.py spec/pictures.py spec/run.py spec/schema.py
     """,
     "test_docs_commands.py": """
         cli/commands/methods.py

@@ -10,7 +10,8 @@ from kvis_cli.gate.decision import Tally, Verdict, binomial_tail, decide, holm
 
 
 def literal_tail(passed, images, wanted):
-    w = Fraction(wanted)
+    # As precise as a float needs, and not of 53 binary digits to the power of n.
+    w = Fraction(wanted).limit_denominator(10**6)
     return sum(math.comb(images, i) * w**i * (1 - w) ** (images - i) for i in range(passed + 1))
 
 

@@ -52,13 +52,16 @@ def _row(checked: Checked, case: Case, finding: Finding) -> Row:
     signed = row.map == "signed"
     value = finding.why if finding.value is None else f"{finding.value:.3g}"
     label = " · ".join(p for p in (row.image_name, case.model, case.method) if p)
-    new = Seen(checked.maps.raw(answer), answer.placement, signed, row.caption)
+    raw = checked.maps.raw(answer)
+    new = Seen(raw, answer.placement, signed, row.caption, answer.grid(raw.shape))
     said = f"{case.check} {value}, wanted {case.limit}"
     kept = checked.maps.kept(case.model, answer.question)
     if not kept:
         return Row(Path(row.image), f"{label}: {said}", [new], None)
     old = kept[0].cells
     chance = "" if kept[0].probability is None else f" {kept[0].probability:.3f}"
-    before = Seen(old.map(), answer.placement, old.signed, f"{row.label}{chance}")
-    changed = Seen(difference(old.map(), new.raw), answer.placement, True, said)
+    place = answer.placement
+    before = Seen(old.map(), place, old.signed, f"{row.label}{chance}", answer.grid(old.shape))
+    moved = difference(old.map(), raw)
+    changed = Seen(moved, place, True, said, answer.grid(moved.shape))
     return Row(Path(row.image), label, [before, new], changed)
