@@ -108,7 +108,7 @@ class MapAnswer:
 
 
 def answers_of(
-    task: ExplainSpec, rows: Iterable[ResultRow], folder: Path, seed: int
+    task: ExplainSpec, rows: Iterable[ResultRow], folder: Path, common: Mapping[str, Any]
 ) -> Iterator[MapAnswer]:
     """Yield what rows of a task answer.
 
@@ -120,17 +120,24 @@ def answers_of(
         Of maps.
     folder
         The result folder.
-    seed
-        Of the job.
+    common
+        From `common_settings`.
     """
-    common = _common(task, seed)
     for row in rows:
         if row.map in ("heatmap", "signed") and row.raw and row.image:
             yield MapAnswer(row, folder, {**common, **_own(task, row)})
 
 
-def _common(task: ExplainSpec, seed: int) -> dict[str, Any]:
-    """Return the settings of a task that change its maps, those that are not as by default."""
+def common_settings(task: ExplainSpec, seed: int) -> dict[str, Any]:
+    """Return the settings of a task that change its maps, those that are not as by default.
+
+    Parameters
+    ----------
+    task
+        The task.
+    seed
+        Of the job.
+    """
     found: dict[str, Any] = {"kind": str(getattr(task, "kind", "")), "seed": seed}
     found["version"] = task.results_version
     values = task.model_dump(mode="json", by_alias=True)

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from kvis_cli.errors import NotEvaluatedError, UsageError
 from kvis_cli.events import Listener
-from kvis_cli.gate.answers import MapAnswer, answers_of, pinned
+from kvis_cli.gate.answers import MapAnswer, answers_of, common_settings, pinned
 from kvis_cli.gate.baseline import (
     NAME,
     Baseline,
@@ -254,12 +254,17 @@ def _answers(
     """Model name -> its answers; of other models' classes those are left out."""
     plan = run.plan
     found: dict[str, list[MapAnswer]] = {model.name: [] for model in plan.models}
+    explaining = {
+        entry: (spec, common_settings(spec, plan.job.seed))
+        for entry, spec in enumerate(plan.job.tasks)
+        if isinstance(spec, ExplainSpec)
+    }
     for task in plan.tasks:
-        spec = plan.job.tasks[task.entry]
-        if not isinstance(spec, ExplainSpec):
+        if task.entry not in explaining:
             continue
+        spec, common = explaining[task.entry]
         rows = run.done_rows.get(task.id, [])
-        for answer in answers_of(spec, rows, run.store.folder, plan.job.seed):
+        for answer in answers_of(spec, rows, run.store.folder, common):
             sure = known.get(answer.row.image, True)
             found[plan.models[task.model].name].append(replace(answer, known=sure))
     if pinned_to is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from kvis_cli.errors import ExitCode, NotEvaluatedError, UsageError
 from kvis_cli.events import Listener
-from kvis_cli.gate.answers import MapAnswer, answers_of, likeness, pinned
+from kvis_cli.gate.answers import MapAnswer, answers_of, common_settings, likeness, pinned
 from kvis_cli.gate.baseline import Question
 from kvis_cli.jobs.planning.sources import find_sources
 from kvis_cli.jobs.running.runner import Options, Outcome, run_job
@@ -214,10 +214,11 @@ def _answers(
 
     rows = read_finished(model.folder).rows
     found = {}
+    specs = [spec for spec in job.tasks if isinstance(spec, ExplainSpec)]
+    settings = [common_settings(spec, job.seed) for spec in specs]
     for task in make_plan(job).tasks:
-        spec = job.tasks[task.entry]
-        assert isinstance(spec, ExplainSpec)
-        for answer in answers_of(spec, rows.get(task.id, []), model.folder, job.seed):
+        spec, common = specs[task.entry], settings[task.entry]
+        for answer in answers_of(spec, rows.get(task.id, []), model.folder, common):
             found[answer.question, answer.row.image_name] = answer
     return found, outcome
 

@@ -19,6 +19,7 @@ PUBLIC = {
     "compare filters maximize saliency",
     "kvis_cli.keras_vis": "backend backprop_modifiers callbacks grad_modifiers input_modifiers "
     "losses optimizer regularizers utils visualization",
+    "kvis_cli.testing": "AttentionError assert_attention",
     "kvis_cli.keras_vis.visualization": "generate_pattern get_num_filters overlay "
     "visualize_activation visualize_activation_with_losses visualize_cam "
     "visualize_cam_with_losses visualize_saliency visualize_saliency_with_losses",
