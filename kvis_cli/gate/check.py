@@ -59,6 +59,8 @@ class Asking:
         Accept them beside those that were accepted before.
     only
         Accept only ``failing`` maps, or those of ``model=NAME`` or ``image=NAME``; empty for all.
+    clean
+        Remove results in the folder that the job does not ask for.
     """
 
     alpha: float = ALPHA
@@ -66,6 +68,7 @@ class Asking:
     update: bool = False
     beside: bool = False
     only: str = ""
+    clean: bool = False
 
     def __post_init__(self) -> None:
         kind, _, name = self.only.partition("=")
@@ -136,7 +139,8 @@ def check_job(
     known = _known(job)
     fixed = old is not None and not (asking.update and not asking.only and not asking.beside)
     asked = _pinned(job, old, digests) if fixed and old else job
-    run = Run(make_plan(asked, digests=digests), listener, Options(processes=True, resume=True))
+    options = Options(processes=True, resume=True, clean_stale=asking.clean)
+    run = Run(make_plan(asked, digests=digests), listener, options)
     outcome = run.run()
     answers = _answers(run, known, old if asked is not job else None)
     maps = Maps(answers, {i.name: i.source for i in run.plan.images}, old, thresholds, job=file)

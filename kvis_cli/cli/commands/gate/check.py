@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kvis_cli.gate.verdicts import Judgement
 
 GATE = "Check"
+# With more checks than this, those that passed are only counted.
+MAX_ROWS = 40
 _STYLES = {"passed": "green", "failed": "bold red", "not evaluated": "bold yellow"}
 
 
@@ -90,6 +92,14 @@ def check(
             rich_help_panel=GATE,
         ),
     ] = False,
+    clean_stale: Annotated[
+        bool,
+        typer.Option(
+            "--clean-stale",
+            help="Remove pictures in the folder that the job does not ask for.",
+            rich_help_panel=GATE,
+        ),
+    ] = False,
     format: Annotated[
         Format,
         typer.Option(
@@ -130,7 +140,12 @@ def check(
         if json and format is not Format.text:
             raise UsageError("--json and --format github both say what stdout gets.")
         asking = Asking(
-            alpha=alpha, strict=strict, update=update_baseline, beside=add_variant, only=only
+            alpha=alpha,
+            strict=strict,
+            update=update_baseline,
+            beside=add_variant,
+            only=only,
+            clean=clean_stale,
         )
         spec = read_job(job, given[RunSpec])
         listener = CheckConsole(quiet=quiet, folder=Path(spec.output))
@@ -168,7 +183,10 @@ def _said(path: Path | None) -> str | None:
 def _show(judgement: Judgement) -> None:
     columns = [Column(""), Column("check"), Column("model", folds=True), Column("method")]
     table = Table([*columns, Column("class", folds=True), Column("", folds=True)])
-    for case in judgement.cases:
+    shown = judgement.cases
+    if len(shown) > MAX_ROWS:
+        shown = [case for case in shown if case.verdict.value != "passed"]
+    for case in shown:
         word = case.verdict.value
         table.rows.append(
             [
@@ -182,6 +200,8 @@ def _show(judgement: Judgement) -> None:
         )
     if table.rows:
         print_table(table)
+    if len(shown) < len(judgement.cases):
+        print_line(f"{len(judgement.cases) - len(shown)} passed; all of them are in check.md")
     for problem in judgement.problems:
         print_line(f"not evaluated: {problem}")
     for note in judgement.notes:
