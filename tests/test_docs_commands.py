@@ -289,7 +289,21 @@ def scenarios_page(folder, monkeypatch):
     shutil.copy(folder / "road.png", folder / "blank.png")
 
 
+def gate_page(folder, monkeypatch):
+    shutil.copy(folder / "cat.jpg", folder / "photos" / "star-01.jpg")
+    (folder / "job.yaml").write_text(
+        "models: [model.keras]\nimages: [photos/*]\noutput: kvis-out\n"
+        "tasks:\n  - saliency: {class: 22}\n"
+        "baseline: attention-baseline\nchecks:\n  - drift: {min: 0.9}\n  - blank: 0\n"
+        "pass: {any: true}\n"
+    )
+
+
 SCENES = {
+    "ci.md": gate_page,
+    "gate.md": gate_page,
+    "commands/check.md": gate_page,
+    "commands/baseline.md": gate_page,
     "README.md": readme,
     "index.md": index_page,
     "models.md": models_page,
@@ -356,6 +370,15 @@ def before(page, line, folder):
         for i in range(3):
             # As a CI brings them: each machine's folder under a name of its own.
             (folder / "parts" / f"shard-{i}-of-3").rename(folder / f"shard-{i}")
+    elif line.startswith(("kvis baseline", "kvis check job.yaml")):
+        base = folder / "attention-baseline"
+        if not base.exists() and "--update-baseline" not in line:
+            done = run_in(folder, "kvis check job.yaml --update-baseline")
+            assert done.exit_code == 0, done.stderr
+        if line.startswith("kvis baseline diff"):
+            who = ["-c", "user.name=n", "-c", "user.email=e"]
+            for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "accepted"]):
+                subprocess.run(["git", "-C", str(base), *command], check=True)
     elif "v7.npz" in line:
         # What the line before it wrote.
         [raw] = (folder / "kvis-out").rglob("*block5_conv3_67*.npz")
