@@ -131,6 +131,20 @@ class Row:
     changed: Seen | None
 
 
+def pictures_of(row: Row) -> tuple[list[np.ndarray | None], np.ndarray | None]:
+    """Draw a row.
+
+    Returns
+    -------
+    pictures, changed
+        uint8 RGB: the photo and the maps over it, None for an empty place; the difference.
+    """
+    photo, scale = small_photo(row.image)
+    found: list[np.ndarray | None] = [photo]
+    found += [drawn(seen, photo, scale) if seen else None for seen in row.seen]
+    return found, drawn(row.changed, photo, scale, CHANGED) if row.changed else None
+
+
 def sheets(rows: Sequence[Row], columns: Sequence[str], title: str) -> Iterator[np.ndarray]:
     """Yield sheets of at most 40 rows each.
 
@@ -153,11 +167,9 @@ def sheets(rows: Sequence[Row], columns: Sequence[str], title: str) -> Iterator[
         pictures: list[list[np.ndarray | None]] = []
         captions = []
         for row in part:
-            photo, scale = small_photo(row.image)
-            line: list[np.ndarray | None] = [photo]
-            line += [drawn(seen, photo, scale) if seen else None for seen in row.seen]
+            line, changed = pictures_of(row)
             if len(columns) > len(line):
-                line.append(drawn(row.changed, photo, scale, CHANGED) if row.changed else None)
+                line.append(changed)
             pictures.append(line)
             last = row.changed.caption if row.changed else ""
             captions.append([row.label, *(seen.caption if seen else "" for seen in row.seen), last])

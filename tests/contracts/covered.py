@@ -8,11 +8,11 @@ COVERED_BY = {
     "cli/test_check.py": """
         cli/commands/gate/baseline.py cli/commands/gate/check.py gate/check.py gate/differing.py
         gate/thresholds.py report/checks/github.py report/checks/junit.py
-        report/checks/markdown.py report/checks/worst.py
+        report/checks/markdown.py report/checks/page.py report/checks/worst.py
     """,
     "cli/test_compare.py": """
         cli/commands/gate/compare.py gate/answers.py gate/compare.py gate/compare_sheet.py
-        gate/sheet.py spec/compare.py
+        gate/sheet.py report/compare.py spec/compare.py
     """,
     "cli/test_configs.py": """
         spec/starter.py
