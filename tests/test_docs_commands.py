@@ -165,6 +165,10 @@ def pieces(tf, tmp_path_factory):
         "models: [model.keras]\nimages: [photos/*]\noutput: kvis-out\nreport: [html]\n"
         "tasks:\n  - cam: {class: 22}\n"
     )
+    (folder / "gate.yaml").write_text(
+        "models: [model.keras]\nimages: [photos/*]\noutput: kvis-gate\n"
+        "tasks:\n  - saliency: {class: 22}\nchecks:\n  - blank: 0\n"
+    )
     for name in ("checkpoints", "experiments"):
         (folder / name).mkdir()
         shutil.copy(folder / "model.keras", folder / name / "epoch-1.keras")

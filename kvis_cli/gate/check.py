@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from kvis_cli.errors import NotEvaluatedError, UsageError
+from kvis_cli.errors import InputError, NotEvaluatedError, UsageError
 from kvis_cli.events import Listener
 from kvis_cli.gate.answers import MapAnswer, answers_of, common_settings, pinned
 from kvis_cli.gate.baseline import (
@@ -152,15 +152,26 @@ def check_job(
             raise NotEvaluatedError(
                 "The baseline is not written.", problems[0], "Mend that, and run it again."
             )
-        maps.baseline = _updated(job, maps, run.plan, asking)
+        try:
+            maps.baseline = _updated(job, maps, run.plan, asking)
+        except InputError as error:
+            raise _unreadable(error) from None
         written = write_baseline(folder, maps.baseline)
     if maps.baseline is not None and any(c.kind in ("drift", "prediction") for c in job.checks):
         for model, theirs in answers.items():
             problems += differences(maps.baseline, model, theirs)
-    judgement = judge(
-        maps, job.checks, job.pass_, alpha=asking.alpha, strict=asking.strict, problems=problems
-    )
+    try:
+        judgement = judge(
+            maps, job.checks, job.pass_, alpha=asking.alpha, strict=asking.strict, problems=problems
+        )
+    except InputError as error:
+        raise _unreadable(error) from None
     return Checked(judgement, outcome, maps, written)
+
+
+def _unreadable(error: InputError) -> NotEvaluatedError:
+    """Return the error for a map or a mask: without it there is no verdict."""
+    return NotEvaluatedError(error.what, error.why, error.hint)
 
 
 def _ready(job: JobSpec, asking: Asking, file: str) -> Path | None:

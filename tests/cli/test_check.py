@@ -296,6 +296,47 @@ def test_wrong_requests(project, kvis, change, arguments, said):
     assert said in ran.err
 
 
+def test_a_map_that_cannot_be_read_is_not_evaluated(gate, kvis):
+    [path] = (gate.folder / "out").glob("photo-05*.npz")
+    whole = path.read_bytes()
+    for wrong in (b"", whole[:100], b"PK\x03\x04" + whole[4:90]):
+        path.write_bytes(wrong)
+        ran = gate.check(kvis)
+        assert ran.code == 3 and "is no map of kvis" in ran.err
+        before = gate.base.read_bytes()
+        assert gate.check(kvis, "--update-baseline").code == 3
+        assert gate.base.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_no_check_notices_threads_or_kernels(samples, tmp_path):
+    """The same model with other kernels and another number of threads: rounding, and no drift."""
+    job = {
+        "models": [str(samples / "shapes.keras")],
+        "images": [str(samples / "images")],
+        "tasks": [{"cam": {"method": ["gradcam", "layercam"]}}, {"saliency": {}}],
+        "baseline": "base",
+        "checks": [{"drift": {"of": "conversion"}}, {"prediction": {"flips": 0, "drop": 0.001}}],
+        "pass": {"any": True},
+    }
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
+
+    def run(out, *arguments, **environment):
+        command = [sys.executable, "-m", "kvis_cli", "check", "job.yaml", "-q", "-o", out]
+        return subprocess.run(
+            [*command, *arguments], cwd=tmp_path, env={**os.environ, **environment},
+            capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+
+    first = run("one", "--update-baseline", TF_ENABLE_ONEDNN_OPTS="1")
+    assert first.returncode == 0, first.stdout + first.stderr
+    accepted = (tmp_path / "base/baseline.txt").read_bytes()
+    threads = {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    second = run("two", TF_ENABLE_ONEDNN_OPTS="0", **threads)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert (tmp_path / "base/baseline.txt").read_bytes() == accepted
+
+
 @pytest.mark.slow
 def test_a_model_that_cannot_be_read_is_not_evaluated(gate, kvis):
     (gate.folder / "model.keras").write_bytes(b"nothing of a model")

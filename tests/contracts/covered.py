@@ -203,7 +203,7 @@ COVERED_BY = {
     """,
     "spec/test_job_file.py": """
         options/fields.py options/mistakes.py options/yaml.py spec/file.py spec/filters.py
-        spec/checks.py spec/images.py spec/job.py spec/pictures.py spec/run.py spec/schema.py
+        spec/images.py spec/job.py spec/pictures.py spec/run.py spec/schema.py
     """,
     "test_docs_commands.py": """
         cli/commands/methods.py
