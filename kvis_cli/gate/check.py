@@ -257,7 +257,8 @@ def _pinned(job: JobSpec, old: Baseline, digests: Digests) -> JobSpec:
             )
         before = by_image.get(image_key(digests.file(source.path)))
         if before:
-            found[source.path] = before
+            named = [c for classes in own for c in classes if not _RANK.match(c)]
+            found[source.path] = [*before, *(c for c in named if c not in before)]
     if not found:
         return job
     return job.model_copy(update={"images": pinned(sources, found)})
@@ -283,12 +284,10 @@ def _answers(
             sure = known.get(answer.row.image, True)
             found[plan.models[task.model].name].append(replace(answer, known=sure))
     if pinned_to is not None:
+        asked = {kept.question for kept in pinned_to.kept}
         for model, answers in found.items():
             variants = pinned_to.variants(model)
-            asked = {question[:2] for question in variants}
-            found[model] = [
-                a for a in answers if a.question in variants or a.question[:2] not in asked
-            ]
+            found[model] = [a for a in answers if a.question in variants or a.question not in asked]
     return found
 
 

@@ -257,6 +257,12 @@ def test_a_rank_means_what_it_meant_when_it_was_accepted(project, kvis):
     # Ten images whose class nobody named are judged together.
     assert [len(c["images"]) for c in cases] == [10] and cases[0]["class"] == ""
     assert len(accepted) == 10
+    # Classes that are named beside the rank are asked all the same, and were not before.
+    job["tasks"] = [{"saliency": {"method": "gradient", "class": ["top1", "0", "1", "2"]}}]
+    project.file.write_text(yaml.safe_dump(job))
+    project.compute(pin=True)
+    ran = project.check(kvis)
+    assert "other classes: " in ran.out and "not asked in the baseline" in ran.out
 
 
 def test_retrained_models_need_a_calibration(gate, kvis):
