@@ -62,7 +62,9 @@ def compare(
 
     Parameters
     ----------
-    a, b
+    a
+        Live Keras models, files, names of applications, or `Explainer` objects.
+    b
         Live Keras models, files, names of applications, or `Explainer` objects.
     images
         Files or arrays.

@@ -268,7 +268,9 @@ def added(
 
     Parameters
     ----------
-    old, new
+    old
+        What was accepted; the answers of a run.
+    new
         What was accepted; the answers of a run.
     only
         The pairs of question and model to accept; the others stay as they are. None accepts all of

@@ -224,7 +224,7 @@ def _need_thresholds(job: JobSpec, thresholds: list[Threshold], file: str) -> No
 
 def _known(job: JobSpec) -> dict[str, bool]:
     """Path of an image -> whether the job says its class, without any rank."""
-    tasks = [t for t in job.tasks if isinstance(t, ExplainSpec) and not t.explains_filters]
+    tasks = [t for t in job.tasks if isinstance(t, ExplainSpec) and t.explains_output]
     ranked = any(_RANK.match(c) for task in tasks for c in task.class_)
     return {
         str(source.path): not (any(map(_RANK.match, source.classes)) if source.classes else ranked)
@@ -234,7 +234,7 @@ def _known(job: JobSpec) -> dict[str, bool]:
 
 def _pinned(job: JobSpec, old: Baseline, digests: Digests) -> JobSpec:
     """Return the job with the classes that the baseline was asked about in the place of ranks."""
-    tasks = [t for t in job.tasks if isinstance(t, ExplainSpec) and not t.explains_filters]
+    tasks = [t for t in job.tasks if isinstance(t, ExplainSpec) and t.explains_output]
     lists = {tuple(task.class_) for task in tasks}
     sources = find_sources(job.images)
     by_image: dict[str, list[str]] = {}

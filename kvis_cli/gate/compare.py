@@ -147,7 +147,9 @@ def compare_models(
         Files, folders, globs.
     asked
         The questions.
-    of_model, of_run
+    of_model
+        Options of `ModelSpec` and `RunSpec`, for all models.
+    of_run
         Options of `ModelSpec` and `RunSpec`, for all models.
     listener
         Hears what happens.

@@ -54,7 +54,9 @@ def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, over the same area.
+    second
         ``(H, W)``, over the same area.
 
     Returns
@@ -90,7 +92,9 @@ def drawn(seen: Seen, photo: np.ndarray, scale: float, look: Look | None = None)
     ----------
     seen
         The map.
-    photo, scale
+    photo
+        From `small_photo`. A photo that is gone has the scale 0: the map lies over all of it.
+    scale
         From `small_photo`. A photo that is gone has the scale 0: the map lies over all of it.
     look
         How; None for an overlay that ends at the map's own largest value.

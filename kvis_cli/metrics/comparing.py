@@ -24,7 +24,9 @@ def pearson(first: np.ndarray, second: np.ndarray) -> Measured:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, any real values.
+    second
         ``(H, W)``, any real values.
 
     Returns
@@ -46,7 +48,9 @@ def spearman(first: np.ndarray, second: np.ndarray) -> Measured:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, any real values.
+    second
         ``(H, W)``, any real values.
 
     Returns
@@ -67,7 +71,9 @@ def top_overlap(first: np.ndarray, second: np.ndarray, share: float = 0.1) -> Me
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, any real values; the largest are the hottest.
+    second
         ``(H, W)``, any real values; the largest are the hottest.
     share
         How much of the area counts as hottest, above 0 and below 1.
@@ -95,7 +101,9 @@ def ssim(first: np.ndarray, second: np.ndarray) -> Measured:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, any real values.
+    second
         ``(H, W)``, any real values.
 
     Returns
@@ -127,7 +135,9 @@ def centroid_shift(first: np.ndarray, second: np.ndarray) -> Measured:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``; negative values have no weight.
+    second
         ``(H, W)``; negative values have no weight.
 
     Returns
@@ -169,7 +179,9 @@ def compare_maps(first: np.ndarray, second: np.ndarray) -> dict[str, Measured]:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, any real values.
+    second
         ``(H, W)``, any real values.
 
     Returns

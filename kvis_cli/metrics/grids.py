@@ -64,7 +64,9 @@ def meet(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)`` each, of any sizes.
+    second
         ``(H, W)`` each, of any sizes.
 
     Returns

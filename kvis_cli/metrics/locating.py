@@ -69,7 +69,9 @@ def enrichment(raw: np.ndarray, mask: np.ndarray) -> Measured:
 
     Parameters
     ----------
-    raw, mask
+    raw
+        As for `energy_in_mask`.
+    mask
         As for `energy_in_mask`.
 
     Returns

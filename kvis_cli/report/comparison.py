@@ -60,7 +60,11 @@ def comparison_page(
 
     Parameters
     ----------
-    title, heading, subtitle
+    title
+        Texts.
+    heading
+        Texts.
+    subtitle
         Texts.
     names
         What the old and the new maps are called.

@@ -165,6 +165,20 @@ def accepted() -> bytes:
     return to_text(found).encode()
 
 
+def javascript(entry: dict[str, object]) -> bytes:
+    """A model of TensorFlow.js with two weights in ``w.bin``."""
+    weights = [
+        {"name": "d/kernel", "shape": [2, 3], "dtype": "float32", **entry},
+        {"name": "d/bias", "shape": [3], "dtype": "int32"},
+    ]
+    return json.dumps(
+        {
+            "modelTopology": {"model_config": json.loads(small_config()), "backend": "tensorflow"},
+            "weightsManifest": [{"paths": ["w.bin"], "weights": weights}],
+        }
+    ).encode()
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Reader -> its seeds."""
     configs = [json.dumps(c, separators=(",", ":")).encode() for c in CONFIGS]
@@ -187,6 +201,9 @@ def seeds() -> dict[str, list[bytes]]:
         "model_kind": [archive_of(configs[0]), hdf5(configs[0])[:600], png, b"<!doctype html>"],
         "keras_archive": [archive_of(c) for c in configs],
         "architecture": [bytes([n]) + c for n, c in zip((2, 1, 0, 0), configs, strict=True)],
+        "json_model": [
+            javascript({}), javascript({"quantization": {"dtype": "uint8", "scale": 2, "min": -1}})
+        ],
         "hdf5_attributes": [bytes([n, n]) + c for n, c in enumerate(configs)],
         "hdf5_file": [hdf5(c) for c in configs[:2]],
         "saved_model": [

@@ -117,10 +117,37 @@ def architecture(data: bytes, folder: Path) -> None:
         info.image_input,
         info.preprocessing,
         info.final_activation,
+        info.input_form,
+        info.describe_output,
     ):
         with suppress(KvisError):
             question()
     check_code(info)
+
+
+@reader(
+    "json",
+    "modelTopology model_config weightsManifest paths weights name shape dtype quantization scale "
+    "min float32 uint8 uint16 float16 int32 bool w.bin ../w.bin format layers-model class_name",
+)
+def json_model(data: bytes, folder: Path) -> None:
+    """A model.json with one file of weights beside it, up to its arrays."""
+    from kvis_cli.models.description.info import describe_model
+    from kvis_cli.models.files.errors import as_model_error
+    from kvis_cli.models.files.json_models import read_document
+    from kvis_cli.models.files.read import check_safe, stored_weights
+    from kvis_cli.models.files.tfjs import groups, read_arrays
+    from kvis_cli.models.request import ModelSpec
+
+    path = folder / "model.json"
+    path.write_bytes(data)
+    (folder / "w.bin").write_bytes(bytes(range(64)))
+    with as_model_error(path):
+        for _ in read_arrays(groups(path, read_document(path))):
+            pass
+    check_safe(path)
+    stored_weights(path)
+    describe_model(ModelSpec(path=str(path)))
 
 
 @reader("json", "model_config keras_version backend layer_names weight_names")
