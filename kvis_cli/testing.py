@@ -44,6 +44,11 @@ class AttentionError(AssertionError):
         What was measured, and what was wanted.
     measured
         What was measured: name -> value, or why it has none.
+
+    Examples
+    --------
+    >>> AttentionError("enrichment is 0.4, wanted ≥ 2", {"enrichment": 0.4}).measured
+    {'enrichment': 0.4}
     """
 
     def __init__(self, message: str, measured: Mapping[str, Measured]) -> None:

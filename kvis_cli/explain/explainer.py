@@ -379,6 +379,16 @@ def _check_result(kind: str, key: str) -> None:
 def several(images: Images) -> list[str | Path | np.ndarray]:
     """Return the images of an argument that may be one of them.
 
+    Parameters
+    ----------
+    images
+        One or several; a batch of pictures has four axes.
+
+    Returns
+    -------
+    list
+        At least one.
+
     Raises
     ------
     UsageError

@@ -115,6 +115,18 @@ def settings_key(settings: Mapping[str, Any]) -> str:
 def write_baseline(folder: Path, baseline: Baseline) -> Path:
     """Write a baseline; the same content gives the same bytes.
 
+    Parameters
+    ----------
+    folder
+        The baseline folder, made where it is missing.
+    baseline
+        What is accepted.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
     Raises
     ------
     OutputError
@@ -145,6 +157,11 @@ def read_baseline(folder: Path) -> Baseline:
     ----------
     folder
         Where it is.
+
+    Returns
+    -------
+    Baseline
+        What it holds.
 
     Raises
     ------
@@ -278,6 +295,11 @@ def added(
     beside
         Whether new answers stand beside the old ones of the same question instead of replacing
         them. An answer that is there already is not added again.
+
+    Returns
+    -------
+    Baseline
+        Images, models and settings are those that it still speaks of.
 
     Raises
     ------

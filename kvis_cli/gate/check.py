@@ -119,6 +119,11 @@ def check_job(
     file
         The job file, for messages.
 
+    Returns
+    -------
+    Checked
+        The verdicts, and what they are about.
+
     Raises
     ------
     UsageError
@@ -330,6 +335,18 @@ def _updated(job: JobSpec, maps: Maps, plan: Plan, asking: Asking) -> Baseline:
 
 def accepted(maps: Maps, plan: Plan) -> Baseline:
     """Return the maps of a run as a baseline of their own.
+
+    Parameters
+    ----------
+    maps
+        The maps.
+    plan
+        Of the run.
+
+    Returns
+    -------
+    Baseline
+        An answer per question and model.
 
     Raises
     ------

@@ -154,6 +154,11 @@ def compare_models(
     listener
         Hears what happens.
 
+    Returns
+    -------
+    Comparison
+        Every question, with the answers of all models.
+
     Raises
     ------
     UsageError
@@ -258,6 +263,11 @@ def question_name(answer: MapAnswer) -> str:
 
 def summary(pairs: Sequence[Pair]) -> dict[str, Any]:
     """Return the numbers of all questions put to two models.
+
+    Parameters
+    ----------
+    pairs
+        Of A and another model.
 
     Returns
     -------

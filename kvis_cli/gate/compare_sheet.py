@@ -18,6 +18,13 @@ _SHORT = {"spearman": "Spearman", "iou": "IoU", "ssim": "SSIM"}
 def write_sheets(comparison: Comparison, store: ResultStore) -> Iterator[Path]:
     """Write a sheet per other model, the questions whose maps are least alike first.
 
+    Parameters
+    ----------
+    comparison
+        What was compared.
+    store
+        Where the sheets go.
+
     Yields
     ------
     pathlib.Path

@@ -83,6 +83,11 @@ def judge(
     notes
         What is known beside the maps.
 
+    Returns
+    -------
+    Judgement
+        A case per check, model, method and class.
+
     Raises
     ------
     NotEvaluatedError

@@ -106,6 +106,16 @@ def mask_share(
 def read_mask(path: Path) -> np.ndarray:
     """Return the bright half of a picture: bool ``(H, W)``.
 
+    Parameters
+    ----------
+    path
+        The picture.
+
+    Returns
+    -------
+    numpy.ndarray
+        True where it is bright.
+
     Raises
     ------
     InputError

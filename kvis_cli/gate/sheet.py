@@ -98,6 +98,11 @@ def drawn(seen: Seen, photo: np.ndarray, scale: float, look: Look | None = None)
         From `small_photo`. A photo that is gone has the scale 0: the map lies over all of it.
     look
         How; None for an overlay that ends at the map's own largest value.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 RGB, of the small photo's size.
     """
     place = seen.placement
     edges = (place.left, place.top, place.right, place.bottom)
@@ -137,6 +142,11 @@ class Row:
 
 def pictures_of(row: Row) -> tuple[list[np.ndarray | None], np.ndarray | None]:
     """Draw a row.
+
+    Parameters
+    ----------
+    row
+        The row.
 
     Returns
     -------

@@ -57,6 +57,14 @@ def spearman(first: np.ndarray, second: np.ndarray) -> Measured:
     -------
     float or Undefined
         `Undefined` for a map that is blank, constant or not finite.
+
+    Examples
+    --------
+    >>> one, other = np.array([[1.0, 2.0], [3.0, 9.0]]), np.array([[0.0, 0.1], [0.5, 0.2]])
+    >>> round(spearman(one, other), 3), spearman(one, one**3)
+    (0.8, 1.0)
+    >>> str(spearman(one, np.zeros((2, 2))))
+    'blank map'
     """
     a, b = meet(first, second)
     undefined = _undefined(a, b)

@@ -61,19 +61,24 @@ def comparison_page(
     Parameters
     ----------
     title
-        Texts.
+        Of the page.
     heading
-        Texts.
-    subtitle
-        Texts.
+        Above the items.
     names
         What the old and the new maps are called.
     items
         The worst first; of them at most 200 are shown.
+    subtitle
+        Beside the title.
     facts
         Pairs of a number and what it counts, as texts.
     problems
         What was not evaluated, or failed.
+
+    Returns
+    -------
+    str
+        HTML that needs no other file.
     """
     chosen = list(items)[:MAX_ITEMS]
     with ThreadPoolExecutor(2) as pool:

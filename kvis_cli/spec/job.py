@@ -94,6 +94,10 @@ class JobSpec(RunSpec):
                 )
         return self
 
+    def given(self, without: set[str]) -> dict[str, Any]:
+        """Return what is not as by default as plain JSON values, `without` some fields."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=without)
+
     def with_maps(self) -> JobSpec:
         """Return the job that also keeps its raw maps, which checks are about."""
         return self.model_copy(

@@ -50,6 +50,20 @@ def worst_sheet(checked: Checked, count: int = COUNT) -> np.ndarray | None:
 def row_of(checked: Checked, case: Case, finding: Finding) -> Row:
     """Return the accepted map, the new one and their difference as a row of a sheet.
 
+    Parameters
+    ----------
+    checked
+        The maps.
+    case
+        What the image failed.
+    finding
+        The image.
+
+    Returns
+    -------
+    Row
+        Without the accepted map where the baseline has none.
+
     Raises
     ------
     InputError

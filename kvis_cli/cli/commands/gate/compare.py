@@ -88,6 +88,16 @@ def compare(
 def parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the models and the images among the arguments.
 
+    Parameters
+    ----------
+    arguments
+        Models, then images.
+
+    Returns
+    -------
+    tuple of list of str
+        The models and the images.
+
     Raises
     ------
     UsageError
