@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from kvis_cli.errors import InputError, UsageError
 from kvis_cli.events import Listener
+from kvis_cli.explain.images import Images, several
 from kvis_cli.explain.shown import Explanations, ShownExplanation
 from kvis_cli.explanation import Explanation
 from kvis_cli.tasks.cache import compiled_task
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from kvis_cli.models.live.open import OpenModel
     from kvis_cli.models.live.session import LiveModel
     from kvis_cli.spec.job import JobSpec
-
-Images = str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
-"""A picture, or several: files, or arrays ``(H, W)`` or ``(H, W, C)`` in 0..255 of any size."""
 
 _OF_RUN = ("batch_size", "seed")
 
@@ -374,35 +371,6 @@ def _check_result(kind: str, key: str) -> None:
             f"explain.{kind} gives arrays.",
             f"Leave it out, or use `kvis {kind}`.",
         )
-
-
-def several(images: Images) -> list[str | Path | np.ndarray]:
-    """Return the images of an argument that may be one of them.
-
-    Parameters
-    ----------
-    images
-        One or several; a batch of pictures has four axes.
-
-    Returns
-    -------
-    list
-        At least one.
-
-    Raises
-    ------
-    UsageError
-        For none.
-    """
-    if isinstance(images, str | Path):
-        return [images]
-    if isinstance(images, np.ndarray):
-        # A batch of pictures has four axes; what else may be a batch cannot be told apart.
-        return list(images) if images.ndim == 4 else [images]
-    found = list(images)
-    if not found:
-        raise UsageError("There are no images to explain.")
-    return found
 
 
 __all__ = ["Explainer", "Explanation", "Images", "split_options"]

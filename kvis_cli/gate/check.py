@@ -12,13 +12,13 @@ from urllib.parse import unquote
 
 from kvis_cli.errors import InputError, NotEvaluatedError, UsageError
 from kvis_cli.events import Listener
+from kvis_cli.gate.accepting import added
 from kvis_cli.gate.answers import MapAnswer, answers_of, common_settings, pinned
 from kvis_cli.gate.baseline import (
     NAME,
     Baseline,
     Kept,
     Question,
-    added,
     image_key,
     read_baseline,
     settings_key,

@@ -86,8 +86,12 @@ COVERED_BY = {
         engines/cam/target_groups.py
     """,
     "explain/test_explainer.py": """
-        explain/shown.py models/live/feeding.py models/live/photo_input.py models/live/session.py
+        explain/images.py explain/shown.py
+        models/live/feeding.py models/live/photo_input.py models/live/session.py
         runtime/cache.py tasks/cache.py tasks/registry.py
+    """,
+    "gate/test_baseline.py": """
+        gate/accepting.py
     """,
     "gate/test_judging.py": """
         gate/maps.py gate/verdicts.py
