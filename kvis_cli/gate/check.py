@@ -36,7 +36,7 @@ from kvis_cli.jobs.planning.sources import find_sources
 from kvis_cli.jobs.running.runner import Options, Outcome, Run, result_folder
 from kvis_cli.metrics import Undefined
 from kvis_cli.runtime.tensorflow import check_device
-from kvis_cli.spec.checks import DriftCheck
+from kvis_cli.spec.gate import DriftCheck
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.pictures import ExplainSpec
 
