@@ -165,6 +165,7 @@ def check_job(
     if maps.baseline is not None and any(c.kind in ("drift", "prediction") for c in job.checks):
         for model, theirs in answers.items():
             problems += differences(maps.baseline, model, theirs)
+    problems = list(dict.fromkeys(problems))
     try:
         judgement = judge(
             maps, job.checks, job.pass_, alpha=asking.alpha, strict=asking.strict, problems=problems
