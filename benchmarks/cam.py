@@ -77,9 +77,17 @@ def _measured(metrics: Any, opened: Any, scenes: list[Any], maps: list[np.ndarra
 
         rows.append(
             [
-                metrics.pointing_game(raw, scene.mask),
-                metrics.energy_in_mask(raw, scene.mask),
-                metrics.enrichment(raw, scene.mask),
+                *(
+                    # A blank map finds nothing.
+                    0.0
+                    if isinstance(found := measure(raw, scene.mask), metrics.Undefined)
+                    else found
+                    for measure in (
+                        metrics.pointing_game,
+                        metrics.energy_in_mask,
+                        metrics.enrichment,
+                    )
+                ),
                 metrics.deletion(scene.image, raw, grey, probability).area,
                 metrics.insertion(scene.image, raw, blurred, probability).area,
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -33,6 +34,15 @@ class Target:
     label: str
     name: str
     units: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def asked(self) -> str:
+        """The class as ``--class`` names it, a rank resolved: ``281``, ``20+71``; else empty.
+
+        What a class is contrasted with does not belong to it.
+        """
+        found = re.match(r"[0-9]+(\+[0-9]+)*(?![0-9+])", self.name)
+        return found[0] if found else ""
 
 
 @dataclass(frozen=True)

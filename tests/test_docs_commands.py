@@ -142,7 +142,8 @@ def pieces(tf, tmp_path_factory):
     y = layers.GlobalAveragePooling2D()(base(x))
     model = keras.Model(x, layers.Dense(1000, activation="softmax")(y))
     model.save(folder / "model.keras")
-    for name in ("model.h5", "your_model.h5", "old.h5", "keras_model.h5"):
+    files = ("model.h5", "your_model.h5", "old.h5", "keras_model.h5")
+    for name in (*files, "old.keras", "new.keras", "a.keras", "b.keras", "c.keras"):
         model.save(folder / name)
     names = list(imagenet().names)
     names[281], names[294] = "tabby", "bear"
@@ -185,6 +186,10 @@ def pieces(tf, tmp_path_factory):
     (folder / "job.yaml").write_text(
         "models: [model.keras]\nimages: [photos/*]\noutput: kvis-out\nreport: [html]\n"
         "tasks:\n  - cam: {class: 22}\n"
+    )
+    (folder / "gate.yaml").write_text(
+        "models: [model.keras]\nimages: [photos/*]\noutput: kvis-gate\n"
+        "tasks:\n  - saliency: {class: 22}\nchecks:\n  - blank: 0\n"
     )
     for name in ("checkpoints", "experiments"):
         (folder / name).mkdir()
@@ -335,7 +340,21 @@ def scenarios_page(folder, monkeypatch):
     shutil.copy(folder / "road.png", folder / "blank.png")
 
 
+def gate_page(folder, monkeypatch):
+    shutil.copy(folder / "cat.jpg", folder / "photos" / "star-01.jpg")
+    (folder / "job.yaml").write_text(
+        "models: [model.keras]\nimages: [photos/*]\noutput: kvis-out\n"
+        "tasks:\n  - saliency: {class: 22}\n"
+        "baseline: attention-baseline\nchecks:\n  - drift: {min: 0.9}\n  - blank: 0\n"
+        "pass: {any: true}\n"
+    )
+
+
 SCENES = {
+    "ci.md": gate_page,
+    "gate.md": gate_page,
+    "commands/check.md": gate_page,
+    "commands/baseline.md": gate_page,
     "README.md": readme,
     "index.md": index_page,
     "models.md": models_page,
@@ -398,6 +417,9 @@ def before(page, line, folder):
 
     if line.startswith("kvis merge") and page == "ci.md":
         shards(3, "out")
+    elif line.startswith("kvis convert old.h5 new.keras"):
+        # One of the models of `kvis compare`.
+        (folder / "new.keras").unlink(missing_ok=True)
     elif line == "kvis merge kvis-out":
         shards(2, "kvis-out")
     elif line.startswith("kvis merge joined"):
@@ -405,6 +427,15 @@ def before(page, line, folder):
         for i in range(3):
             # As a CI brings them: each machine's folder under a name of its own.
             (folder / "parts" / f"shard-{i}-of-3").rename(folder / f"shard-{i}")
+    elif line.startswith(("kvis baseline", "kvis check job.yaml")):
+        base = folder / "attention-baseline"
+        if not base.exists() and "--update-baseline" not in line:
+            done = run_in(folder, "kvis check job.yaml --update-baseline")
+            assert done.exit_code == 0, done.stderr
+        if line.startswith("kvis baseline diff"):
+            who = ["-c", "user.name=n", "-c", "user.email=e"]
+            for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "accepted"]):
+                subprocess.run(["git", "-C", str(base), *command], check=True)
     elif "v7.npz" in line:
         # What the line before it wrote.
         [raw] = (folder / "kvis-out").rglob("*block5_conv3_67*.npz")

@@ -37,9 +37,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "methods",
         "What --method can name: what each method shows, its paper and its cost.",
     ),
+    "compare": (
+        "gate.compare",
+        "Do two checkpoints look at the same? The same questions put to both, and their maps "
+        "compared.",
+    ),
     "run": (
         "run",
         "Do a whole job: models × images × methods, resumable, with a report.",
+    ),
+    "check": (
+        "gate.check",
+        "Does the model still look where it should? Runs a job and judges its maps by its checks.",
+    ),
+    "baseline": (
+        "gate.baseline",
+        "What was accepted: show a baseline of kvis check, or what changed in it.",
     ),
     "watch": (
         "watch",
@@ -92,8 +105,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="See what a saved Keras model has learned and what it looks at.",
-    epilog="Exit codes: 0 all done · 1 something failed · 2 wrong usage · 3 could not be "
-    "evaluated (device, weights, unreadable model) · 130 interrupted.",
+    epilog="Exit codes: 0 all done · 1 something failed, or a check did not pass · 2 wrong usage · "
+    "3 could not be evaluated (device, weights, unreadable model) · 130 interrupted.",
 )
 
 

@@ -20,17 +20,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from kvis_cli.explain.comparing import Compared, compare
 from kvis_cli.explain.explainer import Explainer, Images, split_options
 from kvis_cli.explain.shown import Explanations, ShownExplanation
 from kvis_cli.explanation import Explanation, Target
 
 __all__ = [
+    "Compared",
     "Explainer",
     "Explanation",
     "Explanations",
     "ShownExplanation",
     "Target",
     "cam",
+    "compare",
     "filters",
     "maximize",
     "saliency",

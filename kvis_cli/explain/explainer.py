@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from kvis_cli.errors import InputError, UsageError
 from kvis_cli.events import Listener
+from kvis_cli.explain.images import Images, several
 from kvis_cli.explain.shown import Explanations, ShownExplanation
 from kvis_cli.explanation import Explanation
 from kvis_cli.tasks.cache import compiled_task
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from kvis_cli.models.live.open import OpenModel
     from kvis_cli.models.live.session import LiveModel
     from kvis_cli.spec.job import JobSpec
-
-Images = str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
-"""A picture, or several: files, or arrays ``(H, W)`` or ``(H, W, C)`` in 0..255 of any size."""
 
 _OF_RUN = ("batch_size", "seed")
 
@@ -212,7 +209,7 @@ class Explainer:
             For each image pairs of label and the model's own output, the largest first.
         """
         job, opened = self._prepared("cam", {}, images)
-        prepared = [self._input(opened, job, image) for image in _several(images)]
+        prepared = [self._input(opened, job, image) for image in several(images)]
         inputs = np.stack([made for made, _, _ in prepared])
         run = outputs_of(opened)
         outputs = [
@@ -231,7 +228,7 @@ class Explainer:
     def _explained(self, kind: str, images: Images, options: dict[str, Any]) -> Explanations:
         job, opened = self._prepared(kind, options, images)
         task = compiled_task(opened, job.tasks[0], job)
-        prepared = [self._input(opened, job, image) for image in _several(images)]
+        prepared = [self._input(opened, job, image) for image in several(images)]
         inputs = np.stack([made for made, _, _ in prepared])
         found = Explanations()
         for start in range(0, len(inputs), job.batch_size):
@@ -257,7 +254,7 @@ class Explainer:
 
         job = self._job(kind, options)
         opened = self._opened(job, top=job.tasks[0].needs_head)
-        return job, opened if images is None else as_given(opened, _several(images))
+        return job, opened if images is None else as_given(opened, several(images))
 
     def _job(self, kind: str, options: dict[str, Any]) -> JobSpec:
         from kvis_cli.spec.build import build_job
@@ -374,18 +371,6 @@ def _check_result(kind: str, key: str) -> None:
             f"explain.{kind} gives arrays.",
             f"Leave it out, or use `kvis {kind}`.",
         )
-
-
-def _several(images: Images) -> list[str | Path | np.ndarray]:
-    if isinstance(images, str | Path):
-        return [images]
-    if isinstance(images, np.ndarray):
-        # A batch of pictures has four axes; what else may be a batch cannot be told apart.
-        return list(images) if images.ndim == 4 else [images]
-    found = list(images)
-    if not found:
-        raise UsageError("There are no images to explain.")
-    return found
 
 
 __all__ = ["Explainer", "Explanation", "Images", "split_options"]

@@ -68,7 +68,7 @@ def describe(error: ErrorDetails, as_flags: bool, suggest: Suggest = lambda loca
         return f"{shown} is missing"
     if kind == "unknown_name":
         return f"{shown}: {error['msg']}"
-    if kind in ("unknown_task", "task_shape"):
+    if kind in ("unknown_task", "task_shape", "unknown_check", "check_shape"):
         return error["msg"]
     if kind == "literal_error":
         choices = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ")

@@ -31,15 +31,15 @@ def to_markdown(run: FinishedRun) -> str:
         grouped = reasons(run.failures)
         for text, rows in grouped[:MAX_REASONS]:
             names = sorted({row.image_name or model_of(row) for row in rows})
-            shown = ", ".join(f"`{_code(name)}`" for name in names[:3])
+            shown = ", ".join(f"`{as_code(name)}`" for name in names[:3])
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            lines.append(f"- {shown}{more}: {_text(text)} ({len(rows)} tasks)")
+            lines.append(f"- {shown}{more}: {as_text(text)} ({len(rows)} tasks)")
         if len(grouped) > MAX_REASONS:
             lines.append(f"- … and {len(grouped) - MAX_REASONS} other reasons")
     if run.warned:
         lines += ["", "<details><summary>Warnings</summary>", ""]
         for row in run.warned[:MAX_REASONS]:
-            lines.append(f"- `{_code(str(row.file))}`: {_text('; '.join(row.warnings))}")
+            lines.append(f"- `{as_code(str(row.file))}`: {as_text('; '.join(row.warnings))}")
         if len(run.warned) > MAX_REASONS:
             lines.append(f"- … and {len(run.warned) - MAX_REASONS} more")
         lines += ["", "</details>"]
@@ -54,19 +54,20 @@ def _table(models: list[dict[str, Any]]) -> list[str]:
     for model in models[:MAX_MODELS]:
         numbers = ["" if model[key] is None else f"{model[key]:.3f}" for key in shown]
         counts = [str(model[key] or "") for key in ("done", "failed", "warnings")]
-        lines.append("| " + " | ".join([_text(model["name"]), *counts, *numbers]) + " |")
+        lines.append("| " + " | ".join([as_text(model["name"]), *counts, *numbers]) + " |")
     if len(models) > MAX_MODELS:
         lines.append(f"| … {len(models) - MAX_MODELS} more |" + " |" * (len(heads) - 1))
     return lines
 
 
-def _text(text: str) -> str:
-    """Text in which nothing is markup."""
+def as_text(text: str) -> str:
+    """Return text in which nothing is markup."""
     text = text.replace("&", "&amp;")
     for character in "\\`*_[]<>|#":
         text = text.replace(character, "\\" + character)
     return shown(" ".join(text.split()))
 
 
-def _code(text: str) -> str:
+def as_code(text: str) -> str:
+    """Return text for between backticks, in a cell of a table, too."""
     return shown(text).replace("`", "'").replace("|", "\\|")

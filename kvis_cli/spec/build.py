@@ -66,6 +66,7 @@ def suggester(job: Mapping[str, Any]) -> Suggest:
 
 def _spec_at(location: tuple[Any, ...], job: Mapping[str, Any]) -> type[Spec] | None:
     """Return the spec whose keys stand at the place of an error in a job, or None."""
+    from kvis_cli.spec.gate import CHECK_KINDS, PassSpec
     from kvis_cli.spec.job import TASK_KINDS, JobSpec
 
     match location:
@@ -80,4 +81,9 @@ def _spec_at(location: tuple[Any, ...], job: Mapping[str, Any]) -> type[Spec] | 
         case ("tasks", int(number), *_) if job:
             task = job["tasks"][number]
             return TASK_KINDS[task["kind"] if "kind" in task else next(iter(task))]
+        case ("checks", int(number), *_) if job:
+            check = job["checks"][number]
+            return CHECK_KINDS[check["kind"] if "kind" in check else next(iter(check))]
+        case ("pass", *_):
+            return PassSpec
     return None

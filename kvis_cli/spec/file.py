@@ -18,6 +18,7 @@ from kvis_cli.options.yaml import Document, Place, load_document
 from kvis_cli.paths import user_path
 from kvis_cli.shown import shown
 from kvis_cli.spec.build import suggester
+from kvis_cli.spec.gate import CHECK_KINDS
 from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
 from kvis_cli.spec.job import TASK_KINDS, JobSpec
 
@@ -73,6 +74,8 @@ def read_job(path: Path, overrides: Mapping[str, Any] | None = None) -> JobSpec:
             "`kvis schema` prints what a job file may say." if count > 1 else "",
         )
     job = _resolved(job, path.parent)
+    if job.checks:
+        job = job.with_maps()
     if not overrides:
         return job
     values = {name: getattr(job, name) for name in JobSpec.model_fields if name != "output"}
@@ -101,8 +104,8 @@ def _written(
     candidates = [_written(document, found, rest)]
     if (*found, step) in document.places:
         candidates.append(_written(document, (*found, step), rest))
-    elif len(found) == 2 and found[0] == "tasks":
-        inner = [(*found, kind, step) for kind in TASK_KINDS]
+    elif len(found) == 2 and found[0] in ("tasks", "checks"):
+        inner = [(*found, kind, step) for kind in (*TASK_KINDS, *CHECK_KINDS)]
         candidates += [_written(document, p, rest) for p in inner if p in document.places]
     # The last step is what the error is about.
     return max(candidates, key=lambda path: (path[-1:] == location[-1:], len(path)))
@@ -115,6 +118,7 @@ def _resolved(job: JobSpec, folder: Path) -> JobSpec:
             "images": [_resolved_image(image, folder) for image in job.images],
             "tasks": [_resolved_spec(task, folder) for task in job.tasks],
             "output": _join(folder, job.output),
+            "baseline": None if job.baseline is None else _join(folder, job.baseline),
         }
     )
 

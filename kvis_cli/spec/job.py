@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,7 @@ from kvis_cli.errors import close_matches
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.spec.cam import CamSpec
 from kvis_cli.spec.filters import FiltersSpec
+from kvis_cli.spec.gate import Checks, PassSpec
 from kvis_cli.spec.images import ImageEntry
 from kvis_cli.spec.maximize import MaximizeSpec
 from kvis_cli.spec.predict import PredictSpec
@@ -70,6 +71,43 @@ class JobSpec(RunSpec):
     tasks: list[Annotated[TaskSpec, BeforeValidator(read_task)]] = Field(
         min_length=1, description="What to do with every model and image."
     )
+    baseline: str | None = Field(
+        None, description="Folder of the accepted maps, which `kvis check` compares with."
+    )
+    checks: Checks = Field(
+        default_factory=list, description="What `kvis check` judges the finished maps by."
+    )
+    pass_: PassSpec = Field(
+        default_factory=lambda: PassSpec.model_validate({}),
+        alias="pass",
+        description="How many images have to pass a check.",
+    )
+
+    @model_validator(mode="after")
+    def _checks_have_maps(self) -> Self:
+        if self.checks and not any(task.needs_images for task in self.tasks):
+            raise ValueError("'checks' judge maps, and no task of the job makes one")
+        for check in self.checks:
+            if check.kind in ("drift", "prediction") and self.baseline is None:
+                raise ValueError(
+                    f"'{check.kind}' needs a 'baseline': the folder of the accepted maps"
+                )
+        return self
+
+    def given(self, without: set[str]) -> dict[str, Any]:
+        """Return what is not as by default as plain JSON values, `without` some fields."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=without)
+
+    def with_maps(self) -> JobSpec:
+        """Return the job that also keeps its raw maps, which checks are about."""
+        return self.model_copy(
+            update={
+                "tasks": [
+                    task.model_copy(update={"raw": True}) if task.needs_images else task
+                    for task in self.tasks
+                ]
+            }
+        )
 
     @model_validator(mode="before")
     @classmethod

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from kvis_cli.options.fields import Spec
+from kvis_cli.spec.gate import CHECK_KINDS
 from kvis_cli.spec.job import TASK_KINDS, JobSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -44,6 +45,22 @@ def job_schema() -> dict[str, Any]:
             }
         )
     properties["tasks"]["items"] = {"anyOf": forms}
+    checks: list[Any] = [{"enum": ["blank"]}]
+    for kind, check in CHECK_KINDS.items():
+        definition = definitions[check.__name__]
+        definition["properties"].pop("kind", None)
+        settings: list[Any] = [{"$ref": f"#/$defs/{check.__name__}"}, {"type": "null"}]
+        if kind == "blank":
+            settings.append({"type": "number", "minimum": 0, "exclusiveMaximum": 1})
+        checks.append(
+            {
+                "type": "object",
+                "properties": {kind: {"anyOf": settings}},
+                "required": [kind],
+                "additionalProperties": False,
+            }
+        )
+    properties["checks"]["items"] = {"anyOf": checks}
     properties["models"]["items"] = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/ModelSpec"}]}
     properties["output"] = properties["out"]
     _loosen(document)

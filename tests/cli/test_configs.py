@@ -115,29 +115,92 @@ def test_a_job_file_runs_in_short(name, tmp_path):
     assert (out / "report.html").is_file()
 
 
+def test_the_accepted_maps_of_the_ci_recipe_are_of_todays_results():
+    """Where this fails: kvis check configs/ci/attention.yaml --update-baseline."""
+    from kvis_cli.gate.baseline import read_baseline
+    from kvis_cli.spec.cam import CamSpec
+
+    found = read_baseline(ROOT / "configs/ci/attention-baseline")
+    versions = {settings["version"] for settings in found.settings.values()}
+    assert versions == {CamSpec.results_version}
+    assert set(found.models) == {"epoch-11", "epoch-20"}
+
+
+GH = """#!/bin/sh
+# Stands for GitHub's command: it has no comment to edit yet, and keeps the one that is written.
+case "$*" in *--edit-last*) exit 1 ;; esac
+cp "$5" comment.md
+"""
+
+
+def commands_of(recipe: Path, job: str) -> tuple[list[str], list[dict]]:
+    steps = yaml.safe_load(recipe.read_text())["jobs"][job]["steps"]
+    commands = [step["run"] for step in steps if "run" in step]
+    assert commands[0] == "pip install kvis"
+    return commands[1:], steps
+
+
+def run_all(commands: list[str], folder: Path, env: dict[str, str]) -> list[int]:
+    return [
+        subprocess.run(
+            ["bash", "-e", "-c", command], cwd=folder, env=env, capture_output=True, timeout=900
+        ).returncode
+        for command in commands
+    ]
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_ci_recipe(tmp_path):
     folder = copy_of_project(tmp_path)
-    recipe = yaml.safe_load((folder / "configs/ci/github-actions.yml").read_text())
-    steps = recipe["jobs"]["attention"]["steps"]
-    commands = [step["run"] for step in steps if "run" in step]
-    assert commands[0] == "pip install kvis"
-    env = {**environment(folder), "GITHUB_STEP_SUMMARY": str(folder / "summary.md")}
+    commands, steps = commands_of(folder / "configs/ci/github-actions.yml", "attention")
+    env = {**environment(folder), "GITHUB_STEP_SUMMARY": str(folder / "summary.md"), "PR": "7"}
+    (folder / "bin" / "gh").write_text(GH)
+    (folder / "bin" / "gh").chmod(0o755)
 
-    def run_all() -> list[int]:
-        return [
-            subprocess.run(
-                ["bash", "-e", "-c", command], cwd=folder, env=env, capture_output=True, timeout=900
-            ).returncode
-            for command in commands[1:]
-        ]
-
-    assert run_all() == [0, 0, 0]
-    assert "✅" in (folder / "summary.md").read_text()
+    assert run_all(commands, folder, env) == [0, 0, 0]
+    assert "✅ Attention: all" in (folder / "summary.md").read_text()
+    assert (folder / "comment.md").read_text() == (folder / "attention/check.md").read_text()
     uploaded = next(s for s in steps if "upload-artifact" in s.get("uses", ""))["with"]["path"]
-    assert all((folder / name).is_file() for name in uploaded.split())
-    # A checkpoint that cannot be read makes the run, and so the check, fail.
-    broken = folder / "sample_models/checkpoints/epoch-03.keras"
+    missing = [name for name in uploaded.split() if not (folder / name).is_file()]
+    assert missing == ["attention/check.html", "attention/worst.png"]
+    # Another model under the name of an accepted one makes the check, and so the run, fail.
+    checkpoints = folder / "sample_models/checkpoints"
+    shutil.copy(checkpoints / "epoch-02.keras", checkpoints / "epoch-20.keras")
+    assert run_all(commands, folder, env) == [0, 1, 0]
+    assert "❌ Attention" in (folder / "comment.md").read_text()
+    assert (folder / "attention/worst.png").is_file()
+    # One that cannot be read is not evaluated.
+    broken = checkpoints / "epoch-11.keras"
     broken.write_bytes(broken.read_bytes()[:1000])
-    assert run_all() == [3, 1, 0]
-    assert "❌" in (folder / "summary.md").read_text()
+    assert run_all(commands, folder, env)[0] == 3
+
+
+@pytest.mark.slow
+def test_the_label_accepts_the_maps_of_the_change(tmp_path):
+    folder = copy_of_project(tmp_path / "work")
+    commands, _ = commands_of(folder / "configs/ci/github-actions.yml", "accept")
+    env = {**environment(folder), "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    who = ["-c", "user.name=n", "-c", "user.email=e"]
+
+    def git(*arguments):
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, env=env, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    git("init", "-q", "--bare", str(tmp_path / "remote"))
+    git("init", "-q", "-b", "change")
+    git("add", "configs")
+    git(*who, "commit", "-qm", "before")
+    git("remote", "add", "origin", str(tmp_path / "remote"))
+    git("push", "-q", "-u", "origin", "change")
+    # Nothing has changed: nothing is committed.
+    assert run_all(commands, folder, env) == [0, 0]
+    assert git("log", "--format=%s", "origin/change").split("\n")[:1] == ["before"]
+    checkpoints = folder / "sample_models/checkpoints"
+    shutil.copy(checkpoints / "epoch-11.keras", checkpoints / "epoch-20.keras")
+    assert run_all(commands, folder, env) == [0, 0]
+    changed = git("diff", "--name-only", "HEAD~1")
+    assert changed.split() == ["configs/ci/attention-baseline/baseline.txt"]
+    git("fetch", "-q")
+    assert git("log", "--format=%s", "-1", "origin/change").strip().startswith("Accept")

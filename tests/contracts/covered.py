@@ -5,6 +5,15 @@ COVERED_BY = {
         cli/commands/cam.py engines/cam/fusion.py explanation.py
         models/description/output_regions.py tasks/cam_targets.py
     """,
+    "cli/test_check.py": """
+        cli/commands/gate/baseline.py cli/commands/gate/check.py gate/check.py gate/differing.py
+        gate/thresholds.py report/checks/github.py report/checks/junit.py
+        report/checks/markdown.py report/checks/page.py report/checks/worst.py
+    """,
+    "cli/test_compare.py": """
+        cli/commands/gate/compare.py gate/answers.py gate/compare.py gate/compare_sheet.py
+        gate/sheet.py report/compare.py
+    """,
     "cli/test_configs.py": """
         spec/starter.py
     """,
@@ -77,8 +86,15 @@ COVERED_BY = {
         engines/cam/target_groups.py
     """,
     "explain/test_explainer.py": """
-        explain/shown.py models/live/feeding.py models/live/photo_input.py models/live/session.py
+        explain/images.py explain/shown.py
+        models/live/feeding.py models/live/photo_input.py models/live/session.py
         runtime/cache.py tasks/cache.py tasks/registry.py
+    """,
+    "gate/test_baseline.py": """
+        gate/accepting.py
+    """,
+    "gate/test_judging.py": """
+        gate/maps.py gate/verdicts.py
     """,
     "jobs/planning/test_digests.py": """
         jobs/planning/identity.py

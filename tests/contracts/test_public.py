@@ -15,10 +15,11 @@ from kvis_cli.spec.saliency import SaliencySpec
 # A name that is added or taken away is a line here and a line of the CHANGELOG.
 PUBLIC = {
     "kvis_cli": "Explainer Explanation KvisError __version__ explain keras_vis training",
-    "kvis_cli.explain": "Explainer Explanation Explanations ShownExplanation Target cam filters "
-    "maximize saliency",
+    "kvis_cli.explain": "Compared Explainer Explanation Explanations ShownExplanation Target cam "
+    "compare filters maximize saliency",
     "kvis_cli.keras_vis": "backend backprop_modifiers callbacks grad_modifiers input_modifiers "
     "losses optimizer regularizers utils visualization",
+    "kvis_cli.testing": "AttentionError assert_attention",
     "kvis_cli.keras_vis.visualization": "generate_pattern get_num_filters overlay "
     "visualize_activation visualize_activation_with_losses visualize_cam "
     "visualize_cam_with_losses visualize_saliency visualize_saliency_with_losses",

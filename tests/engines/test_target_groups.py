@@ -100,3 +100,26 @@ def test_saliency(model, asked, at_once):
         assert mine.extras.keys() == other.extras.keys()
         for name, values in other.extras.items():
             np.testing.assert_allclose(mine.extras[name], values, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["gradcam", "guided_gradcam", "fullgrad", "scorecam", "ablationcam"]
+)
+def test_one_engine_is_asked_about_any_number_of_targets(model, asked, name):
+    from kvis_cli.engines.cam.engine import CamEngine
+    from kvis_cli.engines.cam.layers import CamLayer
+    from kvis_cli.engines.cam.registry import CAM_METHODS
+    from kvis_cli.engines.cam.settings import CamSettings
+    from kvis_cli.models.live.reader import ModelReader, Tap
+
+    reader, layers = ModelReader(model), [CamLayer(Tap("conv"))]
+    make = CAM_METHODS[name].make
+    engine = make(reader, layers, CamSettings()) if make else CamEngine(reader, layers, [name])
+    inputs, weights, ranks = asked
+    whole = None
+    for count in (3, 1, 2, 3):
+        found = engine(inputs, weights[:, :count], ranks[:, :count])
+        [maps] = found.maps.values()
+        assert maps.shape[1] == count
+        whole = maps if whole is None else whole
+        np.testing.assert_allclose(maps, whole[:, :count], atol=1e-6)

@@ -151,6 +151,20 @@ def graph() -> bytes:
     )
 
 
+def accepted() -> bytes:
+    """A baseline of two maps."""
+    from kvis_cli.gate.baseline import Baseline, Kept, settings_key, to_text
+    from kvis_cli.gate.cells import to_cells
+
+    settings = {"kind": "cam", "method": "gradcam", "version": 4}
+    kept = [
+        Kept(("0" * 16, settings_key(settings), asked), "m", 1.5, 0.5, "cat", to_cells(raw, signed))
+        for asked, raw, signed in (("1", np.eye(3), False), ("2", -np.eye(4), True))
+    ]
+    found = Baseline({"0" * 16: "a b.png"}, {"m": ""}, {settings_key(settings): settings}, kept)
+    return to_text(found).encode()
+
+
 def javascript(entry: dict[str, object]) -> bytes:
     """A model of TensorFlow.js with two weights in ``w.bin``."""
     weights = [
@@ -214,6 +228,12 @@ def seeds() -> dict[str, list[bytes]]:
         "table": [table(), b"file;class;box\na.png;x;1,2,3,4\n"],
         "mask": [image("L", "PNG"), image("1", "PPM")],
         "png_metadata": [png[:33] + meta + png[33:], image("RGB", "PNG")],
+        "baseline": [accepted()],
+        "thresholds": [
+            b'{"schema":1,"thresholds":[{"of":"retrain","metric":"spearman","method":"gradcam",'
+            b'"class":null,"limit":0.5}]}'
+        ],
+        "raw_map": [npz(map=np.ones((3, 4), "f4")), npz(map=np.arange(3)), npz(a=np.ones(3, "f4"))],
         "finished_run": [run()],
         "shards": [shard()],
     }  # fmt: skip

@@ -13,7 +13,7 @@ from kvis_cli.engines.cam.layers import CamLayer, check_maps
 from kvis_cli.engines.cam.reduction import REDUCTIONS
 from kvis_cli.engines.cam.registry import CAM_METHODS, CamMethod, Readings
 from kvis_cli.engines.cam.settings import CamBatch, CamSettings
-from kvis_cli.engines.cam.target_groups import in_groups
+from kvis_cli.engines.cam.target_groups import PerTargets, in_groups
 from kvis_cli.engines.scores import Scores
 from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader
@@ -64,13 +64,12 @@ class CamEngine:
         self.layers = list(layers)
         self.methods: dict[str, CamMethod] = {name: CAM_METHODS[name] for name in methods}
         self.settings = settings or CamSettings()
-        # AutoGraph would wrap our own errors into its own.
-        self._compiled = tf.function(self._explain, reduce_retracing=True, autograph=False)
+        self._compiled = PerTargets(self._explain)
 
     @property
     def traces(self) -> int:
         """How often the engine was compiled."""
-        return int(self._compiled.experimental_get_tracing_count())
+        return self._compiled.traces
 
     def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
         """Explain a batch.
@@ -97,9 +96,7 @@ class CamEngine:
         return in_groups(self._batch, inputs, weights, ranks)
 
     def _batch(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
-        maps, scores, units, outputs = self._compiled(
-            tf.constant(inputs), tf.constant(weights), tf.constant(ranks)
-        )
+        maps, scores, units, outputs = self._compiled(inputs, weights, ranks)
         return CamBatch(
             {
                 (str(layer), name): value.numpy()

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kvis_cli.engines.cam.layers import CamLayer
 from kvis_cli.engines.cam.settings import CamBatch, CamSettings
-from kvis_cli.engines.cam.target_groups import in_groups
+from kvis_cli.engines.cam.target_groups import PerTargets, in_groups
 from kvis_cli.engines.resampling import enlarged
 from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader, walk, wrapped_call
@@ -34,21 +34,19 @@ class FullGrad:
         self.reader = reader
         self.notes: list[str] = []
         self.settings = settings
-        self._compiled = tf.function(self._explain, reduce_retracing=True, autograph=False)
+        self._compiled = PerTargets(self._explain)
 
     @property
     def traces(self) -> int:
         """How often the engine was compiled."""
-        return int(self._compiled.experimental_get_tracing_count())
+        return self._compiled.traces
 
     def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
         """Explain a batch; arguments as for `kvis_cli.engines.cam.engine.CamEngine`."""
         return in_groups(self._batch, inputs, weights, ranks)
 
     def _batch(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
-        maps, accounted, scores, units, outputs = self._compiled(
-            tf.constant(inputs), tf.constant(weights), tf.constant(ranks)
-        )
+        maps, accounted, scores, units, outputs = self._compiled(inputs, weights, ranks)
         key = ("", "fullgrad")
         return CamBatch(
             {key: maps.numpy()},

@@ -12,7 +12,7 @@ from kvis_cli.engines.backprop_modifiers import Rectifiers, backprop_modifier
 from kvis_cli.engines.cam.engine import CamEngine
 from kvis_cli.engines.cam.layers import CamLayer
 from kvis_cli.engines.cam.settings import CamBatch, CamSettings
-from kvis_cli.engines.cam.target_groups import in_groups
+from kvis_cli.engines.cam.target_groups import PerTargets, in_groups
 from kvis_cli.engines.resampling import enlarged
 from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader
@@ -45,12 +45,12 @@ class GuidedGradCam:
         self.layers = list(layers)
         self.rectifiers: Rectifiers | None = None
         self._gradcam = CamEngine(reader, layers, ["gradcam"], settings)
-        self._compiled = tf.function(self._guided, reduce_retracing=True, autograph=False)
+        self._compiled = PerTargets(self._guided)
 
     @property
     def traces(self) -> int:
         """How often the engine was compiled."""
-        return int(self._compiled.experimental_get_tracing_count())
+        return self._compiled.traces
 
     def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
         """Explain a batch; arguments as for `kvis_cli.engines.cam.engine.CamEngine`."""
@@ -58,7 +58,7 @@ class GuidedGradCam:
 
     def _batch(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:
         cams = self._gradcam(inputs, weights, ranks)
-        lines = self._compiled(tf.constant(inputs), tf.constant(cams.weights))
+        lines = self._compiled(inputs, cams.weights)
         if self.rectifiers is not None:
             self.notes = [self.rectifiers.describe()]
         maps = {}

@@ -121,7 +121,7 @@ class PerturbationCam:
     def _combined(self, maps: Any, chosen: Any, weights: Any) -> Any:
         """``(T, *space)`` of one image; weights ``(T, C)``."""
         selected = tf.gather(maps, chosen, axis=-1)[tf.newaxis, tf.newaxis]
-        shape = [1, weights.shape[0], *[1] * (maps.shape.rank - 1), -1]
+        shape = tf.stack([1, tf.shape(weights)[0], *[1] * (maps.shape.rank - 1), -1])
         weighted = selected * tf.reshape(weights, shape)
         return REDUCTIONS["eigen" if self.settings.eigen_smooth else "sum"](weighted)[0]
 
@@ -131,4 +131,4 @@ class PerturbationCam:
         forward = self.reader.forward(inputs, objective.taps)
         count = tf.shape(inputs)[0] if count is None else count
         weights = tf.repeat(units[tf.newaxis], count, axis=0)
-        return objective(forward, weights, tf.fill([count, units.shape[0]], -1))
+        return objective(forward, weights, tf.fill(tf.stack([count, tf.shape(units)[0]]), -1))

@@ -42,6 +42,8 @@ class ResultRow:
         Registry name; what else tells the result from others of the method.
     layer, target, units
         What was read; what was explained, in words and as pairs of unit and weight.
+    asked
+        The class as ``--class`` names it, a rank resolved; empty for what is no class.
     output, region
         What the output is, where it is no classes; which part of it is explained.
     drawn
@@ -91,6 +93,7 @@ class ResultRow:
     layer: str | None = None
     target: str | None = None
     units: Sequence[Sequence[float]] | None = None
+    asked: str = ""
     output: str = ""
     region: str = ""
     drawn: str = ""

@@ -19,7 +19,9 @@ _ROW: dict[str, Any] = {
         ("task", "status", "kind", "entry", "model", "model_name", "model_sha256"), str
     ),
     **dict.fromkeys(("image", "image_name", "image_sha256", "method", "variant", "layer"), str),
-    **dict.fromkeys(("target", "output", "region", "drawn", "map", "caution", "hint"), str),
+    **dict.fromkeys(
+        ("target", "asked", "output", "region", "drawn", "map", "caution", "hint"), str
+    ),
     **dict.fromkeys(("score", "probability", "entropy", "in_region", "enrichment"), Number),
     "limit": Number,
     "schema": int,

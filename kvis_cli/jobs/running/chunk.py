@@ -295,6 +295,7 @@ class ChunkRun:
         return ResultRow.from_explanation(
             explanation,
             places=places,
+            asked=explanation.target.asked if self.spec.explains_output else "",
             output="" if kind == "classes" else kind,
             region=(self.spec.region or "") if self.spec.explains_output else "",
             drawn="" if can_render(label) else _class_number(explanation),

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 # Images that a worker gets at once: few enough to share out, many enough to overlap well.
 CHUNK_BATCHES = 8
-# How a run is carried out does not belong into its pictures.
-_NOT_ORIGIN = {
+# What judges finished maps, and how a run is carried out, does not belong into its pictures.
+_JUDGED = {"baseline", "checks", "pass_"}
+_NOT_ORIGIN = _JUDGED | {
     "images", "output", "device", "workers", "retries", "timeout", "fail_fast", "report", "gif"
 }  # fmt: skip
 
@@ -364,9 +365,7 @@ class Run:
             self.listener.wrote(path)
 
     def _origin(self) -> dict[str, Any]:
-        spec = self.job.model_dump(
-            mode="json", by_alias=True, exclude_defaults=True, exclude=_NOT_ORIGIN
-        )
+        spec = self.job.given(_NOT_ORIGIN)
         for task, entry in zip(self.job.tasks, spec["tasks"], strict=True):
             entry["kind"] = task.kind
         versions = {name: version_of(name) for name in PACKAGES}
@@ -379,7 +378,7 @@ class Run:
             "kvis": __version__,
             "versions": self.store.origin["versions"],
             "device": self.device,
-            "spec": self.job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            "spec": self.job.given(_JUDGED)
             | {"tasks": [t.model_dump(mode="json", by_alias=True) for t in self.job.tasks]},
             "shard": str(self.options.shard) if self.options.shard else None,
             "models": [

@@ -1,46 +1,13 @@
-"""Quality measures of maps, on cases whose value is known."""
+"""Deletion and insertion, on cases whose value is known."""
 
 import numpy as np
 import pytest
 
-from kvis_cli.metrics import (
-    deletion,
-    energy_in_mask,
-    enrichment,
-    entropy,
-    insertion,
-    pointing_game,
-)
+from kvis_cli.metrics import deletion, insertion
 from tests.helpers.oracles import literal_of
 
 MASK = np.zeros((4, 5), bool)
 MASK[1:3, 2:4] = True
-
-
-@literal_of("pointing_game")
-def test_pointing_game():
-    raw = np.zeros((4, 5))
-    assert not pointing_game(raw, MASK)
-    raw[0, 0] = -1
-    assert not pointing_game(raw - 1, MASK)
-    raw[2, 3] = 2
-    assert pointing_game(raw, MASK)
-    raw[3, 3] = 3
-    assert not pointing_game(raw, MASK)
-
-
-@literal_of("energy_in_mask", "enrichment")
-def test_energy_and_enrichment():
-    uniform = np.full((4, 5), 0.3)
-    assert energy_in_mask(uniform, MASK) == pytest.approx(4 / 20)
-    assert enrichment(uniform, MASK) == pytest.approx(1)
-    assert energy_in_mask(MASK * 7.0, MASK) == 1
-    assert enrichment(MASK * 7.0, MASK) == pytest.approx(5)
-    half = MASK * 1.0
-    half[0, 0] = 4
-    half[3, 3] = -100  # Negative values are no energy.
-    assert energy_in_mask(half, MASK) == pytest.approx(0.5)
-    assert energy_in_mask(np.zeros((4, 5)), MASK) == 0
 
 
 def share_of_object(frames):
@@ -78,13 +45,3 @@ def test_curves_begin_and_end_with_the_whole_pictures():
     for row, column in order[: round(20 * again.shares[3])]:
         frame[row, column] = image[row, column]
     assert again.scores[3] == pytest.approx(frame.mean())
-
-
-@literal_of("entropy", shape=[(3, 5), (2, 2)], seed=[0, 1])
-def test_entropy_is_shannons_over_that_of_an_even_map(shape, seed):
-    raw = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-    total = sum(abs(float(v)) for v in raw.flat)
-    spread = -sum(abs(float(v)) / total * np.log(abs(float(v)) / total) for v in raw.flat)
-    assert entropy(raw) == pytest.approx(spread / np.log(raw.size), rel=1e-5)
-    assert entropy(np.zeros(shape, np.float32)) is None
-    assert entropy(raw[:1, :1]) is None

@@ -1,0 +1,1 @@
+"""Commands about whether models look alike, and where they should."""

@@ -1,0 +1,1 @@
+"""Whether a model still looks where it should: what is measured, and what decides."""
