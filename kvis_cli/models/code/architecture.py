@@ -7,14 +7,13 @@ ones are written down, with a comment on each, for who knows the model to correc
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from kvis_cli.models.code.chain import RECURRENT, ChainLink, chain_of
 from kvis_cli.models.code.sizes import Fit, fitting_sizes
 from kvis_cli.models.description.applications import APPLICATIONS
-from kvis_cli.models.description.recognized import Recognized, Shape
+from kvis_cli.models.description.recognized import Recognized, head_layers, is_nested
 from kvis_cli.models.files.weight_layers import StoredLayer
 
 # Sides of the last feature maps of applications that do not pad everything: at 299 × 299.
@@ -238,23 +237,3 @@ def _with_base(
         "        x = layer(x)",
         "    return keras.Model(base.input, x)",
     ]
-
-
-def head_layers(layers: Sequence[StoredLayer], rest: Sequence[Shape]) -> list[StoredLayer]:
-    """Return the layers that have the arrays `rest`, those at the end first."""
-    left = Counter(rest)
-    found = []
-    for layer in reversed(layers):
-        own = Counter(layer.shapes)
-        if own <= left:
-            left -= own
-            found.append(layer)
-    return found[::-1]
-
-
-def is_nested(layers: Sequence[StoredLayer], head: Sequence[StoredLayer]) -> bool:
-    """Whether the layers that are not of the head stand in a model within the model."""
-    own = {layer.name for layer in head}
-    depths = {layer.name.count("/") for layer in layers if layer.name not in own}
-    inside = min((layer.name.count("/") for layer in head), default=0)
-    return bool(depths) and min(depths) > inside

@@ -91,7 +91,7 @@ def _own_classes(file: ModelFile) -> list[OwnClass]:
 def _architecture(path: Path) -> str:
     layers, ordered = weight_layers(path)
     recognized = recognize_file(path)
-    if recognized is not None and not recognized.rest:
+    if recognized is not None and (recognized.top or not recognized.rest):
         raise UsageError(
             f"'{path}' needs no code beside it.",
             f"It has the weights of {recognized.name}, which kvis builds by itself.",

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 from kvis_cli.errors import ModelError
 from kvis_cli.models.description.applications import APPLICATIONS, ApplicationRef
 from kvis_cli.models.description.layer_kinds import known_of
-from kvis_cli.models.files.weight_layers import weight_layers
+from kvis_cli.models.files.weight_layers import StoredLayer, weight_layers
 
 Shape = tuple[int, ...]
 
@@ -46,7 +46,7 @@ class Recognized:
     classes
         Of that classifier; 0 without it.
     rest
-        Shapes of the weights that are not the application's: another head.
+        Shapes of the weights that are not of its base: the head, its own or another.
     same_order
         Whether the arrays stand in the order in which today's Keras reads them.
     """
@@ -78,7 +78,7 @@ def application_of_weights(path: Path) -> ApplicationRef:
     if found is None:
         raise ModelError(what, f"It has the weights of {known_of(layers)}.", hint)
     name = APPLICATIONS[found.name]
-    if found.rest:
+    if found.rest and not found.top:
         raise ModelError(what, f"They are those of {name} with another head.", hint)
     if ordered and not found.same_order:
         raise ModelError(
@@ -94,7 +94,11 @@ def application_of_weights(path: Path) -> ApplicationRef:
 def recognize_file(path: Path) -> Recognized | None:
     """Do as `recognize` with all arrays of a file of weights."""
     layers, _ = weight_layers(path)
-    return recognize([shape for layer in layers for shape in layer.shapes])
+    found = recognize([shape for layer in layers for shape in layer.shapes])
+    if found is not None and found.top and is_nested(layers, head_layers(layers, found.rest)):
+        # A model within the model, with a head that only looks like the application's.
+        return replace(found, top=False, classes=0)
+    return found
 
 
 def recognize(shapes: Sequence[Shape]) -> Recognized | None:
@@ -131,9 +135,29 @@ def recognize(shapes: Sequence[Shape]) -> Recognized | None:
         entry["channels"],
         top=classes > 0,
         classes=classes,
-        rest=() if classes else tuple(rest),
+        rest=tuple(rest),
         same_order=digest_of(arrays[:size]) == entry["order"],
     )
+
+
+def head_layers(layers: Sequence[StoredLayer], rest: Sequence[Shape]) -> list[StoredLayer]:
+    """Return the layers that have the arrays `rest`, those at the end first."""
+    left = Counter(rest)
+    found = []
+    for layer in reversed(layers):
+        own = Counter(layer.shapes)
+        if own <= left:
+            left -= own
+            found.append(layer)
+    return found[::-1]
+
+
+def is_nested(layers: Sequence[StoredLayer], head: Sequence[StoredLayer]) -> bool:
+    """Whether the layers that are not of the head stand in a model within the model."""
+    own = {layer.name for layer in head}
+    depths = {layer.name.count("/") for layer in layers if layer.name not in own}
+    inside = min((layer.name.count("/") for layer in head), default=0)
+    return bool(depths) and min(depths) > inside
 
 
 def _classes(top: list[str], rest: list[str]) -> int:

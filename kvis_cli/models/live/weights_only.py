@@ -30,7 +30,7 @@ def from_weights(info: ModelInfo) -> keras.Model:
         if known is None:
             raise applications.unknown(name)
         found = recognize_file(path)
-        if found is not None and found.name == known.name and not found.rest:
+        if found is not None and found.name == known.name and (found.top or not found.rest):
             # Its width and its classes, which the name does not say.
             known = application_of_weights(path)
         return applications.build(known)

@@ -102,6 +102,22 @@ def test_its_sidecar_knows_the_layers(tf, tmp_path, kvis):
     assert "preprocess: signed" in (tmp_path / "w.weights.kvis.yaml").read_text()
 
 
+@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
+def test_a_head_around_a_nested_application_is_none_of_its_own(tf, tmp_path, suffix):
+    """Its arrays are those of MobileNetV2 with three classes; its layers are not."""
+    import keras
+
+    base = keras.applications.MobileNetV2(weights=None, alpha=0.35, include_top=False)
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((96, 96, 3)), base, layers.GlobalAveragePooling2D(), layers.Dense(3)]
+    )
+    path = tmp_path / f"w{suffix}"
+    save_legacy(model, path) if suffix == ".h5" else model.save_weights(path)
+    with pytest.raises(ModelError, match="those of MobileNetV2 with another head"):
+        describe_model(ModelSpec(path=str(path)))
+
+
 def test_another_order_of_the_arrays_is_not_read_as_todays(tf, tmp_path):
     import keras
 
