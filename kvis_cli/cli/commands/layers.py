@@ -13,6 +13,7 @@ from kvis_cli.cli.shared import Json, Traceback, exit_codes
 from kvis_cli.models.request import ModelSpec
 
 if TYPE_CHECKING:
+    from kvis_cli.errors import KvisError
     from kvis_cli.models.description.info import ModelInfo
 
 
@@ -63,12 +64,18 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
     UsageError
         For an application name, whose architecture only Keras knows.
     """
-    from kvis_cli.errors import KvisError
+    from kvis_cli.errors import KvisError, ModelError
     from kvis_cli.models.description.layer_table import auto_layer, layer_rows
     from kvis_cli.models.description.trust import check_code
     from kvis_cli.models.request import build_model_spec
 
-    info = info_with_layers(build_model_spec({"path": model, **given}))
+    try:
+        info = info_with_layers(build_model_spec({"path": model, **given}))
+    except ModelError as error:
+        document = _weights_alone(model, error)
+        if document is None:
+            raise
+        return document
     architecture = info.architecture
     refusal = ""
     try:
@@ -95,6 +102,38 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
         "cam_layer_reason": reason,
         "upgrades": info.changes,
         "refused": refusal,
+        "layers": rows,
+    }
+
+
+def _weights_alone(model: str, error: KvisError) -> dict[str, Any] | None:
+    """Describe the arrays of a file of weights alone, and why it is not opened; else None."""
+    from kvis_cli.models.description.layer_table import weight_rows
+    from kvis_cli.models.files.read import read_model_file
+    from kvis_cli.paths import user_path
+
+    path = user_path(model)
+    if not path.is_file():
+        return None
+    file = read_model_file(path, allow_weights_only=True)
+    if file.format != "weights_h5":
+        return None
+    rows = weight_rows(path)
+    return {
+        "model": model,
+        "name": path.stem,
+        "type": "weights alone",
+        "format": file.format,
+        "keras_version": file.keras_version,
+        "params": sum(row["params"] for row in rows),
+        "inputs": [],
+        "outputs": [],
+        "preprocess": None,
+        "preprocess_reason": "",
+        "cam_layer": None,
+        "cam_layer_reason": "",
+        "upgrades": [],
+        "refused": str(error),
         "layers": rows,
     }
 
@@ -140,12 +179,13 @@ def info_with_layers(spec: ModelSpec) -> ModelInfo:
 
 
 def _print_table(document: dict[str, Any]) -> None:
+    weights = any("weights" in row for row in document["layers"])
     table = Table(
         [
             Column("#", "right"),
             Column("path", folds=True),
             Column("type"),
-            Column("output shape"),
+            Column("weights" if weights else "output shape"),
             Column("filters", "right"),
             Column("parameters", "right"),
             Column("cam", "center"),
@@ -158,7 +198,7 @@ def _print_table(document: dict[str, Any]) -> None:
                 str(row["index"]),
                 row["path"],
                 row["type"],
-                shape_text(row["output_shape"]),
+                _shapes_text(row),
                 "" if row["filters"] is None else str(row["filters"]),
                 "?" if row["params"] is None else f"{row['params']:,}" if row["params"] else "",
                 (mark, "bold green" if row["auto"] else ""),
@@ -173,16 +213,23 @@ def _print_table(document: dict[str, Any]) -> None:
     ]
     print_line()
     print_line(", ".join(about))
-    for kind in ("inputs", "outputs"):
+    for kind in () if weights else ("inputs", "outputs"):
         shown = ", ".join(f"{e['name']} {shape_text(e['shape'])}" for e in document[kind])
         print_line(f"{kind}: {shown}")
-    print_line(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
+    if not weights:
+        print_line(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
     if document["cam_layer"]:
         print_line(f"★ {document['cam_layer']}: {document['cam_layer_reason']}")
     for change in document["upgrades"]:
         print_line(f"would be upgraded: {change}")
     if document["refused"]:
         print_line(f"would be refused: {document['refused']}")
+
+
+def _shapes_text(row: dict[str, Any]) -> str:
+    if "weights" not in row:
+        return shape_text(row["output_shape"])
+    return ", ".join("×".join(map(str, shape)) or "scalar" for shape in row["weights"])
 
 
 def shape_text(shape: Any) -> str:
