@@ -127,8 +127,18 @@ def example(model):
     return rng.normal(size=(2, *shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
-@pytest.mark.parametrize("name", ["mnist", "normalized", "pooled", "signal", "table", "text"])
+FAST = [("normalized", ".weights.h5"), ("mnist", ".h5")]
+SLOW = [
+    (name, suffix)
+    for name in ("mnist", "normalized", "pooled", "signal", "table", "text")
+    for suffix in (".weights.h5", ".h5")
+    if (name, suffix) not in FAST
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [*FAST, *(pytest.param(*p, marks=pytest.mark.slow) for p in SLOW)]
+)
 def test_the_model_is_built_as_it_was(tf, kvis, tmp_path, monkeypatch, name, suffix):
     import keras
 

@@ -88,7 +88,7 @@ def check(path, model):
     return found
 
 
-@pytest.mark.parametrize("names", [by_layer, as_javascript])
+@pytest.mark.parametrize("names", [as_javascript, pytest.param(by_layer, marks=pytest.mark.slow)])
 def test_it_predicts_as_the_keras_model_did(tf, tmp_path, kvis, names):
     model = nested()
     config = json.loads(model.to_json())
@@ -104,7 +104,14 @@ def test_it_predicts_as_the_keras_model_did(tf, tmp_path, kvis, names):
     assert open_model(describe_model(ModelSpec(path=str(path)))).digest != digest
 
 
-@pytest.mark.parametrize("kind", ["uint8", "uint16", "float16"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "uint8",
+        pytest.param("uint16", marks=pytest.mark.slow),
+        pytest.param("float16", marks=pytest.mark.slow),
+    ],
+)
 def test_quantized_weights_are_what_they_stand_for(tf, tmp_path, kind):
     model = nested()
     config = json.loads(model.to_json())

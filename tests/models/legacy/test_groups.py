@@ -98,6 +98,7 @@ def check(path, model):
     )
 
 
+@pytest.mark.slow
 def test_an_archive_written_on_windows(tf, tmp_path, kvis):
     model = network()
     path = tmp_path / "windows.keras"
