@@ -288,7 +288,7 @@ def test_a_blank_map_is_said(cam, tmp_path, tf, kvis, picture):
         ]
     )
     model.save(tmp_path / "negative.keras")
-    (row,) = cam("--class", "0", model=tmp_path / "negative.keras")
+    (row,) = cam("--class", "0", "--preprocess", "unit", model=tmp_path / "negative.keras")
     assert row["warnings"] == ["all values are zero"]
     ran = kvis("cam", tmp_path / "negative.keras", picture, "-c", "0", "-o", tmp_path / "o")
     assert "all values are zero" in ran.err

@@ -112,7 +112,7 @@ def test_a_blank_map_is_a_warning_everywhere(kvis, tf, picture, tmp_path):
     )
     path = tmp_path / "dead.keras"
     model.save(path)
-    ran = kvis("saliency", path, picture, "-o", tmp_path / "o")
+    ran = kvis("saliency", path, picture, "--preprocess", "unit", "-o", tmp_path / "o")
     assert "all values are zero" in ran.err
     (written,) = files(ran)
     assert rows(tmp_path / "o")[written.name]["warnings"] == ["all values are zero"]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvis_cli.errors import KvisError
+from kvis_cli.models.description.evidence.feeding import choose
 
 Harness = Callable[[bytes, Path], None]
 
@@ -115,7 +116,7 @@ def architecture(data: bytes, folder: Path) -> None:
         lambda: info.cam_layer("auto"),
         info.head,
         info.image_input,
-        info.preprocessing,
+        lambda: choose(info),
         info.final_activation,
         info.input_form,
         info.describe_output,

@@ -20,6 +20,7 @@ from kvis_cli.cli.shared import Json, Traceback, exit_codes
 from kvis_cli.models.request import ModelSpec
 
 if TYPE_CHECKING:
+    from kvis_cli.errors import KvisError
     from kvis_cli.models.description.evidence.weighing import Evidence
     from kvis_cli.models.description.info import ModelInfo
 
@@ -50,10 +51,7 @@ def layers(
     # Nothing is computed here, and threads for it would cost as much as reading the file.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with exit_codes(traceback):
-        from kvis_cli.models.description.evidence.feeding import choose
-
-        document, info = _described(model, preprocess_evidence, given[ModelSpec])
-        evidence = choose(info).evidence
+        document, evidence = _described(model, preprocess_evidence, given[ModelSpec])
         if json:
             if preprocess_evidence:
                 document["preprocess_evidence"] = evidence_json(evidence)
@@ -93,14 +91,20 @@ def describe_model(model: str, **given: Any) -> dict[str, Any]:
 
 def _described(
     model: str, photos: list[str] | None, given: dict[str, Any]
-) -> tuple[dict[str, Any], ModelInfo]:
-    from kvis_cli.errors import KvisError
-    from kvis_cli.models.description.evidence.feeding import choose
+) -> tuple[dict[str, Any], Evidence | None]:
+    from kvis_cli.errors import KvisError, ModelError
+    from kvis_cli.models.description.evidence.feeding import choose, stated
     from kvis_cli.models.description.layer_table import auto_layer, layer_rows
     from kvis_cli.models.description.trust import check_code
     from kvis_cli.models.request import build_model_spec
 
-    info = info_with_layers(build_model_spec({"path": model, **given}))
+    try:
+        info = info_with_layers(build_model_spec({"path": model, **given}))
+    except ModelError as error:
+        weights = _weights_alone(model, error)
+        if weights is None:
+            raise
+        return weights, None
     look_at(info, photos)
     architecture = info.architecture
     refusal = ""
@@ -110,7 +114,9 @@ def _described(
         refusal = str(error)
     auto, reason = auto_layer(info)
     rows = layer_rows(info)
-    choice = choose(info)
+    # What the files or layers state is not checked against the weights here: that takes NumPy.
+    known = None if photos else stated(info)
+    choice = known or choose(info)
     document = {
         "model": model,
         "name": architecture.name,
@@ -133,7 +139,7 @@ def _described(
     }
     if choice.warning:
         document["preprocess_warning"] = choice.warning
-    return document, info
+    return document, choice.evidence
 
 
 def _print_evidence(document: dict[str, Any], evidence: Evidence | None) -> None:
@@ -169,6 +175,38 @@ def _forms(info: ModelInfo) -> dict[str, Any]:
         if made.has_classes:
             found["score"] = f"the mean of a class over all positions, or over {region}"
     return {"input": taken and {"kind": taken.kind, "text": taken.describe()}, "output": found}
+
+
+def _weights_alone(model: str, error: KvisError) -> dict[str, Any] | None:
+    """Describe the arrays of a file of weights alone, and why it is not opened; else None."""
+    from kvis_cli.models.description.layer_table import weight_rows
+    from kvis_cli.models.files.read import read_model_file
+    from kvis_cli.paths import user_path
+
+    path = user_path(model)
+    if not path.is_file():
+        return None
+    file = read_model_file(path, allow_weights_only=True)
+    if file.format != "weights_h5":
+        return None
+    rows = weight_rows(path)
+    return {
+        "model": model,
+        "name": path.stem,
+        "type": "weights alone",
+        "format": file.format,
+        "keras_version": file.keras_version,
+        "params": sum(row["params"] for row in rows),
+        "inputs": [],
+        "outputs": [],
+        "preprocess": None,
+        "preprocess_reason": "",
+        "cam_layer": None,
+        "cam_layer_reason": "",
+        "upgrades": [],
+        "refused": str(error),
+        "layers": rows,
+    }
 
 
 def info_with_layers(spec: ModelSpec) -> ModelInfo:
@@ -222,12 +260,13 @@ def info_with_layers(spec: ModelSpec) -> ModelInfo:
 
 
 def _print_table(document: dict[str, Any]) -> None:
+    weights = any("weights" in row for row in document["layers"])
     table = Table(
         [
             Column("#", "right"),
             Column("path", folds=True),
             Column("type"),
-            Column("output shape"),
+            Column("weights" if weights else "output shape"),
             Column("filters", "right"),
             Column("parameters", "right"),
             Column("cam", "center"),
@@ -240,7 +279,7 @@ def _print_table(document: dict[str, Any]) -> None:
                 str(row["index"]),
                 row["path"],
                 row["type"],
-                shape_text(row["output_shape"]),
+                _shapes_text(row),
                 "" if row["filters"] is None else str(row["filters"]),
                 "?" if row["params"] is None else f"{row['params']:,}" if row["params"] else "",
                 (mark, "bold green" if row["auto"] else ""),
@@ -255,16 +294,17 @@ def _print_table(document: dict[str, Any]) -> None:
     ]
     print_line()
     print_line(", ".join(about))
-    for kind in ("inputs", "outputs"):
+    for kind in () if weights else ("inputs", "outputs"):
         shown = ", ".join(f"{e['name']} {shape_text(e['shape'])}" for e in document[kind])
         print_line(f"{kind}: {shown}")
-    if document["input"]:
+    if document.get("input"):
         print_line(f"takes: {document['input']['text']}")
-    if document["output"]:
+    if document.get("output"):
         found = document["output"]
         score = f"; score: {found['score']}" if found["kind"] != "classes" else ""
         print_line(f"gives: {found['text']}{score}")
-    print_line(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
+    if not weights:
+        print_line(f"preprocessing: {document['preprocess']} ({document['preprocess_reason']})")
     if "preprocess_warning" in document:
         print_line(f"warning: {document['preprocess_warning']}")
     if document["cam_layer"]:
@@ -273,6 +313,12 @@ def _print_table(document: dict[str, Any]) -> None:
         print_line(f"would be upgraded: {change}")
     if document["refused"]:
         print_line(f"would be refused: {document['refused']}")
+
+
+def _shapes_text(row: dict[str, Any]) -> str:
+    if "weights" not in row:
+        return shape_text(row["output_shape"])
+    return ", ".join("×".join(map(str, shape)) or "scalar" for shape in row["weights"])
 
 
 def shape_text(shape: Any) -> str:

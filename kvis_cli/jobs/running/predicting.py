@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.running.chunk import ChunkRun
 from kvis_cli.jobs.running.decoding import Prepared
 from kvis_cli.runtime.cores import side_threads
 from kvis_cli.spec.predict import PredictSpec
-from kvis_cli.tasks.base import Answer
+
+if TYPE_CHECKING:
+    from kvis_cli.tasks.base import Answer
 
 
 class PredictionRun(ChunkRun):

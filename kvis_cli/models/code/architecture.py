@@ -59,8 +59,9 @@ def architecture_code(
     lines = [
         f'"""The model of {_said(reference)}, as far as its weights tell.',
         "",
-        "Strides, padding, pooling, activations and dropout have no weights: what a comment calls",
-        "unknown is the usual choice. Correct it, or the model predicts something else.",
+        "Strides, padding, pooling, activations, dropout and skips have no weights: what a comment",
+        "calls unknown is the usual choice, and each layer follows the one before it. Correct it,",
+        "or the model predicts something else.",
         '"""',
         "",
         "import keras",

@@ -59,6 +59,8 @@ def chain_of(
     ModelError
         Naming the first layer that is no plain one, or does not follow from the one before.
     """
+    if not layers:
+        raise ModelError(f"{reference} holds no weights.", "", "Save it again.")
     named = [(layer, kind_of_layer(layer)) for layer in layers]
     for layer, kind in named:
         if not kind.class_name:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
 from kvis_cli.errors import KvisError
 from kvis_cli.explanation import MapGrid
 from kvis_cli.models.description.cam_layers import refuse_noise
 from kvis_cli.models.description.info import ModelInfo
+from kvis_cli.models.description.layer_kinds import kind_of_layer
+from kvis_cli.models.files.weight_layers import weight_layers
 from kvis_cli.models.graph.architecture import LayerCall
 from kvis_cli.models.graph.autolayer import cam_candidates
 from kvis_cli.models.graph.geometry import map_grid
@@ -53,6 +57,43 @@ def layer_rows(info: ModelInfo) -> list[dict[str, Any]]:
             "auto": auto is not None and call.path == auto.path,
         }
         for call in info.architecture.calls
+    ]
+
+
+def weight_rows(path: Path) -> list[dict[str, Any]]:
+    """Describe the layers of a file of weights alone, as far as their arrays tell.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    list of dict
+        The keys of `layer_rows`, of which the shapes of outputs are not known, and ``weights``: the
+        shapes of the arrays. ``type`` is empty where the arrays are of no plain layer.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged.
+    """
+    layers, _ = weight_layers(path)
+    return [
+        {
+            "index": index,
+            "path": layer.name,
+            "type": kind_of_layer(layer).class_name,
+            "output_shape": None,
+            "filters": kind_of_layer(layer).gives,
+            "params": sum(math.prod(shape) for shape in layer.shapes),
+            "grid": None,
+            "cam": False,
+            "auto": False,
+            "weights": [list(shape) for shape in layer.shapes],
+        }
+        for index, layer in enumerate(layers)
     ]
 
 

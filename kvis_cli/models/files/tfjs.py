@@ -151,10 +151,11 @@ def groups(path: Path, document: dict[str, Any]) -> tuple[Group, ...]:
         need = sum(weight.size for weight in group.weights)
         have = sum(shard.stat().st_size for shard in group.shards)
         if have < need:
-            raise damaged(
-                path,
-                f"Its weights need {need:,} bytes, and {len(group.shards)} files beside it hold "
-                f"{have:,}.",
+            names = ", ".join(f"'{shard.name}'" for shard in group.shards[:3])
+            raise ModelError(
+                f"'{path}' is not complete: its weights need {need:,} bytes.",
+                f"There are {have:,} bytes in {one_line(names)}, the files of its weights.",
+                "Copy them again; Git LFS and uploads may have left out the large files.",
             )
         found.append(group)
     return tuple(found)

@@ -86,6 +86,12 @@ def is_renamed(h5: Any) -> bool:
     return any("\\" in name or LISTS[0] in name.split("/") for name in found)
 
 
+def has_renamed_groups(path: Path) -> bool:
+    """Whether `is_renamed` holds of the weights in a file; Keras 3.0 wrote such on Windows, too."""
+    with _opened(path) as (h5, archive):
+        return archive is not None and is_renamed(h5)
+
+
 def rewrite(h5: Any, target: Path) -> None:
     """Write the weights of an open file to another one, under the names that Keras 3 reads."""
     import h5py

@@ -20,7 +20,7 @@ from kvis_cli.models.files.read import stored_weights
 from kvis_cli.models.files.tfjs import groups, read_arrays
 from kvis_cli.models.files.weight_layers import weight_layers
 from kvis_cli.models.graph.editing import iterate_layers
-from kvis_cli.models.legacy.groups import load_weights
+from kvis_cli.models.legacy.groups import has_renamed_groups, load_weights
 from kvis_cli.models.legacy.tables import FUNCTIONAL
 from kvis_cli.models.legacy.weights import legacy_arrays
 from kvis_cli.models.live.imports import custom_objects, named_in
@@ -72,7 +72,7 @@ def build_model(info: ModelInfo) -> keras.Model:
         with warnings.catch_warnings(), explained(info), _trusting(info.spec.trust):
             # What Keras thinks of how the model was written is of no use to who explains it.
             warnings.simplefilter("ignore")
-            if info.native:
+            if info.native and not has_renamed_groups(path):
                 return keras.saving.load_model(
                     path, custom_objects=objects, compile=False, safe_mode=not info.spec.trust
                 )

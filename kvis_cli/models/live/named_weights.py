@@ -15,6 +15,8 @@ from kvis_cli.models.live.reader import children
 from kvis_cli.shown import shown
 
 _COUNTED = re.compile(r"_\d+$")
+# Weights that Keras 3 calls otherwise.
+_RENAMED = {"depthwise_kernel": "kernel"}
 
 
 @dataclass
@@ -59,8 +61,10 @@ def assign_named(
         by_name.setdefault(slot.variable.name, []).append(slot)
     for name, array in arrays:
         *path, last = name.partition(":")[0].split("/")
-        found = by_name.get(last) or by_name.get(_COUNTED.sub("", last), [])
-        best = _best(found, path, array.shape)
+        plain = last if last in by_name else _COUNTED.sub("", last)
+        best = None
+        for known in (plain, _RENAMED.get(plain, "")):
+            best = best or _best(by_name.get(known, []), path, array.shape)
         if best is None:
             raise WeightsError(
                 f"{reference} holds weights that none of its layers takes.",

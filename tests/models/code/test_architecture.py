@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 
 import h5py
@@ -126,8 +127,18 @@ def example(model):
     return rng.normal(size=(2, *shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
-@pytest.mark.parametrize("name", ["mnist", "normalized", "pooled", "signal", "table", "text"])
+FAST = [("normalized", ".weights.h5"), ("mnist", ".h5")]
+SLOW = [
+    (name, suffix)
+    for name in ("mnist", "normalized", "pooled", "signal", "table", "text")
+    for suffix in (".weights.h5", ".h5")
+    if (name, suffix) not in FAST
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [*FAST, *(pytest.param(*p, marks=pytest.mark.slow) for p in SLOW)]
+)
 def test_the_model_is_built_as_it_was(tf, kvis, tmp_path, monkeypatch, name, suffix):
     import keras
 
@@ -167,6 +178,22 @@ def test_what_is_known_is_said_where_the_file_is_refused(tf, tmp_path):
         "It has the weights of 4 layers: Conv2D 1→4, Conv2D 4→6, Dense 150→10, Dense 10→3."
     )
     assert f"kvis init-code {path}" in caught.value.hint
+
+
+def test_layers_shows_the_arrays_of_weights_alone(tf, kvis, tmp_path):
+    import keras
+
+    path = tmp_path / "best.weights.h5"
+    keras.Sequential(networks()["mnist"]).save_weights(path)
+    document = json.loads(kvis("layers", path, "--json").out)
+    assert document["params"] == 40 + 222 + 1510 + 33 and document["inputs"] == []
+    rows = {row["path"]: row for row in document["layers"]}
+    assert rows["layers/conv2d_1"]["type"] == "Conv2D" and rows["layers/conv2d_1"]["filters"] == 6
+    assert rows["layers/dense"]["weights"] == [[150, 10], [10]]
+    assert "weights only" in document["refused"] and "kvis init-code" in document["refused"]
+    shown = kvis("layers", path)
+    assert shown.code == 0 and "3×3×4×6, 6" in shown.out and "would be refused" in shown.out
+    assert kvis("layers", tmp_path / "gone.h5").code == 3
 
 
 @pytest.mark.slow
@@ -224,6 +251,30 @@ def test_names_of_a_file_are_never_code():
     ]  # fmt: skip
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert names == {"keras", "layers"}
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_whatever_shapes_a_file_has_the_module_is_python_or_refused(ordered):
+    rng = np.random.default_rng(1)
+    written = 0
+    classes = ["", "conv2d", "dense", "batch_normalization", "embedding", "lstm", "conv1d"]
+    for _ in range(3000):
+        layers = []
+        for number in range(rng.integers(0, 5)):
+            name = classes[rng.integers(len(classes))]
+            shapes = [
+                tuple(int(n) for n in rng.choice([0, 1, 2, 3, 4, 12], rng.integers(0, 6)))
+                for _ in range(rng.integers(1, 5))
+            ]
+            layers.append(stored(f"{name}_{number}", *shapes, class_name=name))
+        try:
+            text = architecture_code(layers, ordered=ordered, reference="w.h5")
+        except ModelError as error:
+            assert error.what and error.hint
+        else:
+            ast.parse(text)
+            written += 1
+    assert written > 20
 
 
 def test_links_of_a_file_are_not_followed(tmp_path):

@@ -109,6 +109,7 @@ def test_begun_completed_and_the_same(saved, kvis, tmp_path):
     np.testing.assert_allclose(np.asarray(found.model(x)), np.asarray(saved(x)), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_class_and_the_layer_are_named_in_one_sentence(saved, kvis, tmp_path):
     for path in (tmp_path / "blocks.keras", tmp_path / "blocks.h5"):
         saved.save(path)
@@ -125,6 +126,7 @@ def test_the_class_and_the_layer_are_named_in_one_sentence(saved, kvis, tmp_path
         assert "Full object config" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_weights_of_hdf5_files_are_found_by_the_name_of_the_layer(saved, kvis, tmp_path):
     saved.save(tmp_path / "old.h5")
     assert kvis("init-code", tmp_path / "old.h5").code == 0

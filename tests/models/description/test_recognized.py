@@ -94,6 +94,7 @@ def test_an_application_is_opened_without_being_named(tf, tmp_path, suffix, top)
     np.testing.assert_array_equal(np.asarray(opened.model(pixels)), np.asarray(model(pixels)))
 
 
+@pytest.mark.slow
 def test_its_sidecar_knows_the_layers(tf, tmp_path, kvis):
     import keras
 
@@ -102,6 +103,7 @@ def test_its_sidecar_knows_the_layers(tf, tmp_path, kvis):
     assert "preprocess: signed" in (tmp_path / "w.weights.kvis.yaml").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
 def test_a_head_around_a_nested_application_is_none_of_its_own(tf, tmp_path, suffix):
     """Its arrays are those of MobileNetV2 with three classes; its layers are not."""
@@ -118,6 +120,7 @@ def test_a_head_around_a_nested_application_is_none_of_its_own(tf, tmp_path, suf
         describe_model(ModelSpec(path=str(path)))
 
 
+@pytest.mark.slow
 def test_another_order_of_the_arrays_is_not_read_as_todays(tf, tmp_path):
     import keras
 

@@ -43,11 +43,11 @@ def check(path, model, **options):
 @pytest.mark.parametrize(
     ("json_name", "weights_name"),
     [
-        ("model.json", "model.h5"),
         ("model.json", "model_weights.hdf5"),
-        ("fer.json", "fer.weights.h5"),
-        ("net_architecture.json", "net.h5"),
-        ("a.json", "of another name.h5"),
+        pytest.param("model.json", "model.h5", marks=pytest.mark.slow),
+        pytest.param("fer.json", "fer.weights.h5", marks=pytest.mark.slow),
+        pytest.param("net_architecture.json", "net.h5", marks=pytest.mark.slow),
+        pytest.param("a.json", "of another name.h5", marks=pytest.mark.slow),
     ],
 )
 def test_named_by_either_file(tf, tmp_path, kvis, json_name, weights_name):
@@ -67,6 +67,7 @@ def test_named_by_either_file(tf, tmp_path, kvis, json_name, weights_name):
         check(weights, model)
 
 
+@pytest.mark.slow
 def test_of_keras_3(tf, tmp_path):
     import keras
 
@@ -77,6 +78,7 @@ def test_of_keras_3(tf, tmp_path):
     check(tmp_path / "model.weights.h5", model)
 
 
+@pytest.mark.slow
 def test_weights_of_layers_with_other_names_go_by_their_order(tf, tmp_path):
     import tf_keras
 
@@ -87,6 +89,7 @@ def test_weights_of_layers_with_other_names_go_by_their_order(tf, tmp_path):
     check(tmp_path / "model.json", model)
 
 
+@pytest.mark.slow
 def test_which_weights_is_asked_where_it_is_not_clear(tf, tmp_path):
     import tf_keras
 

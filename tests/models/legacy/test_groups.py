@@ -98,6 +98,7 @@ def check(path, model):
     )
 
 
+@pytest.mark.slow
 def test_an_archive_written_on_windows(tf, tmp_path, kvis):
     model = network()
     path = tmp_path / "windows.keras"
@@ -108,6 +109,19 @@ def test_an_archive_written_on_windows(tf, tmp_path, kvis):
     check(path, model)
     listed = kvis("layers", path)
     assert listed.code == 0 and "would be refused" not in listed.out
+
+
+def test_an_archive_of_keras_3_written_on_windows(tf, tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(2)
+    layers = keras.layers
+    inside = keras.Sequential([layers.Conv2D(4, 3), layers.BatchNormalization()])
+    model = keras.Sequential([keras.Input((8, 8, 3)), inside, layers.Flatten(), layers.Dense(2)])
+    path = tmp_path / "windows.keras"
+    model.save(path)
+    rename(path, on_windows)
+    check(path, model)
 
 
 def test_an_archive_that_lists_dependencies(tf, tmp_path, monkeypatch):

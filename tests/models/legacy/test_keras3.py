@@ -108,7 +108,10 @@ def test_other_names_of_keras_stay_refused(module, name):
         check_config(upgrade(config, keras_version="3.0.1").config, "model.keras")
 
 
-@pytest.mark.parametrize("size", [(8, 8), (8, 6), (20, 10)])
+@pytest.mark.parametrize(
+    "size",
+    [(8, 6), *(pytest.param(size, marks=pytest.mark.slow) for size in ((8, 8), (20, 10)))],
+)
 def test_a_random_crop_is_the_resizing_that_tf_keras_made_it(tf, tmp_path, size):
     import tf_keras
 

@@ -94,7 +94,7 @@ def test_operations_keep_their_nodes(tf, tmp_path):
     check(path, model, np.ones((2, 6), np.float32))
 
 
-@pytest.mark.parametrize("functional", [True, False])
+@pytest.mark.parametrize("functional", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_dtype_of_an_embedding_was_that_of_its_input(tf, tmp_path, functional):
     import tf_keras
     from tf_keras import layers

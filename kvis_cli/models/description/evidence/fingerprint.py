@@ -168,10 +168,7 @@ def chosen_by(evidence: Evidence | None, *, code: str = "") -> PreprocessingChoi
             rival=second,
             evidence=evidence,
         )
-    if evidence.layer:
-        reason = f"the model's first BatchNormalization ('{evidence.layer}') expects it"
-    else:
-        reason = "its units and outputs respond to photos so, and not otherwise"
+    reason = f"the model's first BatchNormalization ('{evidence.layer}') expects it"
     if best.color == "rgb" and evidence.colour:
         reason += "; the colour order is not known, RGB is used"
     return PreprocessingChoice(best, reason, evidence=evidence)

@@ -10,11 +10,7 @@ from typing import Literal
 
 from kvis_cli.errors import ModelError
 from kvis_cli.lazy import np
-from kvis_cli.models.description.evidence.bounds import (
-    LEAST_LIKELIHOOD,
-    bound_of,
-    likelihoods,
-)
+from kvis_cli.models.description.evidence.bounds import bound_of, likelihoods
 from kvis_cli.models.description.evidence.forward import NotKnown
 from kvis_cli.models.description.evidence.hypotheses import as_grey, central, hypotheses
 from kvis_cli.models.description.evidence.moving_statistics import divergence
@@ -214,7 +210,9 @@ def _weighed(
     chances = likelihoods([a.values() for a in answers if a is not None])
     fits = [HypothesisFit(h, None, chance) for h, chance in zip(tried, chances, strict=True)]
     fits.sort(key=lambda fit: -fit.likelihood)
-    return Evidence("", kind, tuple(fits), fits[0].likelihood >= LEAST_LIKELIHOOD, size[2] == 3)
+    # Among networks that the regression was not fitted to, four of five of the surest are right:
+    # enough for an order, not for a decision.
+    return Evidence("", kind, tuple(fits), decided=False, colour=size[2] == 3)
 
 
 def _photos(given: np.ndarray | None, height: int, width: int, channels: int) -> np.ndarray:

@@ -17,7 +17,6 @@ from kvis_cli.models.files.kinds import ModelFile
 from kvis_cli.models.files.read import check_safe
 from kvis_cli.models.graph.architecture import LayerCall
 from kvis_cli.models.graph.config import Config, is_model, name_of
-from kvis_cli.models.legacy.weights import convert_arrays
 
 # Larger arrays are not in front of a normalisation, and take long to read.
 MAX_BYTES = 64 << 20
@@ -131,6 +130,9 @@ class _LegacyReader:
             names = [name for name in names if name.split("/")[-2:-1] == [call.name]]
         if call.params and not names:
             raise NotKnown(call.layer_path)
+        # It imports NumPy and h5py, which a .keras archive alone does not need.
+        from kvis_cli.models.legacy.weights import convert_arrays
+
         return convert_arrays(
             call.class_name,
             call.config,
