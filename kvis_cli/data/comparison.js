@@ -24,14 +24,17 @@ const picture = (source, text) => make("figure", {},
 const stacked = (item) => make("figure", {},
   make("div", { class: "stack" }, make("img", { src: item.old, alt: item.oldText }),
     make("img", { src: item.new, alt: item.newText, class: "upper" })),
-  make("figcaption", {}, item.oldText + " | " + item.newText));
+  make("figcaption", {}, named(0, item.oldText) + " | " + named(1, item.newText)));
+
+// Which of the two it is, before what it shows.
+const named = (which, text) => [data.names[which], text].filter(Boolean).join(": ");
 
 function pictures(item, view) {
   const photo = picture(item.photo, item.image);
   const both = item.old && item.new;
   if (view === "difference" && item.changed) return [photo, picture(item.changed, item.changedText)];
   if ((view === "slider" || view === "blink") && both) return [photo, stacked(item)];
-  return [photo, picture(item.old, item.oldText), picture(item.new, item.newText),
+  return [photo, picture(item.old, named(0, item.oldText)), picture(item.new, named(1, item.newText)),
     item.changed ? picture(item.changed, item.changedText) : null].filter(Boolean);
 }
 

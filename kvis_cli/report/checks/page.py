@@ -45,6 +45,9 @@ def check_page(checked: Checked) -> str:
             )
         )
     count = sum(case.verdict is Verdict.PASSED for case in judgement.cases)
+    few = sum(case.verdict is Verdict.TOO_FEW for case in judgement.cases)
+    lost = sum(case.verdict is Verdict.NOT_EVALUATED for case in judgement.cases)
+    lost += len(judgement.problems)
     return comparison_page(
         f"kvis check: {judgement.headline}",
         "Images that failed a check, worst first",
@@ -53,7 +56,8 @@ def check_page(checked: Checked) -> str:
         facts=[
             (str(len(judgement.failed)), "failed"),
             (str(count), "passed"),
-            (str(len(judgement.open) + len(judgement.problems)), "not evaluated"),
+            *([(str(few), "on too few images")] if few else []),
+            (str(lost), "not evaluated"),
         ],
         problems=[
             *(f"{c.model}: {c.name}: {c.text}" for c in judgement.failed),
