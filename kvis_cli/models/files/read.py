@@ -67,6 +67,10 @@ def read_model_file(path: str | Path, *, allow_weights_only: bool = False) -> Mo
         return found
 
 
+# Files that were found safe: they are not walked through again until they change.
+_checked: set[tuple[str, int, int]] = set()
+
+
 def check_safe(path: str | Path) -> None:
     """Refuse a file that must not be handed to Keras.
 
@@ -91,8 +95,12 @@ def check_safe(path: str | Path) -> None:
             for weights in _hdf5_beside(path):
                 check_safe(weights)
         elif kind != "savedmodel":
-            survive(path, try_all)
-            _check(path)
+            stat = path.stat()
+            key = (str(path), stat.st_mtime_ns, stat.st_size)
+            if key not in _checked:
+                survive(path, try_all)
+                _check(path)
+                _checked.add(key)
 
 
 def try_all(path: Path) -> None:
