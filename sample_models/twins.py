@@ -48,6 +48,7 @@ class Recipe:
     widths: tuple[int, ...] = (32, 32)
     photos: int = 240
     series: int = 11
+    held_out: int = 1_000_014
 
     @property
     def digest(self) -> str:
@@ -136,7 +137,7 @@ def write_photos(folder: Path, recipe: Recipe) -> None:
     ``unmarked/star/NNN.png`` are the same stars without it; ``masks/NNN.png`` is what is seen of
     the object.
     """
-    series = recipe.series + 1_000_003
+    series = recipe.held_out
     images, masks, labels = draw(recipe.photos, series)
     stars, star_masks, _ = draw(recipe.photos, series, mark=True)
     left = iter(zip(stars, star_masks, strict=True))
