@@ -93,6 +93,7 @@ release-check: dist ## build sdist and wheel, install the wheel into an empty en
 lint: $(READY) ## ruff, mypy, the contracts about imports and docstrings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pydoclint kvis_cli
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 

@@ -1,4 +1,4 @@
-"""Make the pictures of the gallery anew: ``python docs/gallery.py`` in the project's folder."""
+"""Make the pictures of the gallery again: ``python docs/gallery.py`` in the project's folder."""
 
 from __future__ import annotations
 

@@ -10,6 +10,14 @@ use.
 ``kvis_cli.keras_vis``          keras-vis' functions, under their own names
 ``kvis_cli.engines``            the computations themselves
 ==============================  ====================================================
+
+Examples
+--------
+>>> import kvis_cli
+>>> explainer = kvis_cli.Explainer("sample_models/shapes.keras")
+>>> [heat] = explainer.cam("sample_models/images/house.png", class_=3)
+>>> heat.map.shape
+(12, 12)
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
 
 
 class KvisError(Exception):
-    """An error that a person can act on.
+    """An error that the user can act on.
 
     Parameters
     ----------
@@ -32,6 +32,14 @@ class KvisError(Exception):
         The cause, when it is known and not obvious from `what`.
     hint
         What to do next: a command, a path, a correct value.
+
+    Examples
+    --------
+    >>> error = KvisError("Layer 'conv9' is not there.", "The model has 8.", "See `kvis layers`.")
+    >>> print(error)
+    Layer 'conv9' is not there. The model has 8. See `kvis layers`.
+    >>> error.hint
+    'See `kvis layers`.'
     """
 
     exit_code = ExitCode.FAILED
@@ -120,7 +128,27 @@ class UntrustedError(ModelError):
 
 
 def close_matches(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """Return the up to `n` entries of `known` that look like `name`, best first, case ignored."""
+    """Return the up to `n` entries of `known` that look like `name`, best first, case ignored.
+
+    Parameters
+    ----------
+    name
+        What was given.
+    known
+        What there is.
+    n
+        How many at most.
+
+    Returns
+    -------
+    list of str
+        Empty where nothing is close.
+
+    Examples
+    --------
+    >>> close_matches("grdcam", ["gradcam", "scorecam", "smoothgrad"], 1)
+    ['gradcam']
+    """
     by_lower: dict[str, str] = {}
     for entry in known:
         by_lower.setdefault(entry.lower(), entry)

@@ -1,4 +1,4 @@
-"""What a run tells its caller while it goes: the console, a report, a test."""
+"""Events of a run, for its caller: a console, a report, a test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kvis_cli.errors import KvisError
 
 
 class Listener:
-    """Hears of everything that happens in a run; every method may be overridden."""
+    """Called for everything that happens in a run; every method may be overridden."""
 
     def planned(self, left: Mapping[str, int], finished: int) -> None:
         """Work begins: how many tasks each model has left, how many were done before."""

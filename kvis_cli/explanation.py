@@ -1,4 +1,4 @@
-"""The one thing that engines make and that renderers, stores and reports take."""
+"""The results that engines return and that renderers, stores and reports take."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ class Target:
     Attributes
     ----------
     label
-        For people: ``tabby``, ``water_ouzel + scorpion``, ``block3_conv1 · filter 12``.
+        As shown: ``tabby``, ``water_ouzel + scorpion``, ``block3_conv1 · filter 12``.
     name
         For file names: ``281-tabby``, ``20+71``; only letters, digits and ``._+-``.
     units
         The unit indices and their weights in the explained score.
+
+    Examples
+    --------
+    >>> Target("tabby", "281-tabby", ((281, 1.0),)).units
+    ((281, 1.0),)
     """
 
     label: str
@@ -54,6 +59,12 @@ class GridAxis:
         The centre of the first cell; the centre of the first pixel is 0.5.
     extent
         How much of the input a cell sees (its theoretical receptive field).
+
+    Examples
+    --------
+    >>> axis = GridAxis(cells=7, size=224, step=32.0, first=16.0, extent=200.0)
+    >>> axis.offset, axis.is_even
+    (0.0, True)
     """
 
     cells: int
@@ -107,10 +118,28 @@ class MapGrid:
     def from_json(cls, said: Mapping[str, Any], shape: tuple[int, ...]) -> MapGrid:
         """Return what `to_json` gave of a map of a `shape`.
 
+        Parameters
+        ----------
+        said
+            The mapping that `to_json` returned.
+        shape
+            Cells of the map along each axis.
+
+        Returns
+        -------
+        MapGrid
+            An equal grid.
+
         Raises
         ------
         KeyError, TypeError, ValueError
             For anything else.
+
+        Examples
+        --------
+        >>> grid = MapGrid((GridAxis(7, 224, 32.0, 16.0, 200.0),), exact=True)
+        >>> MapGrid.from_json(grid.to_json(), (7,)) == grid
+        True
         """
         axes = []
         parts = (said["stride"], said["offset"], said["extent"], said["size"])
@@ -125,12 +154,12 @@ UNRESPONSIVE = {
     "silent",
     "dead": "no input changes the activation: the filter is dead",
 }
-"""What is to be said of a filter that nothing changed, and of one proven to be constant."""
+"""The warning for a filter that nothing changed, and for one proven to be constant."""
 
 
 @dataclass(frozen=True)
 class Optimized:
-    """How an optimized picture came about, and what it is to the model.
+    """How an optimised picture came about, and what it is to the model.
 
     Attributes
     ----------
@@ -145,7 +174,7 @@ class Optimized:
     recipe
         The settings of the last phase, those that are set.
     units
-        The unit indices and their weights in what was maximized.
+        The unit indices and their weights in what was maximised.
     run
         Which of several runs for the same target it is, from 0.
     steps
@@ -158,7 +187,7 @@ class Optimized:
     state
         A key of `UNRESPONSIVE`; empty for a picture that was changed.
     film
-        uint8 pictures taken while it was optimized, where an animation is wanted.
+        uint8 pictures taken while it was optimised, where an animation is wanted.
     """
 
     place: int
@@ -215,11 +244,23 @@ class Explanation:
     optimized
         For pictures of activation maximization.
     warnings
-        What a person must know before believing the picture. Never empty for a blank map.
+        What the user must know before believing the picture. Never empty for a blank map.
     grid
         Where the map's cells lie on the input; None where that is not known or is every pixel.
     variant
         What else tells this result from others of the same method: a modifier, a direction.
+
+    Examples
+    --------
+    >>> heat = Explanation(
+    ...     map=np.eye(2, dtype=np.float32),
+    ...     kind="heatmap",
+    ...     method="gradcam",
+    ...     target=Target("tabby", "281-tabby", ((281, 1.0),)),
+    ...     score=14.2,
+    ... )
+    >>> heat.map.shape, heat.target.label, heat.warnings
+    ((2, 2), 'tabby', ())
     """
 
     map: np.ndarray

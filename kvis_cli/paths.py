@@ -1,4 +1,4 @@
-"""Paths as people write them."""
+"""File names and paths, and atomic writing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,23 @@ from kvis_cli.errors import OutputError, UsageError, first_line
 def user_path(text: str) -> Path:
     """Return the path that `text` means, ``~`` and ``~name`` filled in where there is such a home.
 
+    Parameters
+    ----------
+    text
+        What the user typed.
+
+    Returns
+    -------
+    pathlib.Path
+        Not resolved: relative paths stay relative.
+
     Raises
     ------
     UsageError
         For a text that no file system takes as a path.
     """
     if "\0" in text:
-        raise UsageError(f"'{text}' is no path.", "It holds a NUL character.")
+        raise UsageError(f"'{text}' is not a path.", "It holds a NUL character.")
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -34,6 +44,18 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> Path:
 
     A reader sees the old file or the new one, never a part; a failure leaves nothing behind. The
     folder is made where it is missing.
+
+    Parameters
+    ----------
+    path
+        The file.
+    data
+        All that it is to hold.
+
+    Returns
+    -------
+    pathlib.Path
+        The file that was written.
 
     Raises
     ------
@@ -71,13 +93,45 @@ def _advice(error: OSError, path: Path) -> tuple[str, str]:
 
 
 def safe_name(text: str) -> str:
-    """`text` as part of a file name: letters, digits and ``._+-`` only, not empty, not hidden."""
+    """`text` as part of a file name: letters, digits and ``._+-`` only, not empty, not hidden.
+
+    Parameters
+    ----------
+    text
+        Such as a class label.
+
+    Returns
+    -------
+    str
+        At most 80 characters.
+
+    Examples
+    --------
+    >>> safe_name("water ouzel, dipper"), safe_name("../..")
+    ('water-ouzel-dipper', 'unnamed')
+    """
     name = re.sub(r"[^\w.+-]+", "-", text).strip("-.")
     return name[:80] or "unnamed"
 
 
 def unique_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return a short file name for each path: its stem, with parent folders where stems repeat."""
+    """Return a short file name for each path: its stem, with parent folders where stems repeat.
+
+    Parameters
+    ----------
+    paths
+        Different paths.
+
+    Returns
+    -------
+    dict
+        Path -> name.
+
+    Examples
+    --------
+    >>> sorted(unique_names([Path("a/model.h5"), Path("b/model.h5"), Path("other.h5")]).values())
+    ['a-model', 'b-model', 'other']
+    """
     names: dict[Path, str] = {}
     pending, depth = list(paths), 1
     while pending:
@@ -100,7 +154,23 @@ def unique_names(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key that puts ``epoch-9`` before ``epoch-10``."""
+    """Sort key that puts ``epoch-9`` before ``epoch-10``.
+
+    Parameters
+    ----------
+    path
+        Any path.
+
+    Returns
+    -------
+    list of tuple
+        Numbers before texts, part by part.
+
+    Examples
+    --------
+    >>> [p.name for p in sorted([Path("epoch-10"), Path("epoch-9")], key=natural_key)]
+    ['epoch-9', 'epoch-10']
+    """
     parts = re.split(r"(\d+)", str(path))
     return [(0, int(p), "") if p.isdigit() else (1, 0, p.lower()) for p in parts]
 

@@ -52,6 +52,16 @@ def loss_names() -> list[str]:
 def loss(name: str) -> Any:
     """Return what one of `loss_names` names; None where there is nothing of the name.
 
+    Parameters
+    ----------
+    name
+        Of an entry point of the group ``kvis.losses``.
+
+    Returns
+    -------
+    object
+        A loss, its class, or a function; None where it cannot be imported either.
+
     Warns
     -----
     UserWarning
@@ -71,10 +81,20 @@ def palette(name: str) -> np.ndarray | None:
 
     None where there is nothing of the name.
 
+    Parameters
+    ----------
+    name
+        Of an entry point of the group ``kvis.palettes``.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        ``(256, 3)``, in the range of the package; None where there is none.
+
     Warns
     -----
     UserWarning
-        For one that cannot be imported, or is no palette.
+        For one that cannot be imported, or is not a palette.
     """
     entry = _entries(PALETTES).get(name)
     found = _load(entry) if entry is not None else None

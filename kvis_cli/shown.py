@@ -1,4 +1,4 @@
-r"""What a person may be shown of a text that a stranger wrote.
+r"""Untrusted text, made safe to show.
 
 A label, a layer's name, a file name or the message of a library may hold characters that a
 terminal obeys (``ESC [ 2 J``), that turn text around (U+202E), or that nobody sees (U+200B). Here,
@@ -29,10 +29,7 @@ def shown(text: object) -> str:
 
 
 def said(error: BaseException, limit: int = 300) -> str:
-    """Return what an exception of a library says, on one line.
-
-    Without the colours that Keras adds.
-    """
+    """Return what an exception of a library says, on one line, without Keras' colours."""
     text = " ".join(_COLOURS.sub("", str(error)).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -46,12 +43,27 @@ def safe_json(text: str) -> str:
     r"""JSON text of any `json.dumps`, with all such characters as ``\uXXXX``: the same document.
 
     Outside its strings JSON holds none of them but line breaks, which stay.
+
+    Parameters
+    ----------
+    text
+        A JSON document.
+
+    Returns
+    -------
+    str
+        The same document in printable characters.
+
+    Examples
+    --------
+    >>> print(safe_json('"\x1b[31mred"'))
+    "\u001b[31mred"
     """
     return _replaced(text, "\n", _escaped)
 
 
 def json_text(value: Any, **options: Any) -> str:
-    """`value` as JSON for people and programs: letters of all scripts as they are, no controls."""
+    """`value` as JSON: letters of all scripts as they are, no controls."""
     return safe_json(json.dumps(value, ensure_ascii=False, **options))
 
 
@@ -97,7 +109,7 @@ def shown_xml(text: str) -> str:
 
 
 class ShownStream:
-    """A stream for people: all that is printed on it, by whatever library, is `shown_lines`.
+    """A stream to a terminal: all that is printed on it, by whatever library, is `shown_lines`.
 
     Parameters
     ----------

@@ -44,6 +44,11 @@ class AttentionError(AssertionError):
         What was measured, and what was wanted.
     measured
         What was measured: name -> value, or why it has none.
+
+    Examples
+    --------
+    >>> AttentionError("enrichment is 0.4, wanted ≥ 2", {"enrichment": 0.4}).measured
+    {'enrichment': 0.4}
     """
 
     def __init__(self, message: str, measured: Mapping[str, Measured]) -> None:
@@ -84,7 +89,11 @@ def assert_attention(
         Where the model should look: left, top, right, bottom in pixels of the image.
     mask
         The same as an array ``(H, W)`` over the image; what is above 0 is inside.
-    enrichment, energy, pointing
+    enrichment
+        The least that passes, of the box or mask; see `kvis_cli.metrics`.
+    energy
+        The least that passes, of the box or mask; see `kvis_cli.metrics`.
+    pointing
         The least that passes, of the box or mask; see `kvis_cli.metrics`.
     avoid
         Where the model should not look: left, top, right, bottom in shares of the image, 0 to 1.
@@ -93,7 +102,15 @@ def assert_attention(
     like
         Another model or `Explainer`, whose map the model's is compared with, for the class that
         the other predicts unless one is named.
-    spearman, pearson, iou, ssim, centroid
+    spearman
+        The least that passes, of the two maps; of `centroid` the most.
+    pearson
+        The least that passes, of the two maps; of `centroid` the most.
+    iou
+        The least that passes, of the two maps; of `centroid` the most.
+    ssim
+        The least that passes, of the two maps; of `centroid` the most.
+    centroid
         The least that passes, of the two maps; of `centroid` the most.
     kind
         The kind of map.

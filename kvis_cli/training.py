@@ -45,15 +45,15 @@ class KvisCallback(keras.callbacks.Callback):
 
     Examples
     --------
-    ::
-
-        job = {
-            "images": ["photos/*.jpg"],
-            "tasks": [{"cam": {"class": "top1"}}],
-            "output": "attention",
-            "report": "html",
-        }
-        model.fit(x, y, epochs=20, callbacks=[KvisCallback(job, every=5)])
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> job = {"images": ["sample_models/images/house.png"], "tasks": [{"cam": {"class": "top1"}}]}
+    >>> callback = KvisCallback({**job, "output": "attention"}, every=5)
+    >>> model.compile("sgd", "sparse_categorical_crossentropy")
+    >>> history = model.fit(
+    ...     np.zeros((1, 96, 96, 3)), np.zeros(1), epochs=1, verbose=0, callbacks=[callback]
+    ... )
+    >>> sorted(path.name for path in callback.checkpoints.iterdir())
+    ['epoch-001.keras']
     """
 
     def __init__(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,6 +71,28 @@ def test_the_page_about_python_runs(tf, monkeypatch, tmp_path):
     assert [e.target.name for e in names["filters"]] == ["0", "1", "2", "3"]
     assert names["shown"].shape == (96, 96, 3)
     assert (tmp_path / "heat.png").is_file()
+
+
+def test_the_imports_of_the_page_about_keras_vis_work(tf):
+    page = (ROOT / "docs" / "keras-vis.md").read_text("utf-8")
+    for block in re.findall(r"```python\n(.*?)```", page, re.S):
+        exec(compile(block, "keras-vis.md", "exec"), {})
+
+
+@pytest.mark.slow
+def test_the_page_about_training_runs(tf, monkeypatch, tmp_path):
+    (tmp_path / "photos").mkdir()
+    shutil.copy(ROOT / "sample_models/images/house.png", tmp_path / "photos/house.jpg")
+    monkeypatch.chdir(tmp_path)
+    model = tf.keras.models.load_model(ROOT / "sample_models/shapes.keras")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    names = {"model": model, "x": np.zeros((1, 96, 96, 3)), "y": np.zeros(1)}
+    page = (ROOT / "docs" / "training.md").read_text("utf-8")
+    for block in re.findall(r"```python\n(.*?)```", page, re.S):
+        exec(compile(block, "training.md", "exec"), names)
+    saved = sorted(path.name for path in (tmp_path / "attention/checkpoints").iterdir())
+    assert saved == [f"epoch-{epoch:03d}.keras" for epoch in (5, 10, 15, 20)]
+    assert (tmp_path / "attention/report.html").is_file()
 
 
 @pytest.mark.skipif(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -15,6 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.helpers import output_models
+from tests.helpers.javascript import write
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -30,6 +34,8 @@ CHANGED = [
 # Lines that are not typed, and why.
 LEFT_OUT = {
     "kvis layers MODEL": "a placeholder",
+    "kvis init-code MODEL": "a placeholder",
+    "kvis init-code WEIGHTS": "a placeholder",
     "kvis init-sidecar MODEL": "a placeholder",
     "kvis report DIR --format html": "a placeholder; its page has it with a folder",
     "kvis merge DIR…": "a placeholder; its page has it with a folder",
@@ -154,22 +160,55 @@ def pieces(tf, tmp_path_factory):
     road.save(folder / "steering.h5")
 
     small_vgg().save(folder / "vgg16.keras")
+    output_models.u_net(size=(32, 32, 3)).save(folder / "unet.keras")
+    output_models.convolutions((32, 32, 3), 3, None).save(folder / "denoiser.keras")
+    for name in ("best.weights.h5", "own.weights.h5"):
+        road.save_weights(folder / name)
+    keras.Sequential([keras.Input((32, 32, 3)), own_layer(keras)]).save(
+        folder / "transformer.keras"
+    )
 
     rng = np.random.default_rng(2)
     (folder / "photos").mkdir()
-    names = ("cat.jpg", "photo.jpg", "your_photo.jpg", "road.png", "photos/a.jpg", "photos/b.png")
+    names = (
+        "cat.jpg",
+        "photo.jpg",
+        "your_photo.jpg",
+        "road.png",
+        "wound.png",
+        "photos/a.jpg",
+        "photos/b.png",
+    )
     for name in names:
         pixels = rng.integers(0, 256, (9, 12, 3), np.uint8).repeat(5, 0).repeat(5, 1)
         Image.fromarray(pixels).save(folder / name)
+    (folder / "labels.csv").write_text("image,class\na.jpg,bear\nb.png,tabby\n")
     (folder / "job.yaml").write_text(
         "models: [model.keras]\nimages: [photos/*]\noutput: kvis-out\nreport: [html]\n"
         "tasks:\n  - cam: {class: 22}\n"
+    )
+    (folder / "gate.yaml").write_text(
+        "models: [model.keras]\nimages: [photos/*]\noutput: kvis-gate\n"
+        "tasks:\n  - saliency: {class: 22}\nchecks:\n  - blank: 0\n"
     )
     for name in ("checkpoints", "experiments"):
         (folder / name).mkdir()
         shutil.copy(folder / "model.keras", folder / name / "epoch-1.keras")
     shutil.copy(folder / "cat.jpg", folder / "experiments")
     return folder
+
+
+def own_layer(keras):
+    """A layer whose class is in no package."""
+
+    class TransformerBlock(keras.layers.Layer):
+        def build(self, shape):
+            self.scale = self.add_weight(name="scale", shape=(shape[-1],))
+
+        def call(self, x):
+            return x * self.scale
+
+    return TransformerBlock()
 
 
 def small_vgg():
@@ -217,6 +256,18 @@ def models_page(folder, monkeypatch):
         "import keras\n\n\ndef make_model():\n"
         "    return keras.applications.MobileNetV2(weights=None)\n"
     )
+    network = keras.applications.MobileNetV2(weights=None)
+    (folder / "model.json").write_text(network.to_json())
+    small = keras.models.load_model(folder / "model.h5")
+    (folder / "architecture.json").write_text(small.to_json())
+    small.save_weights(folder / "architecture.weights.h5")
+    (folder / "web_model").mkdir()
+    arrays = [
+        (f"{layer.name}/{weight.name}", np.asarray(weight))
+        for layer in small._flatten_layers()
+        for weight in layer._trainable_variables
+    ]
+    write(folder / "web_model", json.loads(small.to_json()), arrays, keras_version="3.15.1")
     package = folder / "mypackage"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -315,7 +366,10 @@ SCENES = {
 # Pages whose lines do the same thing in different ways; those of the others follow each other.
 ALTERNATIVES = ("commands/init.md", "commands/init-sidecar.md")
 # Where a line finds its files: those of one page that stand for different projects.
-PLACES = {"kvis cam model.keras photo.jpg --custom-objects": "custom"}
+PLACES = {
+    "kvis cam model.keras photo.jpg --custom-objects": "custom",
+    "kvis init-code model.keras": "custom",
+}
 
 
 def run_in(folder, line):

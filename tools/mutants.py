@@ -26,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "kvis_cli"
-SOURCES = ("engines", "render", "metrics", "models/graph")
+SOURCES = ("engines", "render", "metrics", "gate", "models/graph")
 # What to run for a module: the first prefix that fits, the most direct tests first.
 TESTS = {
     "engines/cam": "engines/cam engines/test_target_groups.py cli/test_cam.py",
@@ -40,7 +40,8 @@ TESTS = {
     "engines/scores": "engines/test_scores.py engines/cam engines/saliency",
     "engines/resampling": "engines/cam/test_perturbation.py",
     "engines/batching": "engines/test_batching.py engines/activation_maximization",
-    "metrics": "metrics jobs/planning/test_sources.py",
+    "gate": "gate cli/test_check.py cli/test_compare.py",
+    "metrics": "metrics gate jobs/planning/test_sources.py",
     "models/graph/bounds": "models/graph/test_bounds.py cli/test_filters.py",
     "models/graph": "models/graph models/description/test_cam_layers.py "
     "models/legacy/test_upgrade.py cli/test_layers.py",

@@ -68,6 +68,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "report": ("report", "Make reports of finished runs from their manifest alone."),
     "merge": ("merge", "Join the shards of a job into one result folder."),
+    "predict": (
+        "predict",
+        "What does the model say? Its first classes for your photos: see that it is fed right.",
+    ),
     "layers": (
         "layers",
         "What is inside a model: its layers, shapes and parameters, without starting TensorFlow.",
@@ -80,10 +84,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "init_sidecar",
         "Write model.kvis.yaml beside a model: its preprocessing, labels and layer, to be edited.",
     ),
+    "init-code": (
+        "init_code",
+        "Write the Python module that a model needs beside its file: architecture or classes.",
+    ),
     "devices": ("devices", "What --device can name on this machine."),
     "doctor": (
         "doctor",
-        "What is installed, what is wrong, and how to mend it. Exit code 3 when something is.",
+        "What is installed, what is wrong, and how to fix it. Exit code 3 when something is.",
     ),
 }
 
@@ -120,7 +128,7 @@ def root(
 def main() -> None:
     """Entry point of the console script."""
     claim_process()
-    # Warnings of libraries, tracebacks: whatever is printed, by whomever.
+    # Everything that is printed, warnings of libraries and tracebacks included.
     sys.stdout, sys.stderr = ShownStream(sys.stdout), ShownStream(sys.stderr)
     try:
         app()

@@ -1,4 +1,4 @@
-"""stdout is for results, stderr is for people."""
+"""Messages and progress on stderr; results are on stdout."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class ConsoleListener(Listener):
             self.rows.append(row.to_json())
 
     def close(self) -> None:
-        """End whatever moves on the terminal."""
+        """End progress bars and status lines."""
         self._end_status()
         self._end_progress()
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What kvis needs, what is there, and how to mend what is not."""
+"""What kvis needs, what is there, and how to install what is missing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Check:
     ok
         Whether that is good enough to work with.
     advice
-        How to mend it, or what is worth knowing.
+        How to fix it, or what is worth knowing.
     """
 
     name: str

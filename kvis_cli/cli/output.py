@@ -1,4 +1,4 @@
-"""Results on stdout. Rich is imported only where a person looks at them."""
+"""Results on stdout. Rich is imported only for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as RichTable
 
-# What Rich itself looks at when its output is no terminal.
+# The variables that Rich reads when its output is not a terminal.
 _AS_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 # A text, or a text and its style.
 Cell = str | tuple[str, str]
@@ -93,7 +93,7 @@ def _shown(table: Table) -> Table:
 
 
 def _is_plain() -> bool:
-    """Whether nobody sees stdout: it is a pipe or a file, and none asked for more."""
+    """Whether stdout is neither a terminal nor told to behave like one by the environment."""
     return not (sys.stdout.isatty() or any(os.environ.get(name) for name in _AS_TERMINAL))
 
 

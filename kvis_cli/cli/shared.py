@@ -43,6 +43,11 @@ Traceback = Annotated[
 def exit_codes(show_traceback: bool = False) -> Iterator[None]:
     """Turn errors into messages and exit codes.
 
+    Parameters
+    ----------
+    show_traceback
+        Whether to print Python's traceback before the message.
+
     Raises
     ------
     typer.Exit
@@ -61,7 +66,7 @@ def exit_codes(show_traceback: bool = False) -> Iterator[None]:
         sys.stderr.write("interrupted\n")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except BrokenPipeError:
-        # The reader (`| head`) has left; nothing more can be said on stdout.
+        # The reader (`| head`) has left; nothing more can be written to stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(ExitCode.FAILED) from None
     except Exception as error:
@@ -69,7 +74,7 @@ def exit_codes(show_traceback: bool = False) -> Iterator[None]:
             _print_traceback()
         bug = KvisError(
             f"kvis failed: {type(error).__name__}: {said(error, 500)}",
-            "That is a mistake in kvis, or something that it does not know.",
+            "This is a bug in kvis, or a case that it does not handle.",
             "" if show_traceback else "Run it again with --traceback and report what it prints.",
         )
         _print_error(bug)
@@ -104,6 +109,16 @@ def run_task(
         The spec of the task.
     given
         What the user typed, by spec: the task's, `ModelSpec` and `RunSpec`.
+    model
+        File or application name.
+    images
+        Files, folders and globs; none for tasks on the model alone.
+    json
+        Whether to print the rows as JSON on stdout.
+    quiet
+        Whether to leave out progress and notes.
+    show_traceback
+        Whether to print Python's traceback of an error.
     """
     with exit_codes(show_traceback):
         from kvis_cli.cli.console import ConsoleListener

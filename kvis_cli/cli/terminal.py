@@ -42,7 +42,7 @@ class ShownConsole(Console):
 
 
 def told(*parts: str | tuple[str, str]) -> Text:
-    """Return a line for a person: texts, or texts and their styles, none of them markup."""
+    """Return a line for the terminal: texts, or texts and their styles, none of them markup."""
     pairs = ((part, "") if isinstance(part, str) else part for part in parts)
     return Text.assemble(*((shown(text), style) for text, style in pairs))
 

@@ -134,6 +134,11 @@ class Rectifiers:
     def finish(self, score: Any) -> None:
         """Count what was kept on the way to `score`, after the gradient was taken.
 
+        Parameters
+        ----------
+        score
+            The tensor that was differentiated, in the traced graph.
+
         Raises
         ------
         UsageError
@@ -175,17 +180,17 @@ def backprop_modifier(name: str | Rule | None) -> Iterator[Rectifiers]:
 
     Examples
     --------
-    ::
+    The plain gradient is ``[0, -1]``; guided backpropagation lets nothing negative pass.
 
-        @tf.function(autograph=False)
-        def gradient(x):
-            with backprop_modifier("guided") as rectifiers:
-                with tf.GradientTape() as tape:
-                    tape.watch(x)
-                    score = tf.reduce_sum(model(x)[:, 22])
-                result = tape.gradient(score, x)
-            rectifiers.finish(score)
-            return result
+    >>> def gradient(x):
+    ...     with backprop_modifier("guided") as rectifiers, tf.GradientTape() as tape:
+    ...         tape.watch(x)
+    ...         score = tf.reduce_sum(-tf.nn.relu(x))
+    ...         result = tape.gradient(score, x)
+    ...     rectifiers.finish(score)
+    ...     return result
+    >>> tf.function(gradient, autograph=False)(tf.constant([-1.0, 2.0])).numpy().tolist()
+    [0.0, 0.0]
     """
     if name is None:
         yield Rectifiers("gradient")
@@ -313,7 +318,7 @@ def _inlined_functions() -> Iterator[None]:
 
 @contextmanager
 def _uncached_gradients() -> Iterator[None]:
-    """Let concrete functions, as in a SavedModel, build their gradients anew and forget them."""
+    """Let concrete functions, as in a SavedModel, build their gradients again and forget them."""
     build = _concrete._DelayedRewriteGradientFunctions.forward_backward
     select = _concrete.ConcreteFunction._select_forward_and_backward_functions
 
@@ -373,10 +378,7 @@ def depends_on(tensor: Any, inputs: Any, given: Any = None) -> bool:
 
 
 def _operations(tensors: Iterable[Any], without: Container[str] = ()) -> Iterator[Any]:
-    """Yield the operations whose values symbolic tensors are made of.
-
-    But for what `without` names.
-    """
+    """Yield the operations that symbolic tensors are made of, except what `without` names."""
     seen: set[str] = set()
     stack = [tensor.op for tensor in tensors]
     while stack:

@@ -25,17 +25,27 @@ def in_batches(
     count
         How many rows there are.
     batch_size
-        At most so many at once.
+        The most at once.
     run
         Gets the numbers of the rows of a batch, and the size up to which the last one is to be
-        filled, so that nothing is compiled anew.
+        filled, so that nothing is compiled again.
     note
-        Told what was halved.
+        Called with what was halved.
+
+    Returns
+    -------
+    list of T
+        What `run` returned for each batch, in order.
 
     Raises
     ------
     ResultError
         When memory does not suffice for one row.
+
+    Examples
+    --------
+    >>> in_batches(5, 2, lambda rows, size: (rows, size))
+    [([0, 1], 2), ([2, 3], 2), ([4], 2)]
     """
     size = _even(count, batch_size)
     parts: list[T] = []

@@ -36,7 +36,7 @@ class GradientModifier:
     unsigned
         Whether the result is never negative.
     caution
-        What a person must know before believing a picture of it.
+        What the user must know before believing a picture of it.
     """
 
     name: str
@@ -100,6 +100,21 @@ def invert(gradient: Any) -> Any:
 
     The floor is the `SMALL_QUANTILE` of the sample's magnitudes above zero. keras-vis adds 1e-7
     instead, which gives 1e7 for dead pixels and infinity for a gradient of -1e-7.
+
+    Parameters
+    ----------
+    gradient
+        ``(B, …)``.
+
+    Returns
+    -------
+    Any
+        Of the same shape.
+
+    Examples
+    --------
+    >>> invert(tf.constant([[-2.0, 0.0, 4.0]])).numpy().tolist()
+    [[-0.5, 0.0, 0.25]]
     """
     return tf.sign(gradient) / _floored(tf.abs(gradient))
 
@@ -111,7 +126,23 @@ def invert(gradient: Any) -> Any:
     caution=_FLOORED,
 )
 def small_values(gradient: Any) -> Any:
-    """``1 / max(|g|, floor)``, the floor as in `invert`; all zero where every gradient is zero."""
+    """``1 / max(|g|, floor)``, the floor as in `invert`; all zero where every gradient is zero.
+
+    Parameters
+    ----------
+    gradient
+        ``(B, …)``.
+
+    Returns
+    -------
+    Any
+        Of the same shape, at least 0.
+
+    Examples
+    --------
+    >>> small_values(tf.constant([[-2.0, 4.0]])).numpy().tolist()
+    [[0.5, 0.25]]
+    """
     size = tf.abs(gradient)
     alive = tf.reduce_any(size > 0, axis=_rest(size), keepdims=True)
     return tf.where(alive, 1 / _floored(size), tf.zeros_like(size))
@@ -126,10 +157,25 @@ def none(gradient: Any) -> Any:
 def find_modifier(name: str | Modify | None) -> GradientModifier:
     """Return a modifier by name; a callable of one's own; None is ``none``.
 
+    Parameters
+    ----------
+    name
+        A key of `GRADIENT_MODIFIERS`, a function of a tensor ``(B, …)``, or None.
+
+    Returns
+    -------
+    GradientModifier
+        A function of one's own carries its ``__name__``.
+
     Raises
     ------
     UnknownNameError
         For a name that is not registered.
+
+    Examples
+    --------
+    >>> find_modifier("absolute").modify(tf.constant([-2.0, 3.0])).numpy().tolist()
+    [2.0, 3.0]
     """
     if name is None:
         return GRADIENT_MODIFIERS["none"]
@@ -144,10 +190,7 @@ def find_modifier(name: str | Modify | None) -> GradientModifier:
 
 @lru_cache(maxsize=64)
 def _tolerant(function: Modify) -> Modify:
-    """Return a function of gradients that may be written with TensorFlow or, as keras-vis' are.
-
-    NumPy.
-    """
+    """Return a function of gradients, written with TensorFlow or, as keras-vis' are, NumPy."""
 
     def modify(gradient: Any) -> Any:
         try:

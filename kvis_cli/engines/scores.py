@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from kvis_cli.errors import UsageError
 from kvis_cli.models.live.pre_activation import Activation, pre_activation
 
 ScoreKind = Literal["logit", "probability", "log-probability"]
-Region = np.ndarray | Literal["predicted"] | None
+Region = np.ndarray | Callable[[tuple[int, ...]], np.ndarray] | Literal["predicted"] | None
 
 
 # Every target has a backward pass of its own in the graph: with so many of them it stays small.
@@ -23,7 +23,22 @@ MAX_TARGETS = 16
 def target_groups(total: int) -> list[np.ndarray]:
     """Numbers of the targets that are explained at once, in groups of one size.
 
-    The last group is filled up with the last target, so that nothing is compiled anew.
+    The last group is filled up with the last target, so that nothing is compiled again.
+
+    Parameters
+    ----------
+    total
+        How many targets there are.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        int arrays; together every number from 0 to ``total - 1``.
+
+    Examples
+    --------
+    >>> [len(group) for group in target_groups(20)]
+    [16, 16]
     """
     if total <= MAX_TARGETS:
         return [np.arange(total)]
@@ -34,7 +49,25 @@ def target_groups(total: int) -> list[np.ndarray]:
 
 
 def join_groups(parts: Sequence[np.ndarray], total: int) -> np.ndarray:
-    """Arrays ``(B, T, …)`` of the groups of `target_groups` as one of all `total` targets."""
+    """Arrays ``(B, T, …)`` of the groups of `target_groups` as one of all `total` targets.
+
+    Parameters
+    ----------
+    parts
+        Of each group, all of one shape.
+    total
+        How many targets there are.
+
+    Returns
+    -------
+    numpy.ndarray
+        Without what the last group was filled up with.
+
+    Examples
+    --------
+    >>> join_groups([np.zeros((1, 16, 7, 7)), np.ones((1, 16, 7, 7))], 20).shape
+    (1, 20, 7, 7)
+    """
     return np.concatenate(parts, axis=1)[:, :total]
 
 
@@ -82,14 +115,29 @@ def score_targets(
         ``logit``: the value before the final softmax, sigmoid or tanh. ``probability``: the
         model's own output. ``log-probability``: the logarithm of its softmax or sigmoid.
     region
-        Of an output with positions: where the score is summed instead. Weights ``(…)`` at the
-        output's size, or ``predicted``: where the model says that class.
+        Of an output with positions: where the mean is taken instead. Weights ``(…)`` at the
+        output's size, or what makes them from it, or ``predicted``: where the model says that
+        class. The mean over no position is 0.
+
+    Returns
+    -------
+    Scores
+        The scores ``(B, T)``, the weights with resolved ranks, the outputs per unit, and the values
+        that were summed.
 
     Raises
     ------
     UsageError
         For the log-probability of a model that gives no probabilities, and for a region of an
         output without positions.
+
+    Examples
+    --------
+    >>> def score(logits):
+    ...     weights, ranks = tf.constant([[[0.0, 1.0]]]), tf.constant([[-1]])
+    ...     return score_targets(tf.nn.softmax(logits), weights, ranks).scores
+    >>> tf.function(score, autograph=False)(tf.constant([[1.0, 3.0]])).numpy().tolist()
+    [[3.0]]
     """
     before, activation = pre_activation(output)
     before, output = (_with_units(tf.cast(t, tf.float32)) for t in (before, output))
@@ -111,7 +159,9 @@ def score_targets(
                 f"This output has the shape {tuple(output.shape)}.",
                 "Leave --region out.",
             )
-        values = tf.reduce_sum(values * _mask(output, weights, region), axis=positions)
+        mask = _mask(output, weights, region)
+        area = tf.reduce_sum(mask, axis=positions)
+        values = tf.math.divide_no_nan(tf.reduce_sum(values * mask, axis=positions), area)
     elif positions:
         values = tf.reduce_mean(values, axis=positions)
     scores = tf.reduce_sum(values * applied, axis=-1)
@@ -160,6 +210,8 @@ def _per_target(tensor: Any, weights: Any) -> Any:
 
 def _mask(output: Any, weights: Any, region: Any) -> Any:
     """``(B or 1, T or 1, …, 1)``: how much of each position belongs to the region."""
+    if callable(region):
+        region = region(tuple(output.shape[1:-1]))
     if isinstance(region, np.ndarray):
         return tf.constant(region, tf.float32)[tf.newaxis, tf.newaxis, ..., tf.newaxis]
     if output.shape[-1] == 1:

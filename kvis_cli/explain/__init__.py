@@ -5,15 +5,15 @@ mean the same. Importing this is instant; TensorFlow is imported by the first ca
 
 Examples
 --------
-::
-
-    from kvis_cli import explain
-
-    [heat] = explain.cam(model, "cat.jpg", class_="tabby", labels="imagenet")
-    heat.map, heat.score, heat.target.label, heat.warnings
-
-    [ouzel] = explain.maximize(model, class_=20, steps=128)
-    PIL.Image.fromarray(ouzel.map.round().astype("uint8")).save("ouzel.png")
+>>> from kvis_cli import explain
+>>> [heat] = explain.cam(
+...     "sample_models/shapes.keras",
+...     "sample_models/images/house.png",
+...     class_="house",
+...     labels="sample_models/labels.txt",
+... )
+>>> heat.map.shape, heat.target.label, round(heat.probability, 2), heat.warnings
+((12, 12), 'house', 1.0, ())
 """
 
 from __future__ import annotations
@@ -65,6 +65,14 @@ def cam(model: Any, images: Images, **options: Any) -> Explanations:
         For options that are not there or have wrong values.
     UsageError
         For unknown classes, layers and methods, and for options of how pictures are shown.
+
+    Examples
+    --------
+    >>> import keras
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> [heat] = cam(model, "sample_models/images/house.png", class_=3)
+    >>> heat.map.shape, heat.map.dtype, heat.target.units
+    ((12, 12), dtype('float32'), ((3, 1.0),))
     """
     return _one_shot("cam", model, options).cam(images, **options)
 
@@ -74,7 +82,11 @@ def saliency(model: Any, images: Images, **options: Any) -> Explanations:
 
     Parameters
     ----------
-    model, images, **options
+    model
+        A live Keras model, a file, or an application's name.
+    images
+        Files or arrays, as for `cam`.
+    **options
         As for `cam`, with the keys of a ``saliency`` task; ``kvis saliency --help`` explains them.
 
     Returns
@@ -86,6 +98,12 @@ def saliency(model: Any, images: Images, **options: Any) -> Explanations:
     ------
     SpecError, UsageError
         As for `cam`.
+
+    Examples
+    --------
+    >>> [heat] = saliency("sample_models/shapes.keras", "sample_models/images/house.png", class_=3)
+    >>> heat.map.shape, heat.method, heat.modifier
+    ((96, 96), 'gradient', 'absolute')
     """
     return _one_shot("saliency", model, options).saliency(images, **options)
 
@@ -116,6 +134,12 @@ def maximize(model: Any, **options: Any) -> Explanations:
     ------
     SpecError, UsageError
         As for `cam`.
+
+    Examples
+    --------
+    >>> [picture] = maximize("sample_models/shapes.keras", class_=3, steps=4)
+    >>> picture.map.shape, picture.kind, picture.optimized.steps
+    ((96, 96, 3), 'image', (4,))
     """
     return _one_shot("maximize", model, options).maximize(**options)
 
@@ -143,6 +167,12 @@ def filters(model: Any = "vgg16", **options: Any) -> Explanations:
         As for `cam`.
     ResultError
         When every filter is dead.
+
+    Examples
+    --------
+    >>> pictures = filters("sample_models/shapes.keras", layer="conv6", filters="0-1", steps=4)
+    >>> [picture.target.label for picture in pictures]
+    ['conv6 · filter 0', 'conv6 · filter 1']
     """
     return _one_shot("filters", model, options).filters(**options)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kvis_cli.errors import UsageError
-from kvis_cli.explain.explainer import Explainer, Images, several, split_options
+from kvis_cli.explain.explainer import Explainer, split_options
+from kvis_cli.explain.images import Images, several
 from kvis_cli.explain.shown import ShownExplanation
 from kvis_cli.metrics import compare_maps
 from kvis_cli.metrics.undefined import Measured
@@ -62,7 +63,9 @@ def compare(
 
     Parameters
     ----------
-    a, b
+    a
+        Live Keras models, files, names of applications, or `Explainer` objects.
+    b
         Live Keras models, files, names of applications, or `Explainer` objects.
     images
         Files or arrays.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,11 @@ import numpy as np
 
 from kvis_cli.errors import InputError, UsageError
 from kvis_cli.events import Listener
+from kvis_cli.explain.images import Images, several
 from kvis_cli.explain.shown import Explanations, ShownExplanation
 from kvis_cli.explanation import Explanation
 from kvis_cli.tasks.cache import compiled_task
+from kvis_cli.tasks.outputs import outputs_of
 from kvis_cli.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from kvis_cli.models.live.open import OpenModel
     from kvis_cli.models.live.session import LiveModel
     from kvis_cli.spec.job import JobSpec
-
-Images = str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
-"""A picture, or several: files, or arrays ``(H, W)`` or ``(H, W, C)`` in 0..255 of any size."""
 
 _OF_RUN = ("batch_size", "seed")
 
@@ -55,12 +53,13 @@ class Explainer:
 
     Examples
     --------
-    ::
-
-        kvis = Explainer("model.keras", labels="labels.txt")
-        [heat] = kvis.cam("cat.jpg", class_="tabby")
-        heat.save("heat.png")
-        kvis.predict("cat.jpg")
+    >>> explainer = Explainer("sample_models/shapes.keras", labels="sample_models/labels.txt")
+    >>> [heat] = explainer.cam("sample_models/images/house.png", class_="house")
+    >>> heat.map.shape, heat.layer, heat.save("heat.png").name
+    ((12, 12), 'conv6_relu', 'heat.png')
+    >>> [[(label, probability)]] = explainer.predict("sample_models/images/house.png", top=1)
+    >>> label, round(probability, 2)
+    ('house', 1.0)
     """
 
     def __init__(self, model: Any, **options: Any) -> None:
@@ -69,7 +68,7 @@ class Explainer:
         import_tensorflow()
         self.model = model
         self.options = dict(options)
-        # Wrong options are said now, not with the first question.
+        # Wrong options are reported now, not with the first question.
         self._job("cam", {})
         self._files: dict[bool, OpenModel] = {}
         if not isinstance(model, str | Path):
@@ -97,6 +96,13 @@ class Explainer:
             For options that are not there or have wrong values.
         UsageError
             For unknown classes, layers and methods, and for options of how pictures are shown.
+
+        Examples
+        --------
+        >>> explainer = Explainer("sample_models/shapes.keras", labels="sample_models/labels.txt")
+        >>> maps = explainer.cam("sample_models/images/house.png", method=["gradcam", "layercam"])
+        >>> [(heat.method, heat.target.label) for heat in maps]
+        [('gradcam', 'house'), ('layercam', 'house')]
         """
         return self._explained("cam", images, options)
 
@@ -105,8 +111,10 @@ class Explainer:
 
         Parameters
         ----------
-        images, **options
-            As for `cam`, with the keys of a ``saliency`` task.
+        images
+            Files or arrays, as for `cam`.
+        **options
+            The keys of a ``saliency`` task.
 
         Returns
         -------
@@ -200,10 +208,10 @@ class Explainer:
         list of list of (str, float)
             For each image pairs of label and the model's own output, the largest first.
         """
-        job, opened = self._prepared("cam", {})
+        job, opened = self._prepared("cam", {}, images)
         prepared = [self._input(opened, job, image) for image in several(images)]
         inputs = np.stack([made for made, _, _ in prepared])
-        run = opened.engines.get("outputs", lambda: _outputs(opened))
+        run = outputs_of(opened)
         outputs = [
             run(inputs[start : start + job.batch_size])
             for start in range(0, len(inputs), job.batch_size)
@@ -218,7 +226,7 @@ class Explainer:
         return [*opened.notes, f"preprocessing {choice.preprocessing.describe()} ({choice.reason})"]
 
     def _explained(self, kind: str, images: Images, options: dict[str, Any]) -> Explanations:
-        job, opened = self._prepared(kind, options)
+        job, opened = self._prepared(kind, options, images)
         task = compiled_task(opened, job.tasks[0], job)
         prepared = [self._input(opened, job, image) for image in several(images)]
         inputs = np.stack([made for made, _, _ in prepared])
@@ -239,9 +247,14 @@ class Explainer:
             for e in answer.explanations
         )
 
-    def _prepared(self, kind: str, options: dict[str, Any]) -> tuple[JobSpec, OpenModel]:
+    def _prepared(
+        self, kind: str, options: dict[str, Any], images: Images | None = None
+    ) -> tuple[JobSpec, OpenModel]:
+        from kvis_cli.models.live.photo_input import as_given
+
         job = self._job(kind, options)
-        return job, self._opened(job, top=job.tasks[0].needs_head)
+        opened = self._opened(job, top=job.tasks[0].needs_head)
+        return job, opened if images is None else as_given(opened, several(images))
 
     def _job(self, kind: str, options: dict[str, Any]) -> JobSpec:
         from kvis_cli.spec.build import build_job
@@ -281,17 +294,24 @@ class Explainer:
         self, opened: OpenModel, job: JobSpec, image: str | Path | np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, Placement]:
         """Return the model's input, the photo, and where the input lies on it."""
-        from kvis_cli.images.arrays import load_array
+        from kvis_cli.images.arrays import is_array, load_array
         from kvis_cli.images.photo import read_photo
-        from kvis_cli.models.live.photo_input import input_of_array, input_of_photo
+        from kvis_cli.models.live.photo_input import (
+            input_of_array,
+            input_of_photo,
+            is_photo,
+            refuse_photo,
+        )
         from kvis_cli.render.arrays import picture_of
         from kvis_cli.render.display import to_rgb
 
-        if not opened.image_input.is_picture:
-            path = Path(image) if isinstance(image, str | Path) else Path("array")
+        path = Path(image) if isinstance(image, str | Path) else Path("array")
+        if isinstance(image, str | Path) and not is_array(path):
+            refuse_photo(opened, path)
+        takes_arrays = not opened.image_input.is_picture
+        if takes_arrays or (opened.fold and not is_photo(opened, image)):
             array = load_array(path) if isinstance(image, str | Path) else np.asarray(image)
-            photo = picture_of(array)
-            made, placement = input_of_array(opened, array, path, photo)
+            made, placement, photo = input_of_array(opened, array, path, picture_of(array))
             return made, photo, placement
         if isinstance(image, str | Path):
             photo = read_photo(Path(image)).pixels
@@ -329,16 +349,6 @@ def _live(model: Any) -> LiveModel:
     return live_model(model)
 
 
-def _outputs(opened: OpenModel) -> Any:
-    import tensorflow as tf
-
-    output = opened.info.output_index()
-    forward = tf.function(
-        lambda x: opened.reader.forward(x).outputs[output], autograph=False, reduce_retracing=True
-    )
-    return lambda inputs: np.asarray(forward(tf.constant(inputs))).reshape(len(inputs), -1)
-
-
 def _as_text(value: Any) -> Any:
     """Integers of any kind as the texts that a spec takes."""
     if isinstance(value, str):
@@ -361,25 +371,6 @@ def _check_result(kind: str, key: str) -> None:
             f"explain.{kind} gives arrays.",
             f"Leave it out, or use `kvis {kind}`.",
         )
-
-
-def several(images: Images) -> list[str | Path | np.ndarray]:
-    """Return the images of an argument that may be one of them.
-
-    Raises
-    ------
-    UsageError
-        For none.
-    """
-    if isinstance(images, str | Path):
-        return [images]
-    if isinstance(images, np.ndarray):
-        # A batch of pictures has four axes; what else may be a batch cannot be told apart.
-        return list(images) if images.ndim == 4 else [images]
-    found = list(images)
-    if not found:
-        raise UsageError("There are no images to explain.")
-    return found
 
 
 __all__ = ["Explainer", "Explanation", "Images", "split_options"]

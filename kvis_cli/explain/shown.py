@@ -37,6 +37,14 @@ class ShownExplanation(Explanation):
         Where the model's input lies on the photo.
     model
         The model's name.
+
+    Examples
+    --------
+    >>> from kvis_cli import Explainer
+    >>> explainer = Explainer("sample_models/shapes.keras", labels="sample_models/labels.txt")
+    >>> [heat] = explainer.cam("sample_models/images/house.png", class_="house")
+    >>> heat.caption, heat.picture("contour").shape
+    ('house 1.000', (384, 384, 3))
     """
 
     photo: np.ndarray | None = field(default=None, repr=False)
@@ -116,8 +124,15 @@ class ShownExplanation(Explanation):
         ----------
         path
             The file; its folder is made where it is missing.
-        view, **look
-            As for `picture`.
+        view
+            A view of `picture`.
+        **look
+            Fields of `kvis_cli.images.drawing.Look`, as for `picture`.
+
+        Returns
+        -------
+        pathlib.Path
+            The file that was written.
 
         Raises
         ------
@@ -151,7 +166,16 @@ class ShownExplanation(Explanation):
 
 
 class Explanations(list[ShownExplanation]):
-    """Several explanations; a notebook shows them as a captioned sheet."""
+    """Several explanations; a notebook shows them as a captioned sheet.
+
+    Examples
+    --------
+    >>> from kvis_cli.explanation import Target
+    >>> raw = np.eye(2, dtype=np.float32)
+    >>> heat = ShownExplanation(raw, "heatmap", "gradcam", Target("tabby", "281-tabby"), 1.5)
+    >>> Explanations([heat, heat]).sheet(columns=2).dtype
+    dtype('uint8')
+    """
 
     def sheet(self, columns: int | None = None, **look: Any) -> np.ndarray:
         """Draw all pictures side by side.

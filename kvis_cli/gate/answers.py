@@ -89,6 +89,11 @@ class MapAnswer:
     def map(self) -> np.ndarray:
         """Return the raw map, ``(H, W)``; of a signal ``(1, N)``.
 
+        Returns
+        -------
+        numpy.ndarray
+            The map, unscaled.
+
         Raises
         ------
         InputError
@@ -122,6 +127,11 @@ def answers_of(
         The result folder.
     common
         From `common_settings`.
+
+    Yields
+    ------
+    MapAnswer
+        One per row that has a map.
     """
     for row in rows:
         if row.map in ("heatmap", "signed") and row.raw and row.image:
@@ -137,6 +147,11 @@ def common_settings(task: ExplainSpec, seed: int) -> dict[str, Any]:
         The task.
     seed
         Of the job.
+
+    Returns
+    -------
+    dict
+        Plain JSON values.
     """
     found: dict[str, Any] = {"kind": str(getattr(task, "kind", "")), "seed": seed}
     found["version"] = task.results_version
@@ -158,6 +173,16 @@ def _own(task: ExplainSpec, row: ResultRow) -> dict[str, Any]:
 
 def read_map(path: Path) -> np.ndarray:
     """Return the array ``map`` of an ``.npz`` file, which nobody need have checked.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of floating point, of any shape.
 
     Raises
     ------
@@ -184,6 +209,18 @@ def comparable(first: MapAnswer, second: MapAnswer) -> tuple[np.ndarray, np.ndar
 
     Each is the map as it is where both inputs lie on the photo alike; else both are laid over what
     both models saw of it.
+
+    Parameters
+    ----------
+    first
+        An answer.
+    second
+        Another model's.
+
+    Returns
+    -------
+    first, second, placement
+        Both maps, and where they lie on the photo.
 
     Raises
     ------
@@ -212,6 +249,18 @@ def likeness(first: MapAnswer, second: MapAnswer) -> dict[str, Measured]:
     Cells that differ by less than a hundred-thousandth of the largest magnitude are the same: so
     much is rounding, of float32 in a batch of another size.
 
+    Parameters
+    ----------
+    first
+        An answer.
+    second
+        Another model's.
+
+    Returns
+    -------
+    dict of str to float or Undefined
+        By the names of `kvis_cli.metrics.MEASURES`.
+
     Raises
     ------
     InputError
@@ -233,6 +282,11 @@ def pinned(sources: Sequence[Source], classes: Mapping[Path, Sequence[str]]) -> 
         The images.
     classes
         Path -> classes; an image without any keeps its own.
+
+    Returns
+    -------
+    list of ImageSpec
+        An entry per image, with its box and mask.
     """
     return [
         ImageSpec.model_validate(

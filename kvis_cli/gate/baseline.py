@@ -19,7 +19,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,18 @@ def settings_key(settings: Mapping[str, Any]) -> str:
 def write_baseline(folder: Path, baseline: Baseline) -> Path:
     """Write a baseline; the same content gives the same bytes.
 
+    Parameters
+    ----------
+    folder
+        The baseline folder, made where it is missing.
+    baseline
+        What is accepted.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
     Raises
     ------
     OutputError
@@ -130,7 +142,7 @@ def to_text(baseline: Baseline) -> str:
     lines += [f"s {key} {_json(settings)}" for key, settings in baseline.settings.items()]
     groups: dict[tuple[Question, str], list[str]] = {}
     for kept in baseline.kept:
-        groups.setdefault((kept.question, kept.model), []).append(_answer(kept))
+        groups.setdefault((kept.question, kept.model), []).append(answer_text(kept))
     for (question, model), answers in groups.items():
         for number, answer in enumerate(sorted(answers), 1):
             lines.append(f"q {' '.join(question)} {quote(model)} {number} {answer}")
@@ -145,6 +157,11 @@ def read_baseline(folder: Path) -> Baseline:
     ----------
     folder
         Where it is.
+
+    Returns
+    -------
+    Baseline
+        What it holds.
 
     Raises
     ------
@@ -257,72 +274,8 @@ class _Reading:
         return Baseline(self.images, self.models, self.settings, tuple(self.kept))
 
 
-def added(
-    old: Baseline,
-    new: Baseline,
-    *,
-    only: Iterable[tuple[Question, str]] | None = None,
-    beside: bool = False,
-) -> Baseline:
-    """Return a baseline in which new answers are accepted.
-
-    Parameters
-    ----------
-    old, new
-        What was accepted; the answers of a run.
-    only
-        The pairs of question and model to accept; the others stay as they are. None accepts all of
-        `new` and drops whatever else `old` holds.
-    beside
-        Whether new answers stand beside the old ones of the same question instead of replacing
-        them. An answer that is there already is not added again.
-
-    Raises
-    ------
-    NotEvaluatedError
-        When a question would have more than three accepted answers.
-    """
-    chosen = None if only is None else set(only)
-    taken = [k for k in new.kept if chosen is None or (k.question, k.model) in chosen]
-    asked = {(k.question, k.model) for k in taken}
-    stay = [k for k in old.kept if (k.question, k.model) not in asked or beside]
-    if chosen is None and not beside:
-        stay = []
-    kept = list(stay)
-    for one in taken:
-        if not any(_same(one, other) for other in kept):
-            kept.append(one)
-    counts: dict[tuple[Question, str], int] = {}
-    for one in kept:
-        counts[one.question, one.model] = counts.get((one.question, one.model), 0) + 1
-    if max(counts.values(), default=0) > MAX_VARIANTS:
-        raise NotEvaluatedError(
-            f"A question has more than {MAX_VARIANTS} accepted variants.",
-            "",
-            "Accept the new maps alone: leave --add-variant out.",
-        )
-    images = {**old.images, **new.images}
-    models = {**old.models, **new.models}
-    if chosen is not None:
-        # A model of which nothing is accepted is as it was.
-        models |= {n: d for n, d in old.models.items() if n not in {k.model for k in taken}}
-    settings = {**old.settings, **new.settings}
-    return Baseline(
-        {d: images[d] for d in sorted({k.question[0] for k in kept})},
-        {m: models[m] for m in sorted({k.model for k in kept})},
-        {s: settings[s] for s in sorted({k.question[1] for k in kept})},
-        tuple(kept),
-    )
-
-
-def _same(one: Kept, other: Kept) -> bool:
-    """Whether two answers stand in the file as one line."""
-    return (one.question, one.model) == (other.question, other.model) and _answer(one) == _answer(
-        other
-    )
-
-
-def _answer(kept: Kept) -> str:
+def answer_text(kept: Kept) -> str:
+    """Return what a line says of an answer, after its question, model and number."""
     chance = "-" if kept.probability is None else f"{kept.probability:.4g}"
     height, width = kept.cells.shape
     values = kept.cells.values

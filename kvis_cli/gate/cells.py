@@ -83,7 +83,9 @@ def settled(kept: Cells, new: Cells) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    kept, new
+    kept
+        From `to_cells`.
+    new
         From `to_cells`.
 
     Returns

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from kvis_cli.errors import NotEvaluatedError, UsageError
+from kvis_cli.errors import InputError, NotEvaluatedError, UsageError
 from kvis_cli.events import Listener
+from kvis_cli.gate.accepting import added
 from kvis_cli.gate.answers import MapAnswer, answers_of, common_settings, pinned
 from kvis_cli.gate.baseline import (
     NAME,
     Baseline,
     Kept,
     Question,
-    added,
     image_key,
     read_baseline,
     settings_key,
@@ -119,6 +119,11 @@ def check_job(
     file
         The job file, for messages.
 
+    Returns
+    -------
+    Checked
+        The verdicts, and what they are about.
+
     Raises
     ------
     UsageError
@@ -136,15 +141,15 @@ def check_job(
     thresholds = read_thresholds(folder) if folder else []
     _need_thresholds(job, thresholds, file)
     digests = Digests(result_folder(job, None))
-    known = _known(job)
+    known = known_classes(job)
     fixed = old is not None and not (asking.update and not asking.only and not asking.beside)
     asked = _pinned(job, old, digests) if fixed and old else job
     options = Options(processes=True, resume=True, clean_stale=asking.clean)
     run = Run(make_plan(asked, digests=digests), listener, options)
     outcome = run.run()
-    answers = _answers(run, known, old if asked is not job else None)
+    answers = answers_by_model(run, known, old if asked is not job else None)
     maps = Maps(answers, {i.name: i.source for i in run.plan.images}, old, thresholds, job=file)
-    problems = _not_computed(run)
+    problems = not_computed(run)
     written = None
     if asking.update:
         assert folder is not None
@@ -152,15 +157,26 @@ def check_job(
             raise NotEvaluatedError(
                 "The baseline is not written.", problems[0], "Mend that, and run it again."
             )
-        maps.baseline = _updated(job, maps, run.plan, asking)
+        try:
+            maps.baseline = _updated(job, maps, run.plan, asking)
+        except InputError as error:
+            raise _unreadable(error) from None
         written = write_baseline(folder, maps.baseline)
     if maps.baseline is not None and any(c.kind in ("drift", "prediction") for c in job.checks):
         for model, theirs in answers.items():
             problems += differences(maps.baseline, model, theirs)
-    judgement = judge(
-        maps, job.checks, job.pass_, alpha=asking.alpha, strict=asking.strict, problems=problems
-    )
+    try:
+        judgement = judge(
+            maps, job.checks, job.pass_, alpha=asking.alpha, strict=asking.strict, problems=problems
+        )
+    except InputError as error:
+        raise _unreadable(error) from None
     return Checked(judgement, outcome, maps, written)
+
+
+def _unreadable(error: InputError) -> NotEvaluatedError:
+    """Return the error for a map or a mask: without it there is no verdict."""
+    return NotEvaluatedError(error.what, error.why, error.hint)
 
 
 def _ready(job: JobSpec, asking: Asking, file: str) -> Path | None:
@@ -211,9 +227,9 @@ def _need_thresholds(job: JobSpec, thresholds: list[Threshold], file: str) -> No
             raise not_calibrated(file, str(check.of), check.metric, methods[0])
 
 
-def _known(job: JobSpec) -> dict[str, bool]:
-    """Path of an image -> whether the job says its class, without any rank."""
-    tasks = [t for t in job.tasks if isinstance(t, ExplainSpec) and not t.explains_filters]
+def known_classes(job: JobSpec) -> dict[str, bool]:
+    """Return for each image, by its path, whether the job says its class, without any rank."""
+    tasks = [t for t in job.tasks if isinstance(t, ExplainSpec) and t.explains_output]
     ranked = any(_RANK.match(c) for task in tasks for c in task.class_)
     return {
         str(source.path): not (any(map(_RANK.match, source.classes)) if source.classes else ranked)
@@ -223,7 +239,7 @@ def _known(job: JobSpec) -> dict[str, bool]:
 
 def _pinned(job: JobSpec, old: Baseline, digests: Digests) -> JobSpec:
     """Return the job with the classes that the baseline was asked about in the place of ranks."""
-    tasks = [t for t in job.tasks if isinstance(t, ExplainSpec) and not t.explains_filters]
+    tasks = [t for t in job.tasks if isinstance(t, ExplainSpec) and t.explains_output]
     lists = {tuple(task.class_) for task in tasks}
     sources = find_sources(job.images)
     by_image: dict[str, list[str]] = {}
@@ -246,16 +262,32 @@ def _pinned(job: JobSpec, old: Baseline, digests: Digests) -> JobSpec:
             )
         before = by_image.get(image_key(digests.file(source.path)))
         if before:
-            found[source.path] = before
+            named = [c for classes in own for c in classes if not _RANK.match(c)]
+            found[source.path] = [*before, *(c for c in named if c not in before)]
     if not found:
         return job
     return job.model_copy(update={"images": pinned(sources, found)})
 
 
-def _answers(
+def answers_by_model(
     run: Run, known: dict[str, bool], pinned_to: Baseline | None
 ) -> dict[str, list[MapAnswer]]:
-    """Model name -> its answers; of other models' classes those are left out."""
+    """Return the answers of a finished run.
+
+    Parameters
+    ----------
+    run
+        The run.
+    known
+        Path of an image -> whether the job says its class.
+    pinned_to
+        Of the questions that this baseline knows, only what it was asked of its model.
+
+    Returns
+    -------
+    dict of str to list of MapAnswer
+        By the name of the model.
+    """
     plan = run.plan
     found: dict[str, list[MapAnswer]] = {model.name: [] for model in plan.models}
     explaining = {
@@ -272,16 +304,15 @@ def _answers(
             sure = known.get(answer.row.image, True)
             found[plan.models[task.model].name].append(replace(answer, known=sure))
     if pinned_to is not None:
+        asked = {kept.question for kept in pinned_to.kept}
         for model, answers in found.items():
             variants = pinned_to.variants(model)
-            asked = {question[:2] for question in variants}
-            found[model] = [
-                a for a in answers if a.question in variants or a.question[:2] not in asked
-            ]
+            found[model] = [a for a in answers if a.question in variants or a.question not in asked]
     return found
 
 
-def _not_computed(run: Run) -> list[str]:
+def not_computed(run: Run) -> list[str]:
+    """Return what a run could not do, in words; empty where it did all."""
     lost = list(run.failed_rows.values())
     if not lost:
         return []
@@ -320,6 +351,18 @@ def _updated(job: JobSpec, maps: Maps, plan: Plan, asking: Asking) -> Baseline:
 
 def accepted(maps: Maps, plan: Plan) -> Baseline:
     """Return the maps of a run as a baseline of their own.
+
+    Parameters
+    ----------
+    maps
+        The maps.
+    plan
+        Of the run.
+
+    Returns
+    -------
+    Baseline
+        An answer per question and model.
 
     Raises
     ------

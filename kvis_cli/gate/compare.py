@@ -147,10 +147,17 @@ def compare_models(
         Files, folders, globs.
     asked
         The questions.
-    of_model, of_run
+    of_model
+        Options of `ModelSpec` and `RunSpec`, for all models.
+    of_run
         Options of `ModelSpec` and `RunSpec`, for all models.
     listener
         Hears what happens.
+
+    Returns
+    -------
+    Comparison
+        Every question, with the answers of all models.
 
     Raises
     ------
@@ -256,6 +263,11 @@ def question_name(answer: MapAnswer) -> str:
 
 def summary(pairs: Sequence[Pair]) -> dict[str, Any]:
     """Return the numbers of all questions put to two models.
+
+    Parameters
+    ----------
+    pairs
+        Of A and another model.
 
     Returns
     -------

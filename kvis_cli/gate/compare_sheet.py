@@ -18,6 +18,13 @@ _SHORT = {"spearman": "Spearman", "iou": "IoU", "ssim": "SSIM"}
 def write_sheets(comparison: Comparison, store: ResultStore) -> Iterator[Path]:
     """Write a sheet per other model, the questions whose maps are least alike first.
 
+    Parameters
+    ----------
+    comparison
+        What was compared.
+    store
+        Where the sheets go.
+
     Yields
     ------
     pathlib.Path
@@ -32,13 +39,16 @@ def write_sheets(comparison: Comparison, store: ResultStore) -> Iterator[Path]:
         title = f"{a} and {model.name}, the least alike first"
         alone = len(comparison.models) == 2
         name = "compare" if alone else f"compare-{model.letter}"
-        for number, picture in enumerate(sheets([_row(p) for p in pairs], columns, title), 1):
+        for number, picture in enumerate(
+            sheets([row_of(pair) for pair in pairs], columns, title), 1
+        ):
             file = name if number == 1 else f"{name}-{number}"
             models = {"models": [comparison.models[0].path, model.path]}
             yield store.write_picture(store.path(file), picture, models)
 
 
-def _row(pair: Pair) -> Row:
+def row_of(pair: Pair) -> Row:
+    """Return both maps and their difference as a row of a sheet."""
     row = pair.first.row
     label = " · ".join(part for part in (row.image_name, pair.first.method) if part)
     first, second, place = comparable(pair.first, pair.second)

@@ -24,6 +24,11 @@ def differences(baseline: Baseline, model: str, answers: Sequence[MapAnswer]) ->
         The model's name.
     answers
         Of the model.
+
+    Returns
+    -------
+    list of str
+        For people.
     """
     kept = baseline.variants(model)
     if not kept:

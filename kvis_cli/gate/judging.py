@@ -70,14 +70,23 @@ def judge(
     ----------
     maps
         The maps.
-    checks, passing
+    checks
+        Of the job.
+    passing
         Of the job.
     alpha
         The chance that the run fails though every hypothesis holds.
     strict
         Whether too few images are a failure to evaluate.
-    problems, notes
+    problems
         What is known beside the maps.
+    notes
+        What is known beside the maps.
+
+    Returns
+    -------
+    Judgement
+        A case per check, model, method and class.
 
     Raises
     ------

@@ -101,6 +101,20 @@ class Maps:
     def share(self, answer: MapAnswer, box: Box | None, mask: Path | None = None) -> np.ndarray:
         """Return the share of each cell that a mask, or else a box in pixels, covers.
 
+        Parameters
+        ----------
+        answer
+            Whose cells are meant.
+        box
+            Left, top, right, bottom in pixels of the photo.
+        mask
+            A picture whose bright half is inside.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 0..1, of the map's shape.
+
         Raises
         ------
         InputError

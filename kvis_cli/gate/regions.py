@@ -59,7 +59,9 @@ def box_share(rows: np.ndarray, columns: np.ndarray, box: Box) -> np.ndarray:
 
     Parameters
     ----------
-    rows, columns
+    rows
+        From `cell_edges`.
+    columns
         From `cell_edges`.
     box
         Left, top, right, bottom in pixels of the photo.
@@ -80,7 +82,9 @@ def mask_share(
 
     Parameters
     ----------
-    rows, columns
+    rows
+        From `cell_edges`.
+    columns
         From `cell_edges`.
     mask
         bool ``(H, W)``, over the whole photo, of any size.
@@ -101,6 +105,16 @@ def mask_share(
 
 def read_mask(path: Path) -> np.ndarray:
     """Return the bright half of a picture: bool ``(H, W)``.
+
+    Parameters
+    ----------
+    path
+        The picture.
+
+    Returns
+    -------
+    numpy.ndarray
+        True where it is bright.
 
     Raises
     ------

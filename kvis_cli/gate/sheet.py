@@ -54,7 +54,9 @@ def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, over the same area.
+    second
         ``(H, W)``, over the same area.
 
     Returns
@@ -90,10 +92,17 @@ def drawn(seen: Seen, photo: np.ndarray, scale: float, look: Look | None = None)
     ----------
     seen
         The map.
-    photo, scale
+    photo
+        From `small_photo`. A photo that is gone has the scale 0: the map lies over all of it.
+    scale
         From `small_photo`. A photo that is gone has the scale 0: the map lies over all of it.
     look
         How; None for an overlay that ends at the map's own largest value.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 RGB, of the small photo's size.
     """
     place = seen.placement
     edges = (place.left, place.top, place.right, place.bottom)
@@ -131,6 +140,25 @@ class Row:
     changed: Seen | None
 
 
+def pictures_of(row: Row) -> tuple[list[np.ndarray | None], np.ndarray | None]:
+    """Draw a row.
+
+    Parameters
+    ----------
+    row
+        The row.
+
+    Returns
+    -------
+    pictures, changed
+        uint8 RGB: the photo and the maps over it, None for an empty place; the difference.
+    """
+    photo, scale = small_photo(row.image)
+    found: list[np.ndarray | None] = [photo]
+    found += [drawn(seen, photo, scale) if seen else None for seen in row.seen]
+    return found, drawn(row.changed, photo, scale, CHANGED) if row.changed else None
+
+
 def sheets(rows: Sequence[Row], columns: Sequence[str], title: str) -> Iterator[np.ndarray]:
     """Yield sheets of at most 40 rows each.
 
@@ -153,11 +181,9 @@ def sheets(rows: Sequence[Row], columns: Sequence[str], title: str) -> Iterator[
         pictures: list[list[np.ndarray | None]] = []
         captions = []
         for row in part:
-            photo, scale = small_photo(row.image)
-            line: list[np.ndarray | None] = [photo]
-            line += [drawn(seen, photo, scale) if seen else None for seen in row.seen]
+            line, changed = pictures_of(row)
             if len(columns) > len(line):
-                line.append(drawn(row.changed, photo, scale, CHANGED) if row.changed else None)
+                line.append(changed)
             pictures.append(line)
             last = row.changed.caption if row.changed else ""
             captions.append([row.label, *(seen.caption if seen else "" for seen in row.seen), last])

@@ -47,6 +47,11 @@ def read_thresholds(folder: Path) -> list[Threshold]:
     folder
         The baseline folder. Without the file there is none.
 
+    Returns
+    -------
+    list of Threshold
+        All of the file.
+
     Raises
     ------
     NotEvaluatedError

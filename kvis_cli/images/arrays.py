@@ -12,6 +12,16 @@ from kvis_cli.shown import said
 def load_array(path: Path) -> np.ndarray:
     """Return the numbers of an ``.npy`` file; pickled objects are refused.
 
+    Parameters
+    ----------
+    path
+        The ``.npy`` file.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of the shape that the file has; booleans are 0 and 1.
+
     Raises
     ------
     InputError
@@ -21,7 +31,7 @@ def load_array(path: Path) -> np.ndarray:
         # A mapped file cannot declare more than it holds.
         array = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except Exception as error:
-        # numpy reads the header with Python's own parser, and lets pass whatever that raises.
+        # numpy reads the header with Python's own parser, and does not catch what that raises.
         reason = said(error, 160)
         raise InputError(f"'{path}' cannot be read as an array.", f"{reason}.") from None
     if array.dtype.kind not in "biuf" or array.size == 0:
@@ -34,10 +44,29 @@ def load_array(path: Path) -> np.ndarray:
 def as_input(array: np.ndarray, shape: tuple[int | None, ...], path: Path) -> np.ndarray:
     """`array` as one example of an input of `shape` (without the batch).
 
+    Parameters
+    ----------
+    array
+        With a batch axis of 1, or without a channel axis of 1, where the input has another.
+    shape
+        Without the batch; None for a size that is free.
+    path
+        Named in the message.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same values with as many axes as `shape`.
+
     Raises
     ------
     InputError
         With both shapes.
+
+    Examples
+    --------
+    >>> as_input(np.zeros((28, 28), np.float32), (28, 28, 1), Path("digit.npy")).shape
+    (28, 28, 1)
     """
     candidates = [array]
     if array.ndim == len(shape) + 1 and array.shape[0] == 1:

@@ -24,7 +24,7 @@ class Look:
     Attributes
     ----------
     view
-        How map and photo meet: a name of `kvis_cli.render.overlay.render_view`.
+        How map and photo are combined: a name of `kvis_cli.render.overlay.render_view`.
     alpha, colormap, level, limit
         See `kvis_cli.render.overlay.Style`.
     percentile
@@ -89,6 +89,19 @@ def draw(explanation: Explanation, photo: np.ndarray, placement: Placement, look
         Where the model's input lies on the photo.
     look
         How.
+
+    Returns
+    -------
+    Drawn
+        The pixels, uint8 ``(H, W, 3)`` or wider, with the style and the box that were used.
+
+    Examples
+    --------
+    >>> from kvis_cli.explanation import Target
+    >>> heat = Explanation(np.eye(2, dtype=np.float32), "heatmap", "gradcam", Target("a", "a"), 1.0)
+    >>> photo = np.zeros((60, 80, 3), np.uint8)
+    >>> draw(heat, photo, Placement(0, 0, 80, 60), Look(view="heatmap")).pixels.shape
+    (60, 80, 3)
     """
     values = strongest_channels(explanation)
     style = look.style(kind_of(explanation), explanation.percentile)
@@ -112,7 +125,7 @@ def draw(explanation: Explanation, photo: np.ndarray, placement: Placement, look
         box = hot_box(raw, (height, width), style.level)
         picture = draw_box(picture, box) if box else picture
     scaled = style.scaled(raw)
-    # Why a map is blank is already said in it, and no colour of it means anything.
+    # Why a map is blank is already noted in it, and no colour of it means anything.
     if explanation.warnings and not scaled.blank:
         picture = with_note(picture, explanation.warnings[0])
     if look.colorbar and not scaled.blank:

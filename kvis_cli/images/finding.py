@@ -22,6 +22,16 @@ def find_images(references: Sequence[str]) -> list[Path]:
     A folder gives the pictures directly inside it and below it. A file that is named outright is
     taken as it is, whatever its suffix; whether it is a picture shows when it is read.
 
+    Parameters
+    ----------
+    references
+        What the user gave; ``~`` is filled in.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Without repetition.
+
     Raises
     ------
     UsageError

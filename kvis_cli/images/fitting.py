@@ -1,4 +1,4 @@
-"""How a photo meets the model's input size, and how a map finds its way back onto the photo."""
+"""Fitting a photo to the model's input size, and placing a map back on the photo."""
 
 from __future__ import annotations
 
@@ -63,10 +63,7 @@ class Placement:
         return result
 
     def share_on_padding(self, raw: np.ndarray, height: int, width: int) -> float:
-        """Return the share of a map's magnitude, 0 to 1, that lies beside the photo.
-
-        On the padding.
-        """
+        """Return the share of a map's magnitude, 0 to 1, that lies on the padding of the photo."""
         strength = np.abs(np.asarray(raw, np.float64))
         total = strength.sum()
         if strength.ndim != 2 or not np.isfinite(total) or total <= 0:
@@ -87,9 +84,7 @@ def _covered(cells: int, begin: float, end: float, length: float) -> np.ndarray:
 
 
 def placed_map(raw: np.ndarray, size: tuple[int, int], grid: MapGrid) -> np.ndarray:
-    """Return a map ``(h, w)`` at the `size` that the input is shown at.
-
-    Its cells where `grid` has them.
+    """Return a map ``(h, w)`` at the `size` of the shown input, its cells where `grid` has them.
 
     Bilinear between the centres of cells; beyond the outermost their values go on.
     """
@@ -118,8 +113,12 @@ def fit_photo(
     ----------
     pixels
         uint8 ``(H, W, 3)``.
-    height, width, channels
-        The input's size; 1 channel is luminance, 4 has an opaque alpha.
+    height
+        Rows of the input.
+    width
+        Columns of the input.
+    channels
+        1 is luminance, 3 is RGB, 4 has an opaque alpha.
     fit
         ``resize`` stretches, ``crop`` takes the largest centred part of the input's proportions,
         ``pad`` keeps all of the photo and fills with grey.
@@ -133,6 +132,13 @@ def fit_photo(
     ------
     InputError
         For a number of channels that a picture cannot have.
+
+    Examples
+    --------
+    >>> photo = np.zeros((100, 200, 3), np.uint8)
+    >>> made, placement = fit_photo(photo, 50, 50, 3, "crop")
+    >>> made.shape, (placement.left, placement.right)
+    ((50, 50, 3), (50, 150))
     """
     if channels not in (1, 3, 4):
         raise InputError(

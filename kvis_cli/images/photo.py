@@ -41,6 +41,16 @@ def read_photo(path: Path) -> Photo:
 
     An ``.npy`` array is drawn: a signal as curves, a volume as its slices.
 
+    Parameters
+    ----------
+    path
+        A picture file, or an ``.npy`` array.
+
+    Returns
+    -------
+    Photo
+        With its pixels as uint8 ``(H, W, 3)``.
+
     Raises
     ------
     InputError
@@ -85,10 +95,10 @@ def _bomb(path: Path, width: int, height: int, dense: bool = False) -> InputErro
     if dense:
         return InputError(
             f"'{path}' is refused as unsafe.",
-            f"It says it is {width}×{height} pixels, which its few bytes cannot hold.",
+            f"It says it is {height}×{width} pixels, which its few bytes cannot hold.",
             "Make it smaller first.",
         )
-    size = f"It says it is {width}×{height} pixels" if width else "Its header asks for far"
+    size = f"It says it is {height}×{width} pixels" if width else "Its header asks for far"
     return InputError(
         f"'{path}' is too large to be decoded.",
         f"{size}{'; that is' if width else ''} more than {MAX_PIXELS // 1_000_000} million pixels.",

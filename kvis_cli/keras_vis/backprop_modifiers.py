@@ -19,6 +19,17 @@ __all__ = ["deconv", "get", "guided", "rectified", "relu"]
 def get(identifier: str | Rule) -> Rule:
     """Return the rule called `identifier`; a rule is itself.
 
+    Parameters
+    ----------
+    identifier
+        ``guided``, ``relu``, ``rectified``, ``deconv``, or a rule.
+
+    Returns
+    -------
+    Rule
+        A function ``(local, g) -> g``; `local` applies the rectifier's own derivative to a
+        gradient.
+
     Raises
     ------
     UnknownNameError

@@ -1,4 +1,4 @@
-"""Callbacks of an optimization."""
+"""Callbacks of an optimisation."""
 
 from __future__ import annotations
 
@@ -42,9 +42,17 @@ class Step:
 
 
 class OptimizerCallback:
-    """Told after every step of `visualize_activation`. Subclass it and write one of the first two.
+    """Called after each step of `visualize_activation`; subclasses write one of the first two.
 
     `callback` is keras-vis' own; `on_step` gets the same as one `Step`.
+
+    Examples
+    --------
+    >>> class Losses(OptimizerCallback):
+    ...     def on_step(self, step):
+    ...         print(step.i, round(step.overall_loss, 3))
+    >>> Losses().callback(0, [("tv", 1.5)], 1.5, np.zeros((1, 8, 8, 3)), np.zeros((1, 8, 8, 3)))
+    0 1.5
     """
 
     def callback(
@@ -55,7 +63,7 @@ class OptimizerCallback:
         grads: np.ndarray,
         wrt_value: np.ndarray,
     ) -> None:
-        """Take note of a step; see `Step`."""
+        """Handle a step; see `Step`."""
         self.on_step(Step(i, named_losses, overall_loss, grads, wrt_value))
 
     def on_step(self, step: Step) -> None:
@@ -91,7 +99,7 @@ class GifGenerator(OptimizerCallback):
         The values shown as black and white. ``(0, 255)``, keras-vis' default, stands for the range
         of the optimisation; None for the range that each picture has, which flickers.
     every
-        Keep one frame in so many steps.
+        Keep one frame of every `every` steps.
     """
 
     def __init__(

@@ -20,6 +20,16 @@ __all__ = ["absolute", "get", "invert", "negate", "relu", "small_values"]
 def get(identifier: str | Modify | None) -> Modify:
     """Return the function called `identifier`; a function is itself, None changes nothing.
 
+    Parameters
+    ----------
+    identifier
+        A name such as ``absolute``, a function of a tensor ``(B, …)``, or None.
+
+    Returns
+    -------
+    Modify
+        From a tensor to one of the same shape.
+
     Raises
     ------
     UnknownNameError

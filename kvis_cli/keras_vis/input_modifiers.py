@@ -52,7 +52,12 @@ class Jitter(InputModifier):
     Raises
     ------
     UsageError
-        For what is no amount, or is negative.
+        For what is not an amount, or is negative.
+
+    Examples
+    --------
+    >>> Jitter("5%").key
+    ('jitter', '5%')
     """
 
     def __init__(self, jitter: float | str | Sequence[float | str] = 0.05) -> None:
@@ -64,7 +69,7 @@ class Jitter(InputModifier):
                 negative = True
             if negative:
                 raise UsageError(
-                    f"'{one}' is no amount to move a picture by.",
+                    f"'{one}' is not an amount to move a picture by.",
                     "",
                     "Give pixels (16, '16px') or a part of each axis (0.05, '5%').",
                 )
@@ -102,6 +107,16 @@ class _Function(InputModifier):
 def get(modifier: InputModifier | type[InputModifier] | Callable[[Any], Any]) -> InputModifier:
     """Return a modifier, a class of one, or a function as a modifier.
 
+    Parameters
+    ----------
+    modifier
+        An `InputModifier`, its class, or a function of pictures ``(1, …, C)``.
+
+    Returns
+    -------
+    InputModifier
+        An object with a method `apply`.
+
     Raises
     ------
     UsageError
@@ -116,7 +131,7 @@ def get(modifier: InputModifier | type[InputModifier] | Callable[[Any], Any]) ->
         own.apply is InputModifier.apply and own.engine is InputModifier.engine
     ):
         raise UsageError(
-            f"{own.__name__} is no input modifier.",
+            f"{own.__name__} is not an input modifier.",
             "It has no method `apply`."
             + (" `pre` and `post` are not called." if hasattr(modifier, "pre") else ""),
             "Write apply(self, images) with TensorFlow; the gradient is taken through it.",

@@ -27,16 +27,17 @@ class Loss:
 
     Examples
     --------
-    ::
-
-        class Brightness(Loss):
-            def __init__(self, img_input):
-                super().__init__()
-                self.name = "brightness"
-                self.img_input = img_input
-
-            def build_loss(self):
-                return keras.ops.mean(self.img_input)
+    >>> import keras
+    >>> class Brightness(Loss):
+    ...     def __init__(self, img_input):
+    ...         super().__init__()
+    ...         self.name = "brightness"
+    ...         self.img_input = img_input
+    ...
+    ...     def build_loss(self):
+    ...         return keras.ops.mean(self.img_input)
+    >>> str(Brightness(keras.Input((8, 8, 3))))
+    'brightness'
     """
 
     def __init__(self) -> None:
@@ -46,10 +47,7 @@ class Loss:
         return self.name
 
     def build_loss(self) -> Any:
-        """Return the loss as a symbolic Keras tensor (``keras.ops`` on ``layer.output``).
-
-        One number.
-        """
+        """Return the loss as one symbolic number (``keras.ops`` on ``layer.output``)."""
         raise NotImplementedError
 
 
@@ -65,6 +63,13 @@ class ActivationMaximization(Loss):
     score
         ``logit`` leaves a final softmax, sigmoid or tanh out; ``probability`` keeps it, as
         keras-vis does.
+
+    Examples
+    --------
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    >>> ActivationMaximization(model.layers[-1], 2).build_loss().shape
+    ()
     """
 
     def __init__(

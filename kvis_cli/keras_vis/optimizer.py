@@ -20,14 +20,21 @@ if TYPE_CHECKING:
 class Optimizer:
     """Minimises a weighted sum of losses over a model's input.
 
+    The steps, the losses and the picture are keras-vis' own, as with ``preset="keras-vis"``.
+
     Parameters
     ----------
-    input_tensor, losses, input_range, wrt_tensor
-        See `kvis_cli.keras_vis.visualization.visualize_activation_with_losses`.
+    input_tensor
+        The model, or its symbolic input.
+    losses
+        ``(loss, weight)`` pairs, as for
+        `kvis_cli.keras_vis.visualization.visualize_activation_with_losses`.
+    input_range
+        Lowest and highest model input.
+    wrt_tensor
+        The model's input, or None.
     norm_grads
         Divide the gradient by its length before `grad_modifier` gets it.
-
-    The steps, the losses and the picture are keras-vis' own, as with ``preset="keras-vis"``.
     """
 
     def __init__(
@@ -60,8 +67,20 @@ class Optimizer:
 
         Parameters
         ----------
-        seed_input, max_iter, input_modifiers, grad_modifier, callbacks, verbose, seed
-            See `kvis_cli.keras_vis.visualization.visualize_activation_with_losses`.
+        seed_input
+            Where to start, as a model input; None for noise.
+        max_iter
+            Steps.
+        input_modifiers
+            Random changes before the model.
+        grad_modifier
+            Applied to the gradient of each step.
+        callbacks
+            Called after every step.
+        verbose
+            Print all losses of every step.
+        seed
+            Of everything random.
 
         Returns
         -------

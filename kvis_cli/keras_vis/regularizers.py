@@ -50,6 +50,12 @@ class LPNorm(_OfInput):
     ------
     UsageError
         For p below 1.
+
+    Examples
+    --------
+    >>> import keras
+    >>> LPNorm(keras.Input((8, 8, 3)), p=2).name
+    'L-2 Norm Loss'
     """
 
     def __init__(self, img_input: Any, p: float = 6.0) -> None:

@@ -17,6 +17,8 @@ class Traced(keras.layers.Layer):
     ----------
     function
         Works on tensors inside a ``tf.function``, where it sees the graph behind them.
+    **options
+        Those of `keras.layers.Layer`, such as ``name``.
     """
 
     def __init__(self, function: Callable[[Any], Any], **options: Any) -> None:

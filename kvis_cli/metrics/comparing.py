@@ -24,7 +24,9 @@ def pearson(first: np.ndarray, second: np.ndarray) -> Measured:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, any real values.
+    second
         ``(H, W)``, any real values.
 
     Returns
@@ -46,13 +48,23 @@ def spearman(first: np.ndarray, second: np.ndarray) -> Measured:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, any real values.
+    second
         ``(H, W)``, any real values.
 
     Returns
     -------
     float or Undefined
         `Undefined` for a map that is blank, constant or not finite.
+
+    Examples
+    --------
+    >>> one, other = np.array([[1.0, 2.0], [3.0, 9.0]]), np.array([[0.0, 0.1], [0.5, 0.2]])
+    >>> round(spearman(one, other), 3), spearman(one, one**3)
+    (0.8, 1.0)
+    >>> str(spearman(one, np.zeros((2, 2))))
+    'blank map'
     """
     a, b = meet(first, second)
     undefined = _undefined(a, b)
@@ -67,7 +79,9 @@ def top_overlap(first: np.ndarray, second: np.ndarray, share: float = 0.1) -> Me
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, any real values; the largest are the hottest.
+    second
         ``(H, W)``, any real values; the largest are the hottest.
     share
         How much of the area counts as hottest, above 0 and below 1.
@@ -95,7 +109,9 @@ def ssim(first: np.ndarray, second: np.ndarray) -> Measured:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, any real values.
+    second
         ``(H, W)``, any real values.
 
     Returns
@@ -127,7 +143,9 @@ def centroid_shift(first: np.ndarray, second: np.ndarray) -> Measured:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``; negative values have no weight.
+    second
         ``(H, W)``; negative values have no weight.
 
     Returns
@@ -169,7 +187,9 @@ def compare_maps(first: np.ndarray, second: np.ndarray) -> dict[str, Measured]:
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)``, any real values.
+    second
         ``(H, W)``, any real values.
 
     Returns

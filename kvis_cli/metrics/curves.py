@@ -41,14 +41,29 @@ def deletion(
 
     Parameters
     ----------
-    image, blank
-        ``(H, W, C)``; RISE deletes to black.
+    image
+        ``(H, W, C)``, as the model takes it.
     raw
         ``(H, W)``; equal values go in reading order.
+    blank
+        ``(H, W, C)``, what pixels are replaced by; RISE deletes to black.
     score
         See `Score`.
     steps
         Into how many equal parts the pixels are divided.
+
+    Returns
+    -------
+    Curve
+        The score at every step, from the whole image to `blank`, and the area under it.
+
+    Examples
+    --------
+    >>> image, black = np.ones((2, 2, 1)), np.zeros((2, 2, 1))
+    >>> raw = np.array([[4.0, 3.0], [2.0, 1.0]])
+    >>> curve = deletion(image, raw, black, lambda batch: batch[:, 0, 0, 0], steps=2)
+    >>> curve.shares.tolist(), curve.scores.tolist(), curve.area
+    ([0.0, 0.5, 1.0], [1.0, 0.0, 0.0], 0.25)
     """
     return _curve(image, blank, raw, score, steps)
 
@@ -60,6 +75,31 @@ def insertion(
 
     Petsiuk et al. 2018 (RISE), arXiv:1806.07421; RISE begins with a blurred image. Parameters as
     for `deletion`.
+
+    Parameters
+    ----------
+    image
+        ``(H, W, C)``, as the model takes it.
+    raw
+        ``(H, W)``; equal values go in reading order.
+    blank
+        ``(H, W, C)``, what the curve begins with.
+    score
+        See `Score`.
+    steps
+        Into how many equal parts the pixels are divided.
+
+    Returns
+    -------
+    Curve
+        The score at every step, from `blank` to the whole image, and the area under it.
+
+    Examples
+    --------
+    >>> image, black = np.ones((2, 2, 1)), np.zeros((2, 2, 1))
+    >>> raw = np.array([[4.0, 3.0], [2.0, 1.0]])
+    >>> insertion(image, raw, black, lambda batch: batch[:, 0, 0, 0], steps=2).scores.tolist()
+    [0.0, 1.0, 1.0]
     """
     return _curve(blank, image, raw, score, steps)
 

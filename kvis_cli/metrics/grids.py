@@ -29,6 +29,11 @@ def area_average(raw: np.ndarray, grid: Grid) -> np.ndarray:
     -------
     numpy.ndarray
         float64, shape `grid`.
+
+    Examples
+    --------
+    >>> area_average(np.array([[1.0, 2.0, 6.0]]), (1, 2))
+    array([[1.33333333, 4.66666667]])
     """
     values = np.asarray(raw, np.float64)
     if values.ndim != 2:
@@ -64,7 +69,9 @@ def meet(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
     Parameters
     ----------
-    first, second
+    first
+        ``(H, W)`` each, of any sizes.
+    second
         ``(H, W)`` each, of any sizes.
 
     Returns

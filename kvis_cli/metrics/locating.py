@@ -54,6 +54,13 @@ def energy_in_mask(raw: np.ndarray, mask: np.ndarray) -> Measured:
     -------
     float or Undefined
         `Undefined` for a map that is not finite or has no positive value, and for an empty mask.
+
+    Examples
+    --------
+    >>> energy_in_mask(np.array([[1.0, 3.0], [-5.0, 0.0]]), np.array([[0, 1], [1, 0]]))
+    0.75
+    >>> energy_in_mask(np.zeros((2, 2)), np.array([[0, 1], [1, 0]]))
+    <Undefined.BLANK: 'blank map'>
     """
     inside = np.asarray(mask, np.float64)
     undefined = _undefined(raw, inside)
@@ -69,7 +76,9 @@ def enrichment(raw: np.ndarray, mask: np.ndarray) -> Measured:
 
     Parameters
     ----------
-    raw, mask
+    raw
+        As for `energy_in_mask`.
+    mask
         As for `energy_in_mask`.
 
     Returns
@@ -77,6 +86,11 @@ def enrichment(raw: np.ndarray, mask: np.ndarray) -> Measured:
     float or Undefined
         0 to one over the mask's share; `Undefined` as for `energy_in_mask`, and for a mask that
         covers everything, in which every map lies.
+
+    Examples
+    --------
+    >>> enrichment(np.array([[1.0, 3.0], [-5.0, 0.0]]), np.array([[0, 1], [1, 0]]))
+    1.5
     """
     energy = energy_in_mask(raw, mask)
     if isinstance(energy, Undefined):

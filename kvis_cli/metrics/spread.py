@@ -10,6 +10,23 @@ def entropy(raw: np.ndarray) -> float | None:
 
     Shannon entropy of ``|raw| / Σ|raw|`` over the logarithm of the number of cells; None for a
     blank map or one of a single cell.
+
+    Parameters
+    ----------
+    raw
+        Any shape; magnitudes count.
+
+    Returns
+    -------
+    float or None
+        0..1.
+
+    Examples
+    --------
+    >>> entropy(np.array([[1.0, 1.0], [0.0, 0.0]])), entropy(np.ones((2, 2)))
+    (0.5, 1.0)
+    >>> entropy(np.zeros((2, 2))) is None
+    True
     """
     values = np.abs(raw.astype(np.float64)).ravel()
     total = values.sum()

@@ -11,6 +11,12 @@ class Undefined(Enum):
 
     It is no number and has no truth value, so that no mean, comparison or condition takes it for
     0 or 1.
+
+    Examples
+    --------
+    >>> bool(Undefined.BLANK)
+    Traceback (most recent call last):
+    TypeError: what is undefined (blank map) is neither true nor false
     """
 
     BLANK = "blank map"

@@ -26,11 +26,13 @@ class ModelSpec(Spec):
     """A model and how its inputs and outputs are to be read."""
 
     path: str = Field(
-        description="Model file (.keras, .h5, .hdf5) or the name of a keras.applications model."
+        description="Model file (.keras, .h5, .hdf5, model.json with its weights beside it), "
+        "SavedModel folder, or the name of a keras.applications model."
     )
     preprocess: str | dict[str, Any] = option(
         "auto",
-        "Preprocessing: auto, none, unit (0..1), signed (-1..1), caffe, torch, or values such as "
+        "Preprocessing: auto, none, unit (0..1), signed (-1..1), caffe, torch, standardize (each "
+        "picture by its own mean and deviation), or values such as "
         "'color=bgr;mean=104,117,123;std=1'.",
         panel=MODEL,
         metavar="NAME",
@@ -50,7 +52,7 @@ class ModelSpec(Spec):
     )
     fit: Literal["resize", "crop", "pad"] = option(
         "resize",
-        "How a photo meets the input size: resize (stretch), crop (centre) or pad.",
+        "How a photo is fitted to the input size: resize (stretch), crop (centre) or pad.",
         panel=MODEL,
     )
     output: str | None = option(
@@ -82,7 +84,8 @@ class ModelSpec(Spec):
     arch: str | None = option(
         None,
         "What a file of weights alone belongs to: a function that builds the model, "
-        "package.module:function, or a keras.applications model, app:mobilenet_v2.",
+        "package.module:function, a keras.applications model, app:mobilenet_v2, or its "
+        "architecture, model.json.",
         panel=MODEL,
         metavar="ARCH",
     )
@@ -137,6 +140,16 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def build_model_spec(values: Mapping[str, Any]) -> ModelSpec:
     """Validate the options of one model, given as flags.
+
+    Parameters
+    ----------
+    values
+        Option names, as in a job file, -> values.
+
+    Returns
+    -------
+    ModelSpec
+        Validated.
 
     Raises
     ------

@@ -72,10 +72,22 @@ def option(
         One sentence, shown in ``--help`` and in the JSON Schema.
     key
         YAML key where it is not the field's name (``class`` is a Python keyword).
-    short, panel, metavar, job_only
-        See `Flag`. The metavar ``FILE`` says that a relative path in a job file is relative to it.
+    short
+        Short flag, e.g. ``-o``, or empty.
+    panel
+        Heading of the help panel.
+    metavar
+        Placeholder in the help, or empty for the type's own. ``FILE`` says that a relative path in
+        a job file is relative to it.
+    job_only
+        Whether only `kvis run` has it.
     constraints
         Passed to pydantic: ``ge=0, le=1, min_length=1``.
+
+    Returns
+    -------
+    pydantic.fields.FieldInfo
+        To be assigned to the field.
     """
     flag = {"short": short, "panel": panel, "metavar": metavar, "job_only": job_only}
     extra: dict[str, Any] = {"flag": flag}
@@ -128,6 +140,17 @@ def as_list(value: Any) -> Any:
 
 def known(kind: str, names: Iterable[str], chosen: Iterable[str], hint: str = "") -> None:
     """Check names against a registry.
+
+    Parameters
+    ----------
+    kind
+        The noun in the message, such as ``method``.
+    names
+        What is registered.
+    chosen
+        What the user gave.
+    hint
+        Added to the message.
 
     Raises
     ------

@@ -48,6 +48,11 @@ def describe(error: ErrorDetails, as_flags: bool, suggest: Suggest = lambda loca
         Whether it speaks of flags rather than of keys.
     suggest
         What to add to an unknown key, by its location: see `near_key`.
+
+    Returns
+    -------
+    str
+        Lower case, without a full stop: ``'--steps' cannot be 'x': it should be a whole number``.
     """
     location = [str(part) for part in error["loc"] if not isinstance(part, int)]
     name = location[-1] if location else "job"

@@ -1,4 +1,4 @@
-"""YAML from a stranger: plain values only, bounded in size, no anchors that multiply.
+"""Untrusted YAML: plain values only, bounded in size, no anchors that multiply.
 
 Scalars are read as YAML 1.2 reads them: ``no``, ``on`` and ``12:30`` are texts, ``1e-3`` is a
 number.
@@ -111,6 +111,11 @@ def load_document(path: Path, *, limit: int = MAX_YAML) -> Document:
         The file.
     limit
         Largest size in bytes.
+
+    Returns
+    -------
+    Document
+        The value, with the place of every key.
 
     Raises
     ------

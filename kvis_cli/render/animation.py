@@ -38,12 +38,23 @@ def write_animation(
     loop
         How many times it plays; 0 is for ever.
 
+    Returns
+    -------
+    pathlib.Path
+        The file that was written.
+
     Raises
     ------
     UsageError
         Another suffix, no frames, frames of different sizes.
     OutputError
         The file cannot be written.
+
+    Examples
+    --------
+    >>> frames = [np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)]
+    >>> write_animation("blink.gif", frames, duration_ms=200).name
+    'blink.gif'
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -78,7 +89,7 @@ def _one_palette(frames: Sequence[np.ndarray], images: list[Image.Image]) -> lis
         return [image.convert("L") for image in images]
     picked = images[:: max(1, len(images) // 16)]
     width, height = images[0].size
-    # So many pixels tell the colours as well as all of them do, in a tenth of the time.
+    # Enough pixels to find the colours of all of them, in a tenth of the time.
     step = max(1, round((len(picked) * width * height / _PALETTE_PIXELS) ** 0.5))
     width, height = -(-width // step), -(-height // step)
     montage = Image.new("RGB", (width, height * len(picked)))

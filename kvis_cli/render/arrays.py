@@ -11,7 +11,7 @@ from kvis_cli.render.resize import resize_map
 CURVE = (240, 640)
 # The least size of a slice in a montage, and of a picture made from an array.
 SLICE = 96
-# Black lines between slices and channels of a picture that was optimized.
+# Black lines between slices and channels of a picture that was optimised.
 GAP = 1
 INKS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (140, 86, 75))
 PIXEL_INKS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (255, 127, 14))
@@ -28,6 +28,16 @@ def picture_of(array: np.ndarray) -> np.ndarray:
         ``(T,)`` or ``(T, C)``: curves, one for each channel, first step at the left.
         ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``: a picture, its values stretched to 0..255.
         ``(D, H, W, C)``: its slices side by side, read like text.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(H, W, 3)``.
+
+    Examples
+    --------
+    >>> picture_of(np.sin(np.arange(50))).dtype
+    dtype('uint8')
     """
     array = np.asarray(array, np.float32)
     while array.ndim > 1 and array.shape[0] == 1:
@@ -53,8 +63,20 @@ def map_over(raw: np.ndarray, shape: tuple[int, ...], height: int, width: int) -
         ``(t,)``, ``(h, w)`` or ``(d, h, w)``.
     shape
         Of the array, without the batch.
-    height, width
-        Of the picture.
+    height
+        Of the picture, in pixels.
+    width
+        Of the picture, in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(height, width)``, unscaled.
+
+    Examples
+    --------
+    >>> map_over(np.array([0.0, 1.0]), (50, 1), height=100, width=200).shape
+    (100, 200)
     """
     if raw.ndim == 1:
         return resize_map(np.repeat(raw[np.newaxis], 2, 0), (height, width))
@@ -129,6 +151,16 @@ def as_picture(values: np.ndarray) -> np.ndarray:
         uint8 ``(…, C)``. Two axes with 1, 3 or 4 channels are a picture already; other numbers of
         channels become grey tiles; three axes become a sheet of slices; one axis becomes curves,
         a colour per channel.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(H, W)`` or ``(H, W, C)`` with 3 or 4 channels.
+
+    Examples
+    --------
+    >>> as_picture(np.zeros((4, 5, 3), np.uint8)).shape
+    (4, 5, 3)
     """
     if is_plain(values.shape):
         return values[..., 0] if values.shape[-1] == 1 else values

@@ -28,6 +28,13 @@ def hot_box(raw: np.ndarray, size: Size, level: float = 0.5) -> Box | None:
     -------
     tuple or None
         In pixels of the picture; None for a map without finite positive values.
+
+    Examples
+    --------
+    >>> raw = np.zeros((4, 4))
+    >>> raw[1, 2] = 1
+    >>> hot_box(raw, (4, 4))
+    (2, 1, 3, 2)
     """
     if not np.isfinite(raw).all() or not (raw > 0).any():
         return None
@@ -65,7 +72,26 @@ def _extent(region: np.ndarray) -> Box:
 
 
 def draw_box(picture: np.ndarray, box: Box) -> np.ndarray:
-    """Return a picture (uint8 RGB) with the outline of a box, light on dark."""
+    """Return a picture (uint8 RGB) with the outline of a box, light on dark.
+
+    Parameters
+    ----------
+    picture
+        uint8 ``(H, W, 3)``; not changed.
+    box
+        ``(left, top, right, bottom)`` in pixels, as from `hot_box`.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, the picture's shape.
+
+    Examples
+    --------
+    >>> picture = np.zeros((40, 40, 3), np.uint8)
+    >>> bool(draw_box(picture, (10, 10, 30, 30)).any()), bool(picture.any())
+    (True, False)
+    """
     canvas = Image.fromarray(picture).copy()
     draw = ImageDraw.Draw(canvas)
     width = max(2, min(picture.shape[:2]) // 120)

@@ -118,7 +118,26 @@ def render_text(
 def with_note(picture: np.ndarray, text: str) -> np.ndarray:
     """`picture` with `text` on a dark band along its lower edge, at the same size.
 
-    For what a person must read before believing the picture, e.g. that the map is blank.
+    For what the user must read before believing the picture, e.g. that the map is blank.
+
+    Parameters
+    ----------
+    picture
+        uint8 ``(H, W, 3)``; not changed.
+    text
+        Cut where it does not fit.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, the picture's shape.
+
+    Examples
+    --------
+    >>> picture = np.full((60, 120, 3), 255, np.uint8)
+    >>> noted = with_note(picture, "blank map: all values are zero")
+    >>> noted.shape, bool((noted[:20] == 255).all()), bool((noted[-1] < 255).any())
+    ((60, 120, 3), True, True)
     """
     height, width = picture.shape[:2]
     size = min(max(10, height // 18), 28)

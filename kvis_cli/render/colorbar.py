@@ -53,6 +53,8 @@ def render_colorbar(bar: ColorBar, height: int, *, size: int = 13) -> np.ndarray
 
     Parameters
     ----------
+    bar
+        The style and the end of its scale.
     height
         Of the whole picture, in pixels.
     size
@@ -62,6 +64,11 @@ def render_colorbar(bar: ColorBar, height: int, *, size: int = 13) -> np.ndarray
     -------
     numpy.ndarray
         uint8 RGB on white, `height` high and as wide as it needs.
+
+    Examples
+    --------
+    >>> render_colorbar(ColorBar(Style(), limit=2.5), height=120).shape[0]
+    120
     """
     labels = [(position, layout(text, size)) for position, text in bar.ticks()]
     title = layout(bar.title, size, max_width=120, max_lines=3) if bar.title else None

@@ -70,13 +70,40 @@ _FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def names() -> list[str]:
-    """All palettes: sequential ones, diverging ones, then those of other packages (sequential)."""
+    """All palettes: sequential ones, diverging ones, then those of other packages (sequential).
+
+    Returns
+    -------
+    list of str
+        What `lut` and ``--colormap`` take.
+
+    Examples
+    --------
+    >>> names()[:3]
+    ['jet', 'turbo', 'viridis']
+    """
     own = ["jet", "turbo", "viridis", "inferno", "magma", "hot", "gray", *_DIVERGING]
     return own + [name for name in plugins.palette_names() if name not in own]
 
 
 def is_diverging(name: str) -> bool:
-    """Whether the palette has a neutral middle, as a map with a sign needs."""
+    """Whether the palette has a neutral middle, as a map with a sign needs.
+
+    Parameters
+    ----------
+    name
+        One of `names()`.
+
+    Returns
+    -------
+    bool
+        False for sequential palettes.
+
+    Examples
+    --------
+    >>> is_diverging("coolwarm"), is_diverging("jet")
+    (True, False)
+    """
     return name in _DIVERGING
 
 
@@ -99,6 +126,13 @@ def lut(name: str) -> np.ndarray:
     ------
     UnknownNameError
         For a name that is not among `names()`.
+
+    Examples
+    --------
+    >>> lut("viridis").shape
+    (256, 3)
+    >>> lut("coolwarm")[127].tolist() == lut("coolwarm")[128].tolist()
+    True
     """
     steps = np.arange(256)
     if name in _FORMULAS:
@@ -118,7 +152,23 @@ def lut(name: str) -> np.ndarray:
 
 
 def to_index(map01: np.ndarray) -> np.ndarray:
-    """Table indices (uint8) of values in [0, 1]; values outside are clipped."""
+    """Table indices (uint8) of values in [0, 1]; values outside are clipped.
+
+    Parameters
+    ----------
+    map01
+        Any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 of its shape.
+
+    Examples
+    --------
+    >>> to_index(np.array([-1.0, 0.0, 0.5, 1.0])).tolist()
+    [0, 0, 128, 255]
+    """
     return (np.clip(map01, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
@@ -146,5 +196,10 @@ def colorize(map01: np.ndarray, name: str = DEFAULT_SEQUENTIAL) -> np.ndarray:
     -------
     numpy.ndarray
         uint8 RGB, shape ``(H, W, 3)``.
+
+    Examples
+    --------
+    >>> colorize(np.array([[0.0, 1.0]]), "gray").tolist()
+    [[[0, 0, 0], [255, 255, 255]]]
     """
     return np.asarray(colorize_index(to_index(map01), name))

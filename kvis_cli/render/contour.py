@@ -55,6 +55,14 @@ def level_lines(values: np.ndarray, level: float, size: Size) -> list[np.ndarray
     list of numpy.ndarray
         Polylines ``(n, 2)`` of x and y in pixels, the longest first. A closed line ends where it
         begins; the others leave the picture.
+
+    Examples
+    --------
+    >>> raw = np.zeros((9, 9))
+    >>> raw[3:6, 3:6] = 1
+    >>> [line] = level_lines(raw, 0.5, (9, 9))
+    >>> bool((line[0] == line[-1]).all()), float(line.min()), float(line.max())
+    (True, 3.0, 6.0)
     """
     factor = max(1.0, max(size) / MAX_GRID)
     grid = (max(2, round(size[0] / factor)), max(2, round(size[1] / factor)))

@@ -34,6 +34,13 @@ def to_rgb(
     ValueError
         A float array without a range, an empty range, values that are not finite, or a shape that
         is not an image.
+
+    Examples
+    --------
+    >>> to_rgb(np.array([[0.0, 1.0]]), (0, 1)).tolist()
+    [[[0, 0, 0], [255, 255, 255]]]
+    >>> to_rgb(np.array([[7]], np.uint8)).shape
+    (1, 1, 3)
     """
     array = np.asarray(array)
     if array.ndim == 2:

@@ -41,6 +41,13 @@ class Sheet:
         Largest height and width of a picture on the sheet, in pixels. Every column is as wide; a
         row is as high as its own pictures. None: the largest picture's size, at least 160 and
         at most 320 pixels (fewer on very long sheets).
+
+    Examples
+    --------
+    >>> grey = np.full((100, 100, 3), 128, np.uint8)
+    >>> sheet = Sheet([[grey, None]], column_labels=("gradcam", "smoothgrad"), title="house.png")
+    >>> render_sheet(sheet).dtype
+    dtype('uint8')
     """
 
     rows: Sequence[Sequence[Picture | None]]
@@ -65,10 +72,14 @@ def render_sheet(sheet: Sheet, *, size: int = 14, margin: int = 20, gap: int = 1
 
     Parameters
     ----------
+    sheet
+        Pictures in rows, with their labels and captions.
     size
         Of the text, in pixels.
-    margin, gap
-        Around the sheet and between the places, in pixels.
+    margin
+        Around the sheet, in pixels.
+    gap
+        Between the places, in pixels.
 
     Returns
     -------
@@ -152,8 +163,10 @@ def atlas(
         is a dead filter, marked as such. Places without an image stay black.
     grid
         Rows and columns.
-    cell, margin
-        Side of a place, and width of the black lines between places, in pixels.
+    cell
+        Side of a place, in pixels.
+    margin
+        Width of the black lines between places, in pixels.
     captions
         Small texts in the lower left corners, in the order of `images`.
 
@@ -166,10 +179,18 @@ def atlas(
     ------
     ValueError
         More images than places.
+
+    Examples
+    --------
+    >>> cells = [np.full((8, 8, 3), 200, np.uint8), None]
+    >>> atlas(cells, grid=(1, 2), cell=8, margin=1).shape
+    (8, 17, 3)
     """
     rows, columns = grid
     if rows < 1 or columns < 1 or cell < 1 or margin < 0:
-        raise ValueError(f"An atlas of {rows}×{columns} places of {cell} pixels cannot be.")
+        raise ValueError(
+            f"An atlas cannot have {rows}×{columns} places of {cell} pixels, {margin} apart."
+        )
     if len(images) > rows * columns:
         raise ValueError(f"{len(images)} images do not fit into {rows}×{columns} places.")
     step = cell + margin

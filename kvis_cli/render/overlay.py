@@ -1,4 +1,4 @@
-"""A photo and a map in one picture: the views that a map can be shown in."""
+"""Views: a photo and a map in one picture."""
 
 from __future__ import annotations
 
@@ -109,14 +109,29 @@ def overlay(
         uint8 RGB, ``(H, W, 3)``.
     raw
         Raw map of any size, ``(h, w)``.
-    alpha, colormap, limit, kind, mode
-        See `Style`.
+    alpha
+        How opaque the map is where it is strongest, 0..1.
+    colormap
+        A name of `kvis_cli.render.colormaps`; None takes the kind's own.
+    limit
+        The raw value at the end of the palette; None takes the map's own.
+    kind
+        ``heatmap`` for maps from 0 upward, ``signed`` for maps of both signs.
+    mode
+        ``weighted``, where weak values let the photo through, or ``constant``.
 
     Returns
     -------
     numpy.ndarray
         uint8 RGB, the photo's shape. The photo itself, bit for bit, with ``alpha=0`` or, in the
         weighted mode, wherever the map is zero.
+
+    Examples
+    --------
+    >>> photo = np.full((4, 4, 3), 100, np.uint8)
+    >>> picture = overlay(photo, np.array([[0.0, 0.0], [0.0, 5.0]]), colormap="gray")
+    >>> picture[0, 0].tolist(), picture[3, 3].tolist()
+    ([100, 100, 100], [178, 178, 178])
     """
     style = Style(alpha=alpha, colormap=colormap, limit=limit, kind=kind, mode=mode)
     return overlay_view(photo, raw, style)
@@ -214,16 +229,27 @@ def render_view(
 
     Parameters
     ----------
+    name
+        A key of `VIEWS`.
     photo
         uint8 RGB, ``(H, W, 3)``.
     raw
         Raw map of any size, ``(h, w)``.
+    style
+        How the map is drawn; None for the defaults.
 
     Returns
     -------
     numpy.ndarray
-        uint8 RGB at the photo's size; ``side-by-side`` is wider. A blank map is said in the
+        uint8 RGB at the photo's size; ``side-by-side`` is wider. A blank map is noted in the
         picture.
+
+    Examples
+    --------
+    >>> photo = np.zeros((60, 80, 3), np.uint8)
+    >>> raw = np.array([[0.0, 1.0], [2.0, 3.0]])
+    >>> render_view("heatmap", photo, raw).shape
+    (60, 80, 3)
     """
     if name not in VIEWS:
         raise UnknownNameError.of("view", name, VIEWS)

@@ -49,10 +49,23 @@ def encode_png(array: np.ndarray, metadata: Mapping[str, str] | None = None) -> 
         Text chunks, sorted by key: tEXt where the value is Latin-1, iTXt otherwise. Keys have 1
         to 79 Latin-1 characters.
 
+    Returns
+    -------
+    bytes
+        A whole PNG file.
+
     Raises
     ------
     ValueError
         Another dtype or shape, or a key that PNG does not allow.
+
+    Examples
+    --------
+    >>> png = encode_png(np.zeros((2, 2), np.uint8), {"Title": "black"})
+    >>> png[1:4]
+    b'PNG'
+    >>> with_metadata(encode_png(np.zeros((2, 2), np.uint8)), {"Title": "black"}) == png
+    True
     """
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.size == 0:
         raise ValueError(f"A PNG is made from uint8 pixels, not {array.dtype} {array.shape}.")
@@ -120,7 +133,23 @@ def _text_chunk(key: str, value: str) -> bytes:
 
 
 def provenance(spec: Mapping[str, Any]) -> dict[str, str]:
-    """`spec` as the metadata of a picture: one compact JSON text with sorted keys."""
+    """`spec` as the metadata of a picture: one compact JSON text with sorted keys.
+
+    Parameters
+    ----------
+    spec
+        What made the picture; plain JSON values.
+
+    Returns
+    -------
+    dict
+        The key `PROVENANCE_KEY` alone.
+
+    Examples
+    --------
+    >>> provenance({"steps": 64, "method": "smoothgrad"})
+    {'kvis': '{"method":"smoothgrad","steps":64}'}
+    """
     text = json_text(spec, sort_keys=True, separators=(",", ":"))
     return {PROVENANCE_KEY: text}
 
@@ -140,5 +169,26 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 def write_png(
     path: str | Path, array: np.ndarray, metadata: Mapping[str, str] | None = None
 ) -> Path:
-    """Encode `array` and write it to `path` whole or not at all. See `encode_png`."""
+    """Encode `array` and write it to `path` whole or not at all. See `encode_png`.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made where it is missing.
+    array
+        uint8, ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``.
+    metadata
+        Text chunks; see `encode_png`.
+
+    Returns
+    -------
+    pathlib.Path
+        The file that was written.
+
+    Examples
+    --------
+    >>> path = write_png("black.png", np.zeros((2, 2), np.uint8), {"Title": "black"})
+    >>> read_metadata(path)
+    {'Title': 'black'}
+    """
     return write_bytes_atomic(path, encode_png(array, metadata))

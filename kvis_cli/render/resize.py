@@ -24,6 +24,11 @@ def resize_map(values: np.ndarray, size: Size) -> np.ndarray:
     -------
     numpy.ndarray
         float32, shape `size`.
+
+    Examples
+    --------
+    >>> resize_map(np.array([[0.0, 4.0]]), (1, 4)).tolist()
+    [[0.0, 1.0, 3.0, 4.0]]
     """
     height, width = size
     values = np.ascontiguousarray(values, dtype=np.float32)
@@ -38,6 +43,25 @@ def resize_photo(photo: np.ndarray, size: Size, *, smooth: bool = True) -> np.nd
     """Resize a uint8 picture ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)`` to ``(height, width)``.
 
     `smooth` uses Lanczos; without it pixels stay squares, as small pictures are best shown.
+
+    Parameters
+    ----------
+    photo
+        uint8 ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``.
+    size
+        ``(height, width)`` wanted.
+    smooth
+        Whether to interpolate.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 of `size` with the channels of `photo`.
+
+    Examples
+    --------
+    >>> resize_photo(np.array([[0, 255]], np.uint8), (1, 4), smooth=False).tolist()
+    [[0, 0, 255, 255]]
     """
     height, width = size
     if photo.shape[:2] == (height, width):
@@ -47,9 +71,24 @@ def resize_photo(photo: np.ndarray, size: Size, *, smooth: bool = True) -> np.nd
 
 
 def fit_size(size: Size, box: Size) -> Size:
-    """Return the largest size with the aspect ratio of `size` that fits into `box`.
+    """Return the largest size with the aspect ratio of `size` that fits `box`, at least 1×1.
 
-    At least 1×1.
+    Parameters
+    ----------
+    size
+        ``(height, width)`` of the picture.
+    box
+        ``(height, width)`` that there is.
+
+    Returns
+    -------
+    Size
+        ``(height, width)``; larger than `size` where the box is.
+
+    Examples
+    --------
+    >>> fit_size((300, 400), (150, 1000))
+    (150, 200)
     """
     factor = min(box[0] / size[0], box[1] / size[1])
     return (

@@ -34,7 +34,23 @@ class Scaled:
 
 
 def format_value(value: float) -> str:
-    """Three significant digits, as short as that allows."""
+    """Three significant digits, as short as that allows.
+
+    Parameters
+    ----------
+    value
+        Any number.
+
+    Returns
+    -------
+    str
+        As in colour bars and captions.
+
+    Examples
+    --------
+    >>> format_value(0.00012345), format_value(14.2)
+    ('0.000123', '14.2')
+    """
     return f"{value:.3g}"
 
 
@@ -43,6 +59,26 @@ def limit_of(raw: np.ndarray, kind: MapKind = "heatmap", percentile: float | Non
 
     The largest value (``signed``: the largest magnitude) or, with `percentile` in (0, 100], that
     percentile of the values that are not zero: so a few extreme pixels do not hide the rest.
+
+    Parameters
+    ----------
+    raw
+        Any shape.
+    kind
+        ``heatmap``: the largest value above 0. ``signed``: the largest magnitude.
+    percentile
+        Above 0, at most 100; None for the largest.
+
+    Returns
+    -------
+    float
+        At least 0.
+
+    Examples
+    --------
+    >>> raw = np.array([-3.0, 1.0, 2.0])
+    >>> limit_of(raw), limit_of(raw, "signed")
+    (2.0, 3.0)
     """
     if percentile is not None and not 0 < percentile <= 100:
         raise UsageError(f"The percentile {percentile} is not between 0 and 100.")
@@ -57,7 +93,27 @@ def limit_of(raw: np.ndarray, kind: MapKind = "heatmap", percentile: float | Non
 def shared_limit(
     maps: Iterable[np.ndarray], kind: MapKind = "heatmap", percentile: float | None = None
 ) -> float:
-    """One limit for many maps, so that equal colours are equal raw values."""
+    """One limit for many maps, so that equal colours are equal raw values.
+
+    Parameters
+    ----------
+    maps
+        Of any shapes.
+    kind
+        As for `limit_of`.
+    percentile
+        As for `limit_of`, of each map.
+
+    Returns
+    -------
+    float
+        The largest of their limits; 0 without maps.
+
+    Examples
+    --------
+    >>> shared_limit([np.array([1.0]), np.array([4.0])])
+    4.0
+    """
     return max((limit_of(raw, kind, percentile) for raw in maps), default=0.0)
 
 
@@ -87,6 +143,15 @@ def scale_map(
     Scaled
         A map that is all zero or not finite comes back as zero with the reason in `blank`; nothing
         is ever divided by a stand-in for zero, so 1e-9·map shows exactly what map shows.
+
+    Examples
+    --------
+    >>> scale_map(np.array([-1.0, 0.0, 2.0])).values.tolist()
+    [0.0, 0.0, 1.0]
+    >>> scale_map(np.array([-1.0, 0.0, 2.0]), "signed").values.tolist()
+    [0.25, 0.5, 1.0]
+    >>> scale_map(np.zeros(3)).blank
+    'all values are zero'
     """
     raw = np.asarray(raw)
     rest = np.float32(0.5 if kind == "signed" else 0)
@@ -105,7 +170,25 @@ def scale_map(
 
 
 def blank_reason(raw: np.ndarray, kind: MapKind = "heatmap") -> str:
-    """Why a map has nothing to show, in a few words; empty where it has."""
+    """Why a map has nothing to show, in a few words; empty where it has.
+
+    Parameters
+    ----------
+    raw
+        Any shape.
+    kind
+        ``heatmap`` or ``signed``.
+
+    Returns
+    -------
+    str
+        Empty for a map with something to show.
+
+    Examples
+    --------
+    >>> blank_reason(np.array([-1.0, 0.0])), blank_reason(np.array([-1.0, 0.0]), "signed")
+    ('no positive values', '')
+    """
     if raw.size == 0:
         return "empty map"
     if not np.isfinite(raw).all():

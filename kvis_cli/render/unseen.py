@@ -1,4 +1,4 @@
-"""Marks the part of a photo that a model was not given: absent is not cold."""
+"""Marks the part of a photo that a model was not given: absent is not the same as no evidence."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ def mark_unseen(picture: np.ndarray, unseen: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray
         uint8 RGB, the picture's shape; what was seen is as it was, but for the frame around it.
+
+    Examples
+    --------
+    >>> picture = np.full((40, 40, 3), 200, np.uint8)
+    >>> unseen = np.zeros((40, 40), bool)
+    >>> unseen[:, :20] = True
+    >>> marked = mark_unseen(picture, unseen)
+    >>> bool((marked[:, 30:] == 200).all()), bool((marked[:, :10] == 200).any())
+    (True, False)
     """
     grey = picture.mean(axis=-1, keepdims=True)
     dimmed = (0.3 * picture + 0.7 * grey) * _DIM

@@ -12,7 +12,7 @@ from kvis_cli.spec.formats import REPORTS
 def finish_reports(
     folder: Path, formats: Sequence[str], gif: bool, changed: bool, listener: Listener
 ) -> list[Path]:
-    """Write what a job asks for at its end; nothing where nothing has changed since.
+    """Write the reports of a job at its end; none where nothing has changed since.
 
     Parameters
     ----------
@@ -25,7 +25,12 @@ def finish_reports(
     changed
         Whether the run did anything.
     listener
-        Hears of the files.
+        Called with the files.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files that were written.
     """
     if not (formats or gif):
         return []

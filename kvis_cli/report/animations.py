@@ -34,14 +34,20 @@ _NOT_OURS = (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError,
 def write_animations(folder: Path) -> list[Path]:
     """Write ``animations/*.gif``: the maps of each image, method and class over the models.
 
-    All frames are of one class, that of the last model, and share one scale; both are said below
+    All frames are of one class, that of the last model, and share one scale; both are stated below
     the picture. Where a run has not explained that class with every model, nor kept its raw maps
     (`kvis_cli.jobs.running.animating` does both), the frames are its pictures of that class, and it
-    is said that each has a scale of its own.
+    is noted that each has a scale of its own.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
 
     Returns
     -------
-    The files; none where the run has a single model.
+    list of pathlib.Path
+        The files; none where the run has a single model.
     """
     asked = load_run(folder)
     own = folder / FRAMES / MANIFEST

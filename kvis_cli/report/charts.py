@@ -33,10 +33,17 @@ def curve(
         from the lowest to the highest are drawn.
     ticks
         Names of the models.
-    low, high
-        Ends of the axis; by default those of the values.
+    low
+        The lower end of the axis; by default that of the values.
+    high
+        The upper end, likewise.
     reference
         A value to draw a dashed line at.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element and its legend; empty without a finite value.
     """
     values = [v for line in lines.values() for v in line if v is not None and math.isfinite(v)]
     if not values:

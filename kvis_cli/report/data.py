@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,21 @@ class FinishedRun:
         Pictures that are there, by model, image and method.
     failures
         Tasks that failed.
+    predictions
+        What models said about images, which has no picture.
     """
 
     folder: Path
     about: dict[str, Any]
     rows: list[ResultRow]
     failures: list[ResultRow]
+    predictions: list[ResultRow] = field(default_factory=list)
 
     @cached_property
     def models(self) -> list[str]:
         """Model names: in the job's order, then the others in natural order."""
         named = [str(m.get("name")) for m in self.about.get("models") or []]
-        seen = {model_of(row) for row in (*self.rows, *self.failures)}
+        seen = {model_of(row) for row in (*self.rows, *self.failures, *self.predictions)}
         rest = sorted(seen - set(named), key=lambda name: natural_key(Path(name)))
         return [name for name in named if name in seen] + rest
 
@@ -87,6 +90,16 @@ def model_of(row: ResultRow) -> str:
 def load_run(folder: Path) -> FinishedRun:
     """Read a result folder.
 
+    Parameters
+    ----------
+    folder
+        With ``manifest.jsonl``, or the journal of a run that has not ended.
+
+    Returns
+    -------
+    FinishedRun
+        Pictures and failures, by model, image and method.
+
     Raises
     ------
     UsageError
@@ -108,10 +121,12 @@ def load_run(folder: Path) -> FinishedRun:
         about = parse((folder / RUN).read_bytes())
     except (OSError, ValueError):
         about = {}
-    rows = [row for rows in finished.rows.values() for row in rows]
+    found = [row for rows in finished.rows.values() for row in rows]
+    rows = [row for row in found if row.file]
     failed = [r for r in manifest if r.status == "failed"]
     failed = [r for r in failed if r.task not in finished.rows]
-    run = FinishedRun(folder, about if sound_run(about) else {}, rows, failed)
+    said = [row for row in found if not row.file]
+    run = FinishedRun(folder, about if sound_run(about) else {}, rows, failed, said)
     models = {name: i for i, name in enumerate(run.models)}
     images = {name: i for i, name in enumerate(run.images)}
 
@@ -123,4 +138,10 @@ def load_run(folder: Path) -> FinishedRun:
             list(row.places or [0]),
         )
 
-    return FinishedRun(folder, run.about, sorted(rows, key=place), sorted(failed, key=place))
+    return FinishedRun(
+        folder,
+        run.about,
+        sorted(rows, key=place),
+        sorted(failed, key=place),
+        sorted(said, key=place),
+    )

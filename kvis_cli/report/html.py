@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from kvis_cli.errors import KvisError
@@ -36,25 +37,26 @@ def to_html(run: FinishedRun) -> str:
         sources = list(pool.map(lambda row: _embed(run.folder / str(row.file), size), run.rows))
         photos = list(pool.map(lambda path: _embed(Path(path), size), run.images.values()))
     summary = summarise(run)
-    return Template(_text("report.html")).substitute(
+    return Template(text_of("report.html")).substitute(
         title=shown_html(f"kvis: {run.folder.resolve().name}"),
         subtitle=shown_html(_subtitle(run)),
-        css=_text("report.css"),
-        js=_text("report.js"),
+        css=text_of("report.css"),
+        js=text_of("report.js"),
         facts=_facts(run, summary),
         problems=_problems(run),
         charts=_charts(run),
         models=_models(summary["models"]),
-        data=_json(_data(run, sources, photos)),
+        data=safe_json(_data(run, sources, photos)),
     )
 
 
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
+    """Return a file of the package's data."""
     return resources.files("kvis_cli").joinpath(f"data/{name}").read_text("utf-8")
 
 
-def _json(value: Any) -> str:
-    """JSON that cannot end the script element that it stands in."""
+def safe_json(value: Any) -> str:
+    """Return JSON that cannot end the script element that it stands in."""
     return json_text(_shown(value), separators=(",", ":")).replace("<", "\\u003c")
 
 
@@ -77,6 +79,15 @@ def _embed(path: Path, size: int) -> str | None:
     except KvisError:
         return None
     image.thumbnail((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return _as_address(image)
+
+
+def data_address(pixels: np.ndarray) -> str:
+    """Return a picture (uint8 RGB) as a data address."""
+    return _as_address(Image.fromarray(pixels))
+
+
+def _as_address(image: Image.Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""What writes each format of reports."""
+"""The writers of the report formats, by name."""
 
 from __future__ import annotations
 

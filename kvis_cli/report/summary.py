@@ -45,7 +45,7 @@ def mean(values: Iterable[Any]) -> float | None:
 
 
 def reasons(failures: Iterable[ResultRow]) -> list[tuple[str, list[ResultRow]]]:
-    """Failures by what was said about them, the most frequent first."""
+    """Failures by their messages, the most frequent first."""
     by_text: dict[str, list[ResultRow]] = {}
     for row in failures:
         by_text.setdefault(reason(row), []).append(row)

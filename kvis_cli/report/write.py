@@ -25,6 +25,11 @@ def write_report(folder: Path, name: str, out: Path | None = None) -> Path:
     out
         The file; by default the one that the format has, in the folder.
 
+    Returns
+    -------
+    pathlib.Path
+        The file that was written.
+
     Raises
     ------
     InputError

@@ -1,4 +1,4 @@
-"""What was compiled, kept until too much else was asked for."""
+"""A least-recently-used cache, for compiled functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Cache:
     Parameters
     ----------
     most
-        So many are kept.
+        How many are kept.
     """
 
     def __init__(self, most: int) -> None:

@@ -95,7 +95,7 @@ def shares(modules: Mapping[str, ModuleType] | None = None) -> dict[str, Share]:
 
 
 def mending(missing: Iterable[Path], roots: Iterable[Path]) -> str:
-    """Return what mends it, as a line for a shell; empty where Python mends it by itself."""
+    """Return the command that repairs it; empty where Python does so by itself."""
     lost = [path for path in missing if not can_keep(path)]
     if not lost:
         return ""

@@ -9,7 +9,7 @@ MAX_SIDE_THREADS = 4
 
 
 def cores_of(workers: int) -> int:
-    """How many cores one of so many workers has to itself, at least 1."""
+    """Return how many cores each of `workers` gets, at least 1."""
     available = getattr(os, "sched_getaffinity", None)
     cores = len(available(0)) if available else os.cpu_count() or 1
     return max(1, cores // workers)

@@ -1,4 +1,4 @@
-"""Ctrl-C where it would be lost."""
+"""Ctrl-C (SIGINT), deferred while destructors run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Ctrl-C waits until the end of the block.
+    """Defer Ctrl-C until the end of the block.
 
     Python prints and drops what a destructor raises, and TensorFlow's functions have destructors:
-    an interruption while they are collected would be none.
+    an interruption while they are collected would be lost.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):

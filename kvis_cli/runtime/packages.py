@@ -11,6 +11,11 @@ def version_of(package: str) -> str:
     Builds of TensorFlow bring the package `tensorflow` under other names of distributions:
     ``tensorflow-cpu``, ``tf-nightly``.
 
+    Parameters
+    ----------
+    package
+        As in ``import``: ``tensorflow``, ``PIL``.
+
     Returns
     -------
     str

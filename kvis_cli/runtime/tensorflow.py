@@ -34,6 +34,16 @@ class Device:
 def check_device(text: str) -> tuple[str, int | None]:
     """Split a device option into kind and number, without TensorFlow.
 
+    Parameters
+    ----------
+    text
+        ``auto``, ``cpu``, ``cpu:N``, ``gpu`` or ``gpu:N``.
+
+    Returns
+    -------
+    kind, number
+        The number is None where none is given.
+
     Raises
     ------
     UsageError
@@ -85,12 +95,22 @@ def import_tensorflow() -> None:
 def start(text: str) -> Device:
     """Import TensorFlow, choose the device, hide the others and let its memory grow.
 
+    Parameters
+    ----------
+    text
+        As for `check_device`; ``auto`` takes the first GPU, or the CPU where there is none.
+
+    Returns
+    -------
+    Device
+        Its name for TensorFlow and for messages.
+
     Raises
     ------
     DeviceError
         When the device is not there; the message lists what is.
     UsageError
-        For text that is no device.
+        For text that is not a device.
     """
     kind, number = check_device(text)
     if kind == "cpu":

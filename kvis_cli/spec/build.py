@@ -28,6 +28,11 @@ def build_job(values: Mapping[str, Any], *, as_flags: bool = False) -> JobSpec:
     as_flags
         Whether messages name flags (``--class``) rather than job file keys.
 
+    Returns
+    -------
+    JobSpec
+        Validated, with all defaults.
+
     Raises
     ------
     SpecError

@@ -15,7 +15,7 @@ from kvis_cli.spec.pictures import ExplainSpec
 class CamSpec(ExplainSpec):
     """Class activation maps: where does the model look?"""
 
-    results_version: ClassVar[int] = 4
+    results_version: ClassVar[int] = 5
 
     kind: Literal["cam"] = "cam"
     method: Texts = option(
@@ -44,13 +44,6 @@ class CamSpec(ExplainSpec):
         "where in the photo they fire.",
         panel=TARGET,
         metavar="LAYER:N",
-    )
-    region: str | None = option(
-        None,
-        "Segmentation: explain the class summed over predicted (where the model says it), a box "
-        "LEFT,TOP,RIGHT,BOTTOM in shares of the picture, or the white of a mask picture.",
-        panel=TARGET,
-        metavar="REGION",
     )
     direction: Direction = option(
         CamSettings.direction,
@@ -101,8 +94,8 @@ class CamSpec(ExplainSpec):
     )
     view: Literal["overlay", "heatmap", "contour", "mask", "side-by-side"] = option(
         "overlay",
-        "How map and photo meet: overlay, heatmap (alone), contour (a line at --level), mask (the "
-        "photo where the map reaches it), side-by-side.",
+        "How map and photo are combined: overlay, heatmap (alone), contour (a line at --level), "
+        "mask (the photo where the map reaches it), side-by-side.",
         panel=PICTURE,
     )
 
@@ -110,7 +103,7 @@ class CamSpec(ExplainSpec):
     def _filters_alone(self) -> Self:
         for name in ("class", "contrast", "region", "score"):
             if self.filter and self.changed({"class": "class_"}.get(name, name)):
-                raise ValueError(f"--{name} is not looked at with --filter, which explains filters")
+                raise ValueError(f"--{name} has no effect with --filter, which explains filters")
         return self
 
     @model_validator(mode="after")
@@ -130,9 +123,9 @@ class CamSpec(ExplainSpec):
         return len(self.layer) > 1 or "all-spatial" in self.layer
 
     @property
-    def explains_filters(self) -> bool:
-        """Whether filters are explained instead of classes."""
-        return bool(self.filter)
+    def explains_output(self) -> bool:
+        """Whether an output is explained, and not units of a layer."""
+        return not self.filter
 
     def method_names(self) -> list[str]:
         """Return the methods as they are given."""
@@ -155,6 +148,11 @@ class CamSpec(ExplainSpec):
         ----------
         **known
             Fields of `CamSettings` that depend on the model and the job.
+
+        Returns
+        -------
+        CamSettings
+            What the user gave of them, and `known`.
         """
         return CamSettings(
             direction=self.direction,

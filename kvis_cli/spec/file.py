@@ -35,6 +35,11 @@ def read_job(path: Path, overrides: Mapping[str, Any] | None = None) -> JobSpec:
     overrides
         Top-level keys from the command line, which win; their paths are relative to where we are.
 
+    Returns
+    -------
+    JobSpec
+        Validated, with absolute paths and all defaults.
+
     Raises
     ------
     SpecError
@@ -48,7 +53,7 @@ def read_job(path: Path, overrides: Mapping[str, Any] | None = None) -> JobSpec:
             "`kvis init` writes one to start from.",
         )
     problems = [
-        (document.place((key,)), f"the key '{key}' is no text")
+        (document.place((key,)), f"the key '{key}' is not text")
         for key in document.value
         if not isinstance(key, str)
     ]

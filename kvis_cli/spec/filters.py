@@ -22,7 +22,7 @@ class FiltersSpec(OptimizationSpec):
     )
     filters: Text | None = option(
         None,
-        "Which: 0-63, 3,7,12, all or random:16 (default: as many as fit).",
+        "Filters to show: 0-63, 3,7,12, all or random:16 (default: as many as fit).",
         panel=TARGET,
         metavar="FILTERS",
     )
@@ -42,7 +42,9 @@ class FiltersSpec(OptimizationSpec):
         metavar="FILES",
     )
     preset: Preset = option(
-        "atlas", "How it is done; the options below change it.", panel=OPTIMIZATION
+        "atlas",
+        "All settings by one name; the options below change single ones.",
+        panel=OPTIMIZATION,
     )
 
     def layers(self) -> list[str]:

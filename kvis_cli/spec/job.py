@@ -14,23 +14,25 @@ from kvis_cli.spec.checks import Checks, PassSpec
 from kvis_cli.spec.filters import FiltersSpec
 from kvis_cli.spec.images import ImageEntry
 from kvis_cli.spec.maximize import MaximizeSpec
-from kvis_cli.spec.pictures import PictureSpec
+from kvis_cli.spec.predict import PredictSpec
 from kvis_cli.spec.run import RunSpec
 from kvis_cli.spec.saliency import SaliencySpec
+from kvis_cli.spec.task import TaskBase
 
 # A new task joins the union and the table; nothing else needs to know its fields.
-TaskSpec = CamSpec | SaliencySpec | FiltersSpec | MaximizeSpec
-TASK_KINDS: dict[str, type[PictureSpec]] = {
+TaskSpec = CamSpec | SaliencySpec | FiltersSpec | MaximizeSpec | PredictSpec
+TASK_KINDS: dict[str, type[TaskBase]] = {
     "cam": CamSpec,
     "saliency": SaliencySpec,
     "filters": FiltersSpec,
     "maximize": MaximizeSpec,
+    "predict": PredictSpec,
 }
 
 
 def read_task(value: Any) -> Any:
     """``cam: {…}``, ``cam:`` and ``cam`` are the task ``{kind: cam, …}``."""
-    if isinstance(value, PictureSpec):
+    if isinstance(value, TaskBase):
         return value
     kind, settings = value, None
     if isinstance(value, dict):
@@ -91,6 +93,10 @@ class JobSpec(RunSpec):
                     f"'{check.kind}' needs a 'baseline': the folder of the accepted maps"
                 )
         return self
+
+    def given(self, without: set[str]) -> dict[str, Any]:
+        """Return what is not as by default as plain JSON values, `without` some fields."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=without)
 
     def with_maps(self) -> JobSpec:
         """Return the job that also keeps its raw maps, which checks are about."""

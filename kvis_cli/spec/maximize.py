@@ -51,7 +51,7 @@ class OptimizationSpec(PictureSpec):
         None, "Weight of the mean squared distance from grey.", panel=OPTIMIZATION, ge=0
     )
     grain: float | None = option(
-        None, "Weight of fine grain: of what a blur of one pixel takes away.",
+        None, "Weight of high frequencies: of what a blur of one pixel removes.",
         panel=OPTIMIZATION, ge=0,
     )  # fmt: skip
     jitter: Text | None = option(
@@ -64,7 +64,11 @@ class OptimizationSpec(PictureSpec):
         metavar="AMOUNT",
     )
     rotate: float | None = option(
-        None, "Turn at random each step, up to this many degrees.", panel=OPTIMIZATION, ge=0, le=180
+        None,
+        "Rotate at random each step, up to this many degrees.",
+        panel=OPTIMIZATION,
+        ge=0,
+        le=180,
     )
     rescale: Text | None = option(
         None,
@@ -114,7 +118,9 @@ class MaximizeSpec(OptimizationSpec):
 
     kind: Literal["maximize"] = "maximize"
     preset: Preset = option(
-        "quality", "How it is done; the options below change it.", panel=OPTIMIZATION
+        "quality",
+        "All settings by one name; the options below change single ones.",
+        panel=OPTIMIZATION,
     )
     class_: Texts = option(
         list,
@@ -142,7 +148,7 @@ class MaximizeSpec(OptimizationSpec):
         "increase", "Whether the value is to grow or to fall (regression).", panel=TARGET
     )
     score: Literal["logit", "probability", "log-probability"] = option(
-        "logit", "What of a class is maximised.", panel=TARGET
+        "logit", "The score of a class that is maximised.", panel=TARGET
     )
     size: Text | None = option(
         None, "Size of the picture for a layer: 224 or 320x240.", panel=TARGET, metavar="WxH"
@@ -203,6 +209,17 @@ _STAGE_KEYS = (
 
 def parse_stages(text: str) -> list[dict[str, str]]:
     """``"tv=0,jitter=5%;tv=10"`` as one mapping per stage.
+
+    Parameters
+    ----------
+    text
+        Stages are separated by ``;``, options of a stage by ``,``; ``/`` stands for a comma in a
+        value.
+
+    Returns
+    -------
+    list of dict
+        Option -> value as text, per stage.
 
     Raises
     ------

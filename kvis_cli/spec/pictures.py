@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from kvis_cli.options.fields import PICTURE, RUN, TARGET, Spec, Texts, known, option
+from kvis_cli.options.fields import PICTURE, TARGET, Spec, Texts, known, option
+from kvis_cli.paths import user_path
 from kvis_cli.render import colormaps
 from kvis_cli.render.defaults import ALPHA, LEVEL
+from kvis_cli.spec.task import TaskBase
 
 Options = tuple[str, ...] | None
 
@@ -41,64 +43,16 @@ class HeatmapSpec(Spec):
         return value
 
 
-class PictureSpec(Spec):
-    """What the pictures of every task have in common, and what a job asks of its tasks.
-
-    Attributes
-    ----------
-    needs_images
-        Whether the task explains input images, or makes pictures from the model alone.
-    needs_head
-        Whether the task is about the model's outputs; an application without weights for its
-        classifier can still be opened for one that is not.
-    results_version
-        Raised whenever the same settings give another picture, so that a rerun of an old job makes
-        it anew.
-    """
-
-    needs_images: ClassVar[bool] = True
-    needs_head: ClassVar[bool] = True
-    results_version: ClassVar[int] = 2
+class PictureSpec(TaskBase):
+    """What the pictures of a task have in common."""
 
     grid: bool = option(
         False, "Also put all pictures of the run on one captioned sheet.", panel=PICTURE
     )
     raw: bool = option(False, "Also write the raw float32 maps (.npz).", panel=PICTURE)
-    strict: bool = option(
-        False, "Leave with exit code 1 when a result comes with a warning.", panel=RUN
-    )
     metadata: bool = option(
         True, "Store the spec, versions and hashes in the PNG files.", panel=PICTURE
     )
-
-    @property
-    def shares_scale(self) -> bool:
-        """Whether the look of each picture depends on all the others."""
-        return False
-
-    def methods(self) -> list[str]:
-        """Return the methods, each a task of its own.
-
-        One empty name for a task without a choice.
-        """
-        return [""]
-
-    def layers(self) -> list[str]:
-        """Return the layers that are named."""
-        return []
-
-    def classes(self) -> list[str]:
-        """Return the classes that are named, also in contrasts."""
-        return []
-
-    def start_images(self) -> list[str]:
-        """Pictures that a result depends on without explaining them."""
-        return []
-
-    def changed(self, name: str) -> bool:
-        """Whether a field is not what it is by default."""
-        field = type(self).model_fields[name]
-        return bool(getattr(self, name) != field.get_default(call_default_factory=True))
 
 
 class ExplainSpec(PictureSpec, HeatmapSpec):
@@ -113,10 +67,19 @@ class ExplainSpec(PictureSpec, HeatmapSpec):
         metavar="CLASS",
         min_length=1,
     )
-    score: Literal["logit", "probability", "log-probability"] = option(
-        "logit",
-        "Explain the value before the final softmax or sigmoid, the probability, or its logarithm.",
+    score: Literal["auto", "logit", "probability", "log-probability"] = option(
+        "auto",
+        "Explain the value before the final softmax or sigmoid (logit), the output itself "
+        "(probability), or its logarithm. auto: logit; of a mask or an image the output itself.",
         panel=TARGET,
+    )
+    region: str | None = option(
+        None,
+        "Where the output is a map: explain its mean over predicted (where the model says the "
+        "class), all, a box LEFT,TOP,RIGHT,BOTTOM in shares of the picture (FROM,TO of a "
+        "sequence), or the white of a mask picture. A mask or an image needs it.",
+        panel=TARGET,
+        metavar="REGION",
     )
     contrast: Texts = option(
         list,
@@ -149,6 +112,15 @@ class ExplainSpec(PictureSpec, HeatmapSpec):
         return self.scale == "shared"
 
     @property
+    def explains_output(self) -> bool:
+        """Whether an output is explained, and not units of a layer."""
+        return True
+
+    def start_images(self) -> list[str]:
+        """Return the mask picture of the region, whose content is part of what is asked."""
+        return [self.region] if self.region and user_path(self.region).is_file() else []
+
+    @property
     def drawn_as(self) -> str:
         """The name of the view of map and photo."""
         raise NotImplementedError
@@ -161,11 +133,6 @@ class ExplainSpec(PictureSpec, HeatmapSpec):
     @property
     def names_layers(self) -> bool:
         """Whether file names need the layer; by the spec alone: a rerun names them alike."""
-        return False
-
-    @property
-    def explains_filters(self) -> bool:
-        """Whether filters are explained instead of classes."""
         return False
 
     def methods(self) -> list[str]:

@@ -33,7 +33,7 @@ class SaliencySpec(ExplainSpec):
     )
     modifier: Texts = option(
         list,
-        "What is made of the gradient; several give one picture each: "
+        "What the map shows of the gradient; several give one picture each: "
         + "; ".join(f"{m.name}: {m.says}" for m in GRADIENT_MODIFIERS.values())
         + ". Default: absolute; none for occlusion and rise.",
         panel=METHOD,
@@ -73,8 +73,8 @@ class SaliencySpec(ExplainSpec):
     )
     baseline: str = option(
         "auto",
-        "What stands for nothing, in integrated_gradients (auto: black), occlusion and rise "
-        "(auto: grey): " + "; ".join(f"{k}: {v}" for k, v in BASELINES.items()) + ".",
+        "The input that counts as absent, in integrated_gradients (auto: black), occlusion and "
+        "rise (auto: grey): " + "; ".join(f"{k}: {v}" for k, v in BASELINES.items()) + ".",
         panel=METHOD,
         metavar="NAME",
     )
@@ -123,8 +123,8 @@ class SaliencySpec(ExplainSpec):
     )
     view: Literal["glow", "overlay", "heatmap", "contour", "mask", "side-by-side"] = option(
         "glow",
-        "How map and photo meet: glow (over a dimmed grey photo), overlay, heatmap (alone), "
-        "contour, mask, side-by-side.",
+        "How map and photo are combined: glow (over a dimmed grey photo), overlay, heatmap "
+        "(alone), contour, mask, side-by-side.",
         panel=PICTURE,
     )
     percentile: float = option(
@@ -176,9 +176,11 @@ class SaliencySpec(ExplainSpec):
         if self.explained_layer and self.contrast:
             raise ValueError("--contrast is between classes, and --layer explains none")
         if self.explained_layer and self.changed("class_"):
-            raise ValueError("--class is not looked at with --layer, which explains its --unit")
+            raise ValueError("--class has no effect with --layer, which explains its --unit")
         if self.explained_layer and self.changed("score"):
             raise ValueError("--score is of classes, and --layer explains none")
+        if self.explained_layer and self.region:
+            raise ValueError("--region is of an output, and --layer explains none")
         reads = {name: method.options for name, method in SALIENCY_METHODS.items()}
         names = ("samples", "noise", "steps", "baseline", "patch", "stride")
         self.refuse_idle_options(names, reads)
@@ -201,9 +203,9 @@ class SaliencySpec(ExplainSpec):
         return self.percentile
 
     @property
-    def explains_filters(self) -> bool:
-        """Whether units of a layer are explained instead of classes."""
-        return bool(self.unit)
+    def explains_output(self) -> bool:
+        """Whether an output is explained, and not units of a layer."""
+        return not self.unit
 
     def method_names(self) -> list[str]:
         """Return the methods as they are given."""
@@ -224,6 +226,11 @@ class SaliencySpec(ExplainSpec):
         ----------
         **known
             Fields of `SaliencySettings` that depend on the model and the job.
+
+        Returns
+        -------
+        SaliencySettings
+            What the user gave of them, and `known`.
         """
         return SaliencySettings(
             samples=self.samples,

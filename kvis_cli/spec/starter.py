@@ -43,6 +43,14 @@ output: kvis-out
 # workers: 2                  # processes that compute
 # timeout: 60                 # seconds for one task
 report: [html]                # also {formats}
+
+# `kvis check {name}` also judges the maps; `--update-baseline` accepts them first.
+# baseline: attention-baseline
+# checks:
+#   - drift: {{metric: spearman, min: 0.9}}         # as much like the accepted map
+#   - region: {{metric: enrichment, min: 2.0}}      # in the box or mask of the image
+#   - blank: 0
+# pass: {{share: 0.95}}
 """
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,13 +52,27 @@ class ModelTask(Protocol):
         inputs
             None for a task that needs no images.
         listener
-            Hears of the progress.
+            Called with the progress.
+
+        Returns
+        -------
+        Iterator of Answer
+            One per input, or those of the model, each as soon as it is computed.
         """
         ...
 
 
 class InputTask:
     """Targets of a task on inputs: classes of the head, or filters of a layer.
+
+    Parameters
+    ----------
+    opened
+        The model.
+    task
+        A spec with classes and a contrast.
+    filters
+        What is explained instead of classes, or None.
 
     Attributes
     ----------
@@ -77,6 +92,7 @@ class InputTask:
         self.head = opened.head
         self.notes: list[str] = []
         self.filters = filters
+        self.region = task.region
         if filters:
             self.units = filters.channels
             self.requests = [Request(((index, 1.0),)) for index in filters.indices]
@@ -85,7 +101,12 @@ class InputTask:
             self.retarget(task)
 
     def retarget(self, task: Any) -> None:
-        """Explain the classes of `task` from now on; nothing is compiled anew.
+        """Explain the classes of `task` from now on; nothing is compiled again.
+
+        Parameters
+        ----------
+        task
+            A spec that differs in its classes alone.
 
         Raises
         ------
@@ -96,11 +117,21 @@ class InputTask:
         if not self.filters:
             self.requests = parse_classes(task.class_, self.head, task.contrast)
 
+    def probability(self, output: np.ndarray, units: tuple[tuple[int, float], ...]) -> float | None:
+        """Return the model's own output for a target; None where that is no probability."""
+        # Outputs are means over all positions, which says nothing of a region.
+        whole = self.filters or self.region or not self.head.has_classes
+        return None if whole else probability(self.opened, output, units)
+
     def target(self, units: tuple[tuple[int, float], ...], request: Request) -> Target:
         """Return the `Target` of a request whose ranks are resolved to `units`."""
         if self.filters:
             return self.filters.target(units)
-        return self.head.target(units, request.units)
+        target = self.head.target(units, request.units)
+        if self.region:
+            where = PurePath(self.region).name
+            return replace(target, label=f"{target.label} ({where})")
+        return target
 
 
 def resolved_units(weights: np.ndarray) -> tuple[tuple[int, float], ...]:
@@ -116,7 +147,7 @@ ITS_OWN_CONTRAST = "the class is its own contrast: their difference is always ze
 
 
 def map_warnings(raw: np.ndarray, kind: MapKind = "heatmap") -> tuple[str, ...]:
-    """Return what a person must know about a raw map: that there is nothing in it."""
+    """Return what the user must know about a raw map: that there is nothing in it."""
     reason = blank_reason(raw, kind)
     return (reason,) if reason else ()
 
@@ -124,7 +155,7 @@ def map_warnings(raw: np.ndarray, kind: MapKind = "heatmap") -> tuple[str, ...]:
 def probability(
     opened: OpenModel, output: np.ndarray, units: tuple[tuple[int, float], ...]
 ) -> float | None:
-    """Return the model's own output for a target of one unit; None where that is no probability."""
+    """Return the model's output for a target of one unit; None where it is not a probability."""
     if len(units) != 1 or opened.info.final_activation() not in ("softmax", "sigmoid"):
         return None
     index, weight = units[0]

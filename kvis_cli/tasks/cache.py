@@ -33,7 +33,12 @@ def compiled_task(
     entry
         Tells tasks of equal settings apart.
     note
-        Told the choices that were made for a new task.
+        Called with the choices that were made for a new task.
+
+    Returns
+    -------
+    ModelTask
+        The kept one where all but the classes are equal.
 
     Raises
     ------

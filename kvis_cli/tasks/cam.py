@@ -30,10 +30,9 @@ from kvis_cli.tasks.base import (
     Answer,
     InputTask,
     map_warnings,
-    probability,
     resolved_units,
 )
-from kvis_cli.tasks.cam_targets import cam_objective, filter_targets
+from kvis_cli.tasks.cam_targets import cam_objective, filter_targets, score_note
 
 MAINTAIN = (
     "--direction maintain shows where the score hardly reacts, which is no evidence of what keeps "
@@ -64,9 +63,12 @@ class CamTask(InputTask):
         super().__init__(opened, task, filter_targets(opened, task.filter))
         self.task = task
         self.grids: dict[str, MapGrid | None] = {}
+        objective = cam_objective(opened, task, self.filters)
+        if not self.filters and (note := score_note(opened, task)):
+            self.notes.append(note)
         layers, self.shown = self._layers()
         settings = task.settings(
-            objective=cam_objective(opened, task, self.filters),
+            objective=objective,
             channel_axis=1 if opened.image_input.channels_first else -1,
             batch_size=job.batch_size,
             seed=job.seed,
@@ -209,7 +211,7 @@ class CamTask(InputTask):
             column.method,
             self.target(units, request),
             float(batch.scores[i, t]),
-            None if self.filters else probability(self.opened, batch.outputs[i], units),
+            self.probability(batch.outputs[i], units),
             column.layer,
             extras=numbers,
             warnings=warnings,

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from kvis_cli.engines.cam.objective import Objective
-from kvis_cli.engines.scores import Region
+from kvis_cli.engines.scores import Region, ScoreKind
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import Target
-from kvis_cli.images.photo import read_photo
+from kvis_cli.models.description.output_regions import region_of_output
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import LayerCall
 from kvis_cli.models.live.open import OpenModel
 from kvis_cli.models.live.reader import Tap
-from kvis_cli.paths import safe_name, user_path
-from kvis_cli.render.resize import resize_map
+from kvis_cli.paths import safe_name
 from kvis_cli.spec.cam import CamSpec
+from kvis_cli.spec.saliency import SaliencySpec
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,18 @@ class Filters:
 def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
     """``LAYER:INDEX`` entries as targets; None for none.
 
+    Parameters
+    ----------
+    opened
+        The model.
+    texts
+        Such as ``block3_conv1:12``, all of one layer.
+
+    Returns
+    -------
+    Filters or None
+        Without repetition.
+
     Raises
     ------
     UsageError
@@ -64,7 +74,7 @@ def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
         if not address or not index.isdecimal():
             raise UsageError(
                 f"'{text}' is not a filter.",
-                f"'{index}' is no number." if address else "It names no number.",
+                f"'{index}' is not a number." if address else "It has no index.",
                 "Write LAYER:INDEX, as block3_conv1:12; for saliency --layer LAYER --unit INDEX. "
                 "Several are separated by commas.",
             )
@@ -95,10 +105,24 @@ def filter_targets(opened: OpenModel, texts: Sequence[str]) -> Filters | None:
 def cam_objective(opened: OpenModel, task: CamSpec, filters: Filters | None) -> Objective:
     """Return what a task explains.
 
+    Parameters
+    ----------
+    opened
+        The model.
+    task
+        Its score and region.
+    filters
+        What is explained instead of classes, or None.
+
+    Returns
+    -------
+    Objective
+        What the CAM engines differentiate.
+
     Raises
     ------
     UsageError
-        For a region of an output that is no map, or options that exclude each other.
+        For a region of an output that is not a map, or options that exclude each other.
     """
     output = opened.info.output_index()
     if filters is not None:
@@ -108,60 +132,48 @@ def cam_objective(opened: OpenModel, task: CamSpec, filters: Filters | None) -> 
             filter_layer=Tap(call.layer_path, call.call),
             channels_first=call.channels_first,
         )
-    return Objective(task.score, output, _region(opened, task.region, output))
+    score, region = score_and_region(opened, task)
+    return Objective(score, output, region)
 
 
-def _region(opened: OpenModel, text: str | None, output: int) -> Region:
-    if text is None:
-        return None
-    if text == "predicted":
-        return "predicted"
-    outputs = opened.info.architecture.outputs
-    shape = outputs[output].shape if outputs else None
-    if shape is None or len(shape) != 4 or shape[1] is None or shape[2] is None:
-        raise UsageError(
-            "A region needs a model whose output is a map of known size.",
-            f"Its output has the shape {shape}.",
-            "Leave --region out, or use --region predicted.",
-        )
-    size = (shape[1], shape[2])
-    edges = _box(text)
-    if edges is not None:
-        return _inside(edges, size)
-    path = user_path(text)
-    if not path.is_file():
-        raise UsageError(
-            f"'{text}' is not a region.",
-            "It is neither `predicted`, nor a box, nor a picture file.",
-            "Write LEFT,TOP,RIGHT,BOTTOM in shares of the picture: 0.25,0,0.75,0.5.",
-        )
-    white = read_photo(path).pixels.astype(np.float32).mean(axis=-1) / 255
-    return resize_map(white, size)
+def score_and_region(opened: OpenModel, task: CamSpec | SaliencySpec) -> tuple[ScoreKind, Region]:
+    """Return what is read of an output, and where.
+
+    Parameters
+    ----------
+    opened
+        The model.
+    task
+        What is asked of it.
+
+    Returns
+    -------
+    score
+        ``auto`` resolved by what the output is.
+    region
+        None for all positions.
+
+    Raises
+    ------
+    UsageError
+        For a region of an output that is no map, and for a mask or an image without one.
+    """
+    info = opened.info
+    form = info.output_form()
+    region = region_of_output(task.region, form, info.reference, task.kind)
+    if task.score == "auto":
+        return ("logit" if form.has_classes else "probability"), region
+    return task.score, region
 
 
-def _box(text: str) -> tuple[float, ...] | None:
-    try:
-        edges = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        return None
-    if len(edges) != 4:
-        return None
-    left, top, right, bottom = edges
-    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise UsageError(
-            f"The region {text} is not a box.",
-            "Its edges are LEFT,TOP,RIGHT,BOTTOM in shares of the picture, 0 to 1.",
-        )
-    return edges
-
-
-def _inside(edges: tuple[float, ...], size: tuple[int, int]) -> np.ndarray:
-    """How much of each output position lies in the box."""
-
-    def cover(low: float, high: float, count: int) -> np.ndarray:
-        cells = np.arange(count)
-        return np.clip(np.minimum(cells + 1, high * count) - np.maximum(cells, low * count), 0, 1)
-
-    left, top, right, bottom = edges
-    rows, columns = cover(top, bottom, size[0]), cover(left, right, size[1])
-    return np.asarray(np.outer(rows, columns), np.float32)
+def score_note(opened: OpenModel, task: CamSpec | SaliencySpec) -> str:
+    """Say what the score is, where the output is a map; empty for classes and a single number."""
+    form = opened.info.output_form()
+    if not form.positions:
+        return ""
+    what = "the output" if not form.has_classes else "the class"
+    where = {None: "all positions", "all": "all positions", "predicted": "what is predicted"}
+    place = where.get(task.region, f"the region {task.region}")
+    score, _ = score_and_region(opened, task)
+    value = "" if score == "probability" or form.kind in ("image", "signal") else f" ({score})"
+    return f"the output is {form.describe()}; score: the mean of {what}{value} over {place}"

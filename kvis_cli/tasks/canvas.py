@@ -46,6 +46,16 @@ class Canvas:
     def of(cls, opened: OpenModel) -> Canvas:
         """Return the canvas of a model with one input.
 
+        Parameters
+        ----------
+        opened
+            The model.
+
+        Returns
+        -------
+        Canvas
+            Its shape is channels last, with None for a size that the model leaves open.
+
         Raises
         ------
         UsageError
@@ -179,6 +189,16 @@ def check_modifiers(task: OptimizationSpec) -> tuple[Any, str | None]:
 
     `lowers` says what becomes of ``negate``.
 
+    Parameters
+    ----------
+    task
+        Of which `backprop` and `grad_modifier` are read.
+
+    Returns
+    -------
+    modify, backprop
+        None for each that was not given.
+
     Raises
     ------
     UnknownNameError
@@ -195,6 +215,20 @@ def layer_shape(canvas: Canvas, tap: Tap, shape: tuple[int, ...]) -> tuple[int |
     """Return the shape of a layer's tensor for pictures of `shape`, batch included.
 
     Nothing is computed.
+
+    Parameters
+    ----------
+    canvas
+        The model and its input.
+    tap
+        The layer call.
+    shape
+        ``(…, C)`` of the pictures, channels last.
+
+    Returns
+    -------
+    tuple
+        ``(None, …)`` as the layer has it.
 
     Raises
     ------

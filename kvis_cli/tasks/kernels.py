@@ -14,6 +14,18 @@ def kernel_pictures(opened: OpenModel, path: str) -> np.ndarray:
     Zero is mid grey; each kernel is scaled by its own largest weight. Colours are those of the
     picture, also where the model takes blue first.
 
+    Parameters
+    ----------
+    opened
+        The model.
+    path
+        Of the layer.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(filters, h, w, 3)``.
+
     Raises
     ------
     UsageError

@@ -20,6 +20,7 @@ from kvis_cli.engines.batching import in_batches
 from kvis_cli.errors import ResultError, UsageError
 from kvis_cli.events import Listener
 from kvis_cli.explanation import Explanation, Optimized, Target
+from kvis_cli.models.description.output_regions import refuse_maximized
 from kvis_cli.models.description.targets import parse_classes
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.live.open import OpenModel
@@ -43,6 +44,15 @@ _KEPT = 0.9
 
 class MaximizeTask:
     """`kvis maximize`: all targets of one task in one batch.
+
+    Parameters
+    ----------
+    opened
+        The model.
+    task
+        Targets, preset and options.
+    job
+        Batch size and seed.
 
     Attributes
     ----------
@@ -89,6 +99,9 @@ class MaximizeTask:
                 "There is nothing to maximize.", "", "Name a --class, or a --layer and a --unit."
             )
         head = self.opened.head
+        info = self.opened.info
+        output = info.architecture.outputs[info.output_index()]
+        refuse_maximized(info.output_form(), info.reference, output.call.path)
         texts: list[str] = []
         for text in task.class_:
             if text.lower().startswith("random:"):

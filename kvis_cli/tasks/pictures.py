@@ -1,4 +1,4 @@
-"""What an optimization of pictures passes from step to step."""
+"""What the phases of an optimisation of pictures share: targets and results."""
 
 from __future__ import annotations
 

@@ -13,9 +13,21 @@ from kvis_cli.tasks.canvas import Canvas
 
 
 def recipe_of(task: OptimizationSpec, canvas: Canvas, settings: dict[str, Any]) -> Recipe:
-    """Return the task's preset with the options that were given, then `settings` of a stage.
+    """Return the task's preset, changed by the options given and then by `settings` of a stage.
 
-    Changed.
+    Parameters
+    ----------
+    task
+        Its preset and options; None leaves an option to the preset.
+    canvas
+        The model's input, whose size the preset is fitted to.
+    settings
+        Option -> value.
+
+    Returns
+    -------
+    Recipe
+        All settings of one optimisation.
 
     Raises
     ------

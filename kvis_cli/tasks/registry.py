@@ -28,6 +28,7 @@ TASKS: dict[str, MakeTask] = {
     "cam": _at_first_use("kvis_cli.tasks.cam:CamTask"),
     "filters": _at_first_use("kvis_cli.tasks.filters:FiltersTask"),
     "maximize": _at_first_use("kvis_cli.tasks.maximize:MaximizeTask"),
+    "predict": _at_first_use("kvis_cli.tasks.predict:PredictTask"),
     "saliency": _at_first_use("kvis_cli.tasks.saliency:SaliencyTask"),
 }
 """Kind -> what makes a `ModelTask` of an open model, the task's spec and its job."""

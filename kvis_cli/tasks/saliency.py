@@ -12,9 +12,9 @@ from kvis_cli.engines.gradient_modifiers import GRADIENT_MODIFIERS
 from kvis_cli.engines.saliency.engine import SaliencyBatch, SaliencyEngine, SaliencyMap
 from kvis_cli.engines.saliency.gaussian import smooth
 from kvis_cli.events import Listener
-from kvis_cli.explanation import Explanation, Target
-from kvis_cli.models.description.fingerprint import guess_preprocessing
-from kvis_cli.models.description.targets import Request, encode
+from kvis_cli.explanation import Explanation
+from kvis_cli.models.description.evidence.fingerprint import known_preprocessing
+from kvis_cli.models.description.targets import encode
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import LayerCall
 from kvis_cli.models.live.open import OpenModel
@@ -26,10 +26,9 @@ from kvis_cli.tasks.base import (
     Answer,
     InputTask,
     map_warnings,
-    probability,
     resolved_units,
 )
-from kvis_cli.tasks.cam_targets import filter_targets
+from kvis_cli.tasks.cam_targets import filter_targets, score_and_region, score_note
 
 # A probability this close to 0 or 1 has next to no gradient.
 SATURATED = 1e-3
@@ -51,6 +50,7 @@ class SaliencyTask(InputTask):
             call = self.filters.layer
             layer, first = Tap(call.layer_path, call.call), call.channels_first
             self.notes.append(f"explaining units of layer {call.path}: their mean over its map")
+        self.score, region = ("logit", None) if self.filters else score_and_region(opened, task)
         wrt = self._wrt()
         self.channel_axis = _channel_axis(opened, wrt)
         self.engine = SaliencyEngine(
@@ -66,7 +66,8 @@ class SaliencyTask(InputTask):
                 seed=job.seed,
                 batch_size=job.batch_size,
             ),
-            score=task.score,
+            score=self.score,
+            region=region,
             output=opened.info.output_index(),
             layer=layer,
             channels_first=first,
@@ -123,7 +124,7 @@ class SaliencyTask(InputTask):
             shown.method.name,
             self.target(units, request),
             float(batch.scores[i, t]),
-            None if self.filters else probability(self.opened, batch.outputs[i], units),
+            self.probability(batch.outputs[i], units),
             self.filters.layer.path if self.filters else "",
             extras={name: v for name, v in extras.items() if np.isfinite(v)},
             warnings=tuple(warnings),
@@ -137,13 +138,6 @@ class SaliencyTask(InputTask):
         """Whether the map still has its channels."""
         keep = self.task.channels == "keep" and self.channel_axis is not None
         return keep and shown.method.gradient
-
-    def target(self, units: tuple[tuple[int, float], ...], request: Request) -> Target:
-        """Return the `Target` of a request; the one number of a regression is the output."""
-        head = self.head
-        if not self.filters and head.units == 1 and not head.binary and not head.labels.names:
-            return Target("output", "output", units)
-        return super().target(units, request)
 
     def _variant(self, shown: SaliencyMap) -> str:
         """Return what tells this map from the method's plain one, for the file's name."""
@@ -178,10 +172,11 @@ class SaliencyTask(InputTask):
         ]
 
     def _say_what_is_explained(self) -> None:
-        score = self.task.score
-        if self.activation == "tanh" and score == "logit":
+        if note := score_note(self.opened, self.task):
+            self.notes.append(note)
+        if self.activation == "tanh" and self.score == "logit":
             self.notes.append("the output is read before its tanh, where it cannot saturate")
-        if self.head.units == 1 and not self.head.binary:
+        if self.head.kind == "score":
             self.notes.append(
                 "regression: the output itself is explained; --direction increase, decrease or "
                 "maintain chooses what to show"
@@ -190,12 +185,15 @@ class SaliencyTask(InputTask):
     def _saturation(
         self, batch: SaliencyBatch, units: tuple[tuple[int, float], ...], i: int, t: int
     ) -> list[str]:
-        if self.filters or self.task.score == "logit":
+        if self.filters or self.score == "logit" or self.head.kind in ("image", "signal"):
             return []
         if self.activation in ("softmax", "sigmoid"):
             values = [float(batch.outputs[i, index]) for index, _ in units]
+            if self.region and len(units) == 1:
+                # The output's mean over everything says nothing of a part of it.
+                values = [float(batch.scores[i, t])]
             edges = [min(p, 1 - p) for p in values]
-            if self.task.score == "probability" and max(edges) < SATURATED:
+            if self.score == "probability" and max(edges) < SATURATED:
                 shown = ", ".join(f"{p:.6f}" for p in values)
                 return [
                     f"the probability is saturated ({shown}) and hardly moves; --score logit "
@@ -215,8 +213,8 @@ class SaliencyTask(InputTask):
         if not self.opened.image_input.is_picture:
             return []
         calls = self.opened.info.architecture.calls
-        known = guess_preprocessing([(c.class_name, c.name) for c in calls])
-        if not known.certain or known.preprocessing == self.opened.preprocessing:
+        known = known_preprocessing([(c.class_name, c.name) for c in calls])
+        if known is None or known.preprocessing == self.opened.preprocessing:
             return []
         edges = known.preprocessing.input_range()
         low, high = float(np.min(edges[0])), float(np.max(edges[1]))

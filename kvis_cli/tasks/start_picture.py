@@ -1,4 +1,4 @@
-"""The picture or array that an optimization starts from, as a user gives it."""
+"""The picture or array that an optimisation starts from, as a user gives it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kvis_cli.render.arrays import is_plain
 
 
 def start_picture(opened: OpenModel, shape: tuple[int, ...], text: str) -> np.ndarray:
-    """Read the picture or array that an optimization starts from.
+    """Read the picture or array that an optimisation starts from.
 
     Parameters
     ----------
     opened
         The model, whose preprocessing a picture goes through.
     shape
-        ``(…, C)`` of the picture that is optimized.
+        ``(…, C)`` of the picture that is optimised.
     text
         Path of a picture, of an ``.npy`` of model inputs, or of an ``.npz`` that kvis wrote.
 

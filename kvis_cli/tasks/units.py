@@ -22,6 +22,11 @@ def parse_units(texts: Sequence[str], count: int, rng: np.random.Generator) -> l
     rng
         For ``random``.
 
+    Returns
+    -------
+    list of list
+        A list per picture.
+
     Raises
     ------
     UsageError
@@ -59,6 +64,16 @@ def parse_units(texts: Sequence[str], count: int, rng: np.random.Generator) -> l
 
 def parse_position(text: str) -> tuple[int, ...]:
     """Return ``row,column`` as numbers.
+
+    Parameters
+    ----------
+    text
+        ``3,4`` or ``3x4``, a number per axis, counted from 0.
+
+    Returns
+    -------
+    tuple
+        As many as there are axes in the text.
 
     Raises
     ------

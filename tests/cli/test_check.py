@@ -146,12 +146,13 @@ def test_another_model_fails_with_numbers_and_pictures(gate, kvis, tmp_path):
     before = gate.base.read_bytes()
     ran = gate.check(kvis)
     assert ran.code == 1, ran.out
-    assert "checks failed" in ran.out.splitlines()[-5]
+    assert "checks failed" in ran.out
     found = gate.found()
     failed = [c for c in found["checks"] if c["verdict"] == "failed"]
     assert failed and all("fails" in c["text"] for c in failed)
     out = gate.folder / "out"
     assert np.asarray(Image.open(out / "worst.png")).shape[1] > 4 * 160
+    assert 'data-view="slider"' in (out / "check.html").read_text()
     text = (out / "check.md").read_text()
     assert text.startswith("### ❌") and "worst.png" in text and "**Worst images**" in text
     suites = ET.parse(out / "check-junit.xml").getroot()
@@ -256,6 +257,12 @@ def test_a_rank_means_what_it_meant_when_it_was_accepted(project, kvis):
     # Ten images whose class nobody named are judged together.
     assert [len(c["images"]) for c in cases] == [10] and cases[0]["class"] == ""
     assert len(accepted) == 10
+    # Classes that are named beside the rank are asked all the same, and were not before.
+    job["tasks"] = [{"saliency": {"method": "gradient", "class": ["top1", "0", "1", "2"]}}]
+    project.file.write_text(yaml.safe_dump(job))
+    project.compute(pin=True)
+    ran = project.check(kvis)
+    assert "other classes: " in ran.out and "not asked in the baseline" in ran.out
 
 
 def test_retrained_models_need_a_calibration(gate, kvis):
@@ -293,6 +300,47 @@ def test_wrong_requests(project, kvis, change, arguments, said):
     ran = project.check(kvis, *arguments)
     assert ran.code == 2, ran.out
     assert said in ran.err
+
+
+def test_a_map_that_cannot_be_read_is_not_evaluated(gate, kvis):
+    [path] = (gate.folder / "out").glob("photo-05*.npz")
+    whole = path.read_bytes()
+    for wrong in (b"", whole[:100], b"PK\x03\x04" + whole[4:90]):
+        path.write_bytes(wrong)
+        ran = gate.check(kvis)
+        assert ran.code == 3 and "is no map of kvis" in ran.err
+        before = gate.base.read_bytes()
+        assert gate.check(kvis, "--update-baseline").code == 3
+        assert gate.base.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_no_check_notices_threads_or_kernels(samples, tmp_path):
+    """The same model with other kernels and another number of threads: rounding, and no drift."""
+    job = {
+        "models": [str(samples / "shapes.keras")],
+        "images": [str(samples / "images")],
+        "tasks": [{"cam": {"method": ["gradcam", "layercam"]}}, {"saliency": {}}],
+        "baseline": "base",
+        "checks": [{"drift": {"of": "conversion"}}, {"prediction": {"flips": 0, "drop": 0.001}}],
+        "pass": {"any": True},
+    }
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
+
+    def run(out, *arguments, **environment):
+        command = [sys.executable, "-m", "kvis_cli", "check", "job.yaml", "-q", "-o", out]
+        return subprocess.run(
+            [*command, *arguments], cwd=tmp_path, env={**os.environ, **environment},
+            capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+
+    first = run("one", "--update-baseline", TF_ENABLE_ONEDNN_OPTS="1")
+    assert first.returncode == 0, first.stdout + first.stderr
+    accepted = (tmp_path / "base/baseline.txt").read_bytes()
+    threads = {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    second = run("two", TF_ENABLE_ONEDNN_OPTS="0", **threads)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert (tmp_path / "base/baseline.txt").read_bytes() == accepted
 
 
 @pytest.mark.slow

@@ -113,3 +113,31 @@ def test_wrong_requests(kvis, files, tmp_path, arguments, said):
     ran = kvis("compare", *typed, "-o", tmp_path)
     assert ran.code == 2, ran.err
     assert said in ran.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("00-0.47", "102-0.66"), ("51-0.63", "70-0.63"), ("102-0.66", "102-0.66")],
+)
+def test_real_checkpoints(kvis, real_data, tmp_path, first, second):
+    """First and last of a run, neighbours, and one with itself."""
+    names = [f"fer2013_mini_XCEPTION.{name}.hdf5" for name in (first, second)]
+    models = [real_data / "checkpoints" / name for name in names]
+    ran = kvis(
+        "compare", *models, real_data / "photos", "-m", "gradcam,smoothgrad", "-o", tmp_path,
+        "--json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert len(found["questions"]) == 20
+    summary = found["summary"]["B"]
+    if first == second:
+        for question in found["questions"]:
+            there = {n: v for n, v in question["measures"].items() if v is not None}
+            assert there == {name: PERFECT[name] for name in there}
+        assert summary["flips"] == 0
+    else:
+        assert summary["spearman"]["undefined"] == 0 < summary["flips"]
+    # Neighbours are more alike than the first and the last: 0.38 and 0.22.
+    assert (summary["spearman"]["median"] > 0.3) == (first != "00-0.47")

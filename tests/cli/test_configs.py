@@ -151,7 +151,7 @@ def test_the_commands_of_the_ci_recipe(tmp_path):
     assert (folder / "comment.md").read_text() == (folder / "attention/check.md").read_text()
     uploaded = next(s for s in steps if "upload-artifact" in s.get("uses", ""))["with"]["path"]
     missing = [name for name in uploaded.split() if not (folder / name).is_file()]
-    assert missing == ["attention/worst.png"]
+    assert missing == ["attention/check.html", "attention/worst.png"]
     # Another model under the name of an accepted one makes the check, and so the run, fail.
     checkpoints = folder / "sample_models/checkpoints"
     shutil.copy(checkpoints / "epoch-02.keras", checkpoints / "epoch-20.keras")

@@ -79,7 +79,7 @@ def test_the_schema_is_json_schema(kvis):
         (["report", "EMPTY", "--format", "htlm"], 2, "Did you mean 'html'"),
         (["report", "EMPTY", "--format", "html,json", "--out", "x"], 2, "2 formats"),
         (["merge", "EMPTY"], 2, "no shard"),
-        (["merge", "EMPTY", "EMPTY"], 1, "has not come to its end"),
+        (["merge", "EMPTY", "EMPTY"], 1, "has not finished"),
     ],
 )
 def test_reports_and_shards_of_nothing(kvis, tmp_path, arguments, code, says):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.output_models import KINDS
+
 PROBE = """
 import json, sys
 from kvis_cli.cli.app import app
@@ -60,6 +62,24 @@ def test_what_the_model_has_not_is_said_without_tensorflow(
     arguments, tiny_model, picture, tmp_path
 ):
     assert imported(arguments, tiny_model, picture, tmp_path) in ([], ["numpy"])
+    assert not (tmp_path / "kvis-out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["saliency", "signal", "PICTURE"],
+        ["cam", "generator", "PICTURE"],
+        ["cam", "mask", "PICTURE"],
+        ["cam", "pixels", "PICTURE"],
+    ],
+    ids=" ".join,
+)
+def test_what_does_not_fit_the_model_is_said_without_tensorflow(tf, arguments, picture, tmp_path):
+    model = tmp_path / "model.keras"
+    KINDS[arguments[1]][0]().save(model)
+    arguments = [arguments[0], "MODEL", arguments[2]]
+    assert imported(arguments, model, picture, tmp_path) in ([], ["numpy"])
     assert not (tmp_path / "kvis-out").exists()
 
 

@@ -12,6 +12,8 @@ from tests.contracts.source import ROOT, imported, modules, tree
 
 MAX_LINES = 400
 MAX_MODULES = 16
+# Commands are one file each, and `kvis --help` lists them: as many as fit on its page.
+MAX_COMMANDS = 24
 # What may import TensorFlow or Keras when it is imported; anything else answers without.
 NEEDS_TENSORFLOW = (
     "kvis_cli.engines.",
@@ -89,7 +91,8 @@ def test_files_and_folders_can_be_overlooked():
         lines = len(path.read_text("utf-8").splitlines())
         assert lines <= MAX_LINES, f"{path.relative_to(ROOT)}: {lines} lines"
         count[path.parent] += path.name != "__init__.py"
-    assert {str(f): n for f, n in count.items() if n > MAX_MODULES} == {}
+    most = {ROOT / "kvis_cli/cli/commands": MAX_COMMANDS}
+    assert {str(f): n for f, n in count.items() if n > most.get(f, MAX_MODULES)} == {}
 
 
 @pytest.mark.parametrize("module", sorted(modules()))

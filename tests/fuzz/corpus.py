@@ -151,6 +151,34 @@ def graph() -> bytes:
     )
 
 
+def accepted() -> bytes:
+    """A baseline of two maps."""
+    from kvis_cli.gate.baseline import Baseline, Kept, settings_key, to_text
+    from kvis_cli.gate.cells import to_cells
+
+    settings = {"kind": "cam", "method": "gradcam", "version": 4}
+    kept = [
+        Kept(("0" * 16, settings_key(settings), asked), "m", 1.5, 0.5, "cat", to_cells(raw, signed))
+        for asked, raw, signed in (("1", np.eye(3), False), ("2", -np.eye(4), True))
+    ]
+    found = Baseline({"0" * 16: "a b.png"}, {"m": ""}, {settings_key(settings): settings}, kept)
+    return to_text(found).encode()
+
+
+def javascript(entry: dict[str, object]) -> bytes:
+    """A model of TensorFlow.js with two weights in ``w.bin``."""
+    weights = [
+        {"name": "d/kernel", "shape": [2, 3], "dtype": "float32", **entry},
+        {"name": "d/bias", "shape": [3], "dtype": "int32"},
+    ]
+    return json.dumps(
+        {
+            "modelTopology": {"model_config": json.loads(small_config()), "backend": "tensorflow"},
+            "weightsManifest": [{"paths": ["w.bin"], "weights": weights}],
+        }
+    ).encode()
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Reader -> its seeds."""
     configs = [json.dumps(c, separators=(",", ":")).encode() for c in CONFIGS]
@@ -173,6 +201,9 @@ def seeds() -> dict[str, list[bytes]]:
         "model_kind": [archive_of(configs[0]), hdf5(configs[0])[:600], png, b"<!doctype html>"],
         "keras_archive": [archive_of(c) for c in configs],
         "architecture": [bytes([n]) + c for n, c in zip((2, 1, 0, 0), configs, strict=True)],
+        "json_model": [
+            javascript({}), javascript({"quantization": {"dtype": "uint8", "scale": 2, "min": -1}})
+        ],
         "hdf5_attributes": [bytes([n, n]) + c for n, c in enumerate(configs)],
         "hdf5_file": [hdf5(c) for c in configs[:2]],
         "saved_model": [
@@ -197,6 +228,12 @@ def seeds() -> dict[str, list[bytes]]:
         "table": [table(), b"file;class;box\na.png;x;1,2,3,4\n"],
         "mask": [image("L", "PNG"), image("1", "PPM")],
         "png_metadata": [png[:33] + meta + png[33:], image("RGB", "PNG")],
+        "baseline": [accepted()],
+        "thresholds": [
+            b'{"schema":1,"thresholds":[{"of":"retrain","metric":"spearman","method":"gradcam",'
+            b'"class":null,"limit":0.5}]}'
+        ],
+        "raw_map": [npz(map=np.ones((3, 4), "f4")), npz(map=np.arange(3)), npz(a=np.ones(3, "f4"))],
         "finished_run": [run()],
         "shards": [shard()],
     }  # fmt: skip

@@ -7,6 +7,7 @@ A harness takes any bytes and a folder of its own. It ends, soon and in bounded 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -116,10 +117,37 @@ def architecture(data: bytes, folder: Path) -> None:
         info.image_input,
         info.preprocessing,
         info.final_activation,
+        info.input_form,
+        info.describe_output,
     ):
         with suppress(KvisError):
             question()
     check_code(info)
+
+
+@reader(
+    "json",
+    "modelTopology model_config weightsManifest paths weights name shape dtype quantization scale "
+    "min float32 uint8 uint16 float16 int32 bool w.bin ../w.bin format layers-model class_name",
+)
+def json_model(data: bytes, folder: Path) -> None:
+    """A model.json with one file of weights beside it, up to its arrays."""
+    from kvis_cli.models.description.info import describe_model
+    from kvis_cli.models.files.errors import as_model_error
+    from kvis_cli.models.files.json_models import read_document
+    from kvis_cli.models.files.read import check_safe, stored_weights
+    from kvis_cli.models.files.tfjs import groups, read_arrays
+    from kvis_cli.models.request import ModelSpec
+
+    path = folder / "model.json"
+    path.write_bytes(data)
+    (folder / "w.bin").write_bytes(bytes(range(64)))
+    with as_model_error(path):
+        for _ in read_arrays(groups(path, read_document(path))):
+            pass
+    check_safe(path)
+    stored_weights(path)
+    describe_model(ModelSpec(path=str(path)))
 
 
 @reader("json", "model_config keras_version backend layer_names weight_names")
@@ -339,6 +367,49 @@ def finished_run(data: bytes, folder: Path) -> None:
     for write in WRITERS.values():
         write(run).encode()
     write_animations(folder)
+
+
+# --- a gate --------------------------------------------------------------------------------------
+
+
+@reader("text", "kvis-baseline end i m s q - 3x3h 28x28s %2D null <<<<<<< nan 1e999 {} []")
+def baseline(data: bytes, folder: Path) -> None:
+    """baseline.txt as it is, and with checksums that fit, so that what they guard is reached."""
+    from kvis_cli.gate.baseline import NAME, read_baseline, to_text
+    from kvis_cli.gate.cells import settled
+
+    lines = data.decode("utf-8", "replace").split("\n")
+    bodies = [line.rpartition(" ")[0] for line in lines[1:-2]]
+    mended = [f"{b} {hashlib.sha256(b.encode()).hexdigest()[:8]}" for b in bodies]
+    for text in (data, "\n".join([*lines[:1], *mended, *lines[-2:]]).encode()):
+        (folder / NAME).write_bytes(text)
+        with suppress(KvisError):
+            found = read_baseline(folder)
+            to_text(found)
+            for kept in found.kept[:10]:
+                settled(kept.cells, found.kept[0].cells)
+    read_baseline(folder)
+
+
+@reader("json", "schema thresholds of metric method class limit retrain spearman null 1e999")
+def thresholds(data: bytes, folder: Path) -> None:
+    """thresholds.json of a baseline folder."""
+    from kvis_cli.gate.thresholds import NAME, read_thresholds
+
+    (folder / NAME).write_bytes(data)
+    read_thresholds(folder)
+
+
+@reader()
+def raw_map(data: bytes, folder: Path) -> None:
+    """The .npz of a raw map in a result folder."""
+    from kvis_cli.gate.answers import read_map
+    from kvis_cli.gate.cells import to_cells
+
+    (folder / "a.npz").write_bytes(data)
+    raw = read_map(folder / "a.npz")
+    if raw.ndim == 2 and 0 < raw.size < 1_000_000:
+        to_cells(raw, True)
 
 
 def _three(data: bytes) -> tuple[bytes, bytes, bytes]:

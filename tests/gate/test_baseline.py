@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from kvis_cli.errors import NotEvaluatedError
+from kvis_cli.gate.accepting import added
 from kvis_cli.gate.baseline import (
     HEAD,
     Baseline,
     Kept,
-    added,
     image_key,
     parse_baseline,
     read_baseline,

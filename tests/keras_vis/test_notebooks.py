@@ -78,7 +78,7 @@ def test_vgg_attention_and_activation(tf, birds, tmp_path):
     assert not np.allclose(found["ouzel1.jpg", None][0], found["ouzel1.jpg", "guided"][0])
     assert not np.allclose(found["ouzel1.jpg", "relu"][0], found["ouzel1.jpg", "guided"][0])
 
-    # Dense visualizations: class 20, with jitter, some random classes on one sheet.
+    # Dense visualisations: class 20, with jitter, some random classes on one sheet.
     img = visualize_activation(
         model, layer_idx, filter_indices=20, max_iter=4, input_modifiers=[Jitter(16)]
     )

@@ -227,7 +227,7 @@ def test_input_modifiers_are_functions_or_subclasses(tf, model):
 
     with pytest.raises(UsageError, match="`pre` and `post` are not called"):
         visualize_activation(model, -1, 1, input_modifiers=[Old()], **settings)
-    with pytest.raises(UsageError, match="no input modifier"):
+    with pytest.raises(UsageError, match="not an input modifier"):
         visualize_activation(model, -1, 1, input_modifiers=[0.05], **settings)
 
 

@@ -126,7 +126,7 @@ batch_size: many
         ("models: !!python/object/apply:os.system ['true']", "is not allowed"),
         ("models: !secret x", "1:9: the tag '!secret' is not allowed"),
         ("models: [a.h5]\ntasks: [cam]\n? [1, 2]\n: x", "a key is a list or a mapping"),
-        ("models: [a.h5]\ntasks: [cam]\n1: x", "3:1: the key '1' is no text"),
+        ("models: [a.h5]\ntasks: [cam]\n1: x", "3:1: the key '1' is not text"),
         ("models: &a [*a]", "an anchor holds itself"),
         ("models: [*gone]", "undefined alias"),
         ("models: " + "[" * 5000 + "]" * 5000, "nested too deeply"),

@@ -63,6 +63,18 @@ def convert(
 def check_target(out: Path, force: bool) -> Path:
     """Where to write.
 
+    Parameters
+    ----------
+    out
+        Where the user wants the model.
+    force
+        Whether a file that is there may be replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        `out` as it was given.
+
     Raises
     ------
     UsageError

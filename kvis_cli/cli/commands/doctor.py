@@ -11,7 +11,7 @@ from kvis_cli.errors import ExitCode
 
 
 def doctor(*, json: Json = False, traceback: Traceback = False) -> None:
-    """What is installed, what is wrong, and how to mend it. Exit code 3 when something is."""
+    """What is installed, what is wrong, and how to fix it. Exit code 3 when something is."""
     with exit_codes(traceback):
         from kvis_cli.cli.diagnosis import as_json, examine
 

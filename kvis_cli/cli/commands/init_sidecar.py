@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kvis_cli.cli.console import ConsoleListener
+from kvis_cli.cli.evidence import Photos, evidence_lines, look_at
 from kvis_cli.cli.options import with_options
 from kvis_cli.cli.shared import Quiet, Traceback, exit_codes
 from kvis_cli.models.request import ModelSpec
@@ -20,6 +21,7 @@ def init_sidecar(
     force: Annotated[
         bool, typer.Option("--force", help="Replace a sidecar that is there.")
     ] = False,
+    preprocess_evidence: Photos = None,
     quiet: Quiet = False,
     traceback: Traceback = False,
 ) -> None:
@@ -33,11 +35,29 @@ def init_sidecar(
       kvis init-sidecar model.h5
 
       kvis init-sidecar model.h5 --preprocess signed --labels classes.txt
+
+      kvis init-sidecar model.h5 --preprocess-evidence photos/
     """
     with exit_codes(traceback):
+        from kvis_cli.models.description.evidence.feeding import choose
         from kvis_cli.models.description.info import describe_model
         from kvis_cli.models.description.sidecar_writing import write_sidecar
         from kvis_cli.models.request import build_model_spec
 
-        info = describe_model(build_model_spec({"path": model, **given[ModelSpec]}))
-        ConsoleListener(quiet=quiet).wrote(write_sidecar(info, force=force))
+        spec = build_model_spec({"path": model, **given[ModelSpec]})
+        info = describe_model(spec)
+        if info.application is not None and info.file is not None:
+            # Of weights that are recognised, Keras knows the layers, by which the choice is made.
+            from kvis_cli.cli.commands.layers import info_with_layers
+
+            info = info_with_layers(spec)
+        look_at(info, preprocess_evidence)
+        listener = ConsoleListener(quiet=quiet)
+        evidence = choose(info).evidence
+        for fit in evidence.fits if evidence else ():
+            apart = "" if fit.divergence is None else f", divergence {fit.divergence:.4g}"
+            name = fit.preprocessing.name
+            listener.note(f"  {name}: likelihood {fit.likelihood:.3f}{apart}")
+        for line in evidence_lines(evidence):
+            listener.note(line)
+        listener.wrote(write_sidecar(info, force=force))

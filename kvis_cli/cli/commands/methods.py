@@ -61,6 +61,12 @@ def describe_methods(command: str | None = None) -> list[dict[str, Any]]:
     command
         ``cam`` or ``saliency``; None for both.
 
+    Returns
+    -------
+    list of dict
+        Of each method ``command``, ``name``, ``about``, ``formula``, ``passes``, ``gradients``,
+        ``deterministic`` and ``paper``.
+
     Raises
     ------
     UnknownNameError

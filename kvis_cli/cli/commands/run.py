@@ -113,6 +113,16 @@ def run(
 def parse_shard(text: str | None) -> Any:
     """``"1/3"`` as a `Shard`; None for None.
 
+    Parameters
+    ----------
+    text
+        ``I/N``, counted from 0, or None.
+
+    Returns
+    -------
+    Shard or None
+        None for None.
+
     Raises
     ------
     UsageError

@@ -34,5 +34,7 @@ def saliency(
       kvis saliency steering.h5 road.png --direction decrease
 
       kvis saliency model.keras cat.jpg --layer conv3 --unit 12,40
+
+      kvis saliency unet.keras photo.jpg --region predicted
     """
     run_task(SaliencySpec, given, model, images, json=json, quiet=quiet, show_traceback=traceback)

@@ -45,8 +45,8 @@ def watch(
     """Explain checkpoints as a training run writes them: a job for every new file of a folder.
 
     The job's models are the folder's .keras and .h5 files and its SavedModels, each once it is
-    whole; how they are read is said by the first model of the job. Results and report grow with
-    every checkpoint. Ctrl-C or SIGTERM ends it; what is done is kept.
+    whole; the first model of the job says how they are read. Results and report grow with every
+    checkpoint. Ctrl-C or SIGTERM ends it; what is done is kept.
 
     Examples:
 

@@ -1,1 +1,1 @@
-"""Activation maximization: pictures that a filter or a class wants to see."""
+"""Activation maximization: pictures to which a filter or a class responds most."""

@@ -1,4 +1,4 @@
-"""Pictures that a model wants to see: a batch of them, each with its own target, in one loop."""
+"""The optimisation loop: a batch of pictures, each with its own target."""
 
 from __future__ import annotations
 
@@ -48,8 +48,10 @@ class ActivationMaximizer:
         ``(…, C)`` of one picture, channels last.
     space
         From the unit range to model inputs.
-    parametrization, optimizer
-        What is moved, and how.
+    parametrization
+        What is moved: pixels, or their Fourier coefficients. None for pixels.
+    optimizer
+        How it is moved; None for `Adam` with a rate of 0.05.
     modifiers
         Random changes before the model, in this order.
     gradient_modifier
@@ -68,6 +70,21 @@ class ActivationMaximizer:
     ----------
     notes
         What the backprop modifier reached, once a step was compiled.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from kvis_cli.engines.activation_maximization.objectives import ActivationMaximization
+    >>> from kvis_cli.engines.activation_maximization.seeds import generator
+    >>> from kvis_cli.models.live.reader import ModelReader, Tap
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3, name="conv")])
+    >>> aim = ActivationMaximization(Tap("conv"), [0, 1])
+    >>> aim.bind((None, 6, 6, 2))
+    >>> engine = ActivationMaximizer(ModelReader(model), [(aim, 1.0)], (8, 8, 3))
+    >>> seeds = np.full((2, 8, 8, 3), 0.5, np.float32)
+    >>> found = engine(seeds, [generator(0, n) for n in range(2)], steps=3)
+    >>> found.images.shape, found.history["total"].shape
+    ((2, 8, 8, 3), (3, 2))
     """
 
     def __init__(
@@ -135,12 +152,20 @@ class ActivationMaximizer:
             Called with the number of batch-steps done and of all.
         frames
             Called with the numbers of the pictures, the step and the pictures as they are: before
-            the first step, every `frames_every` steps and after the last; from step 0 anew for
+            the first step, every `frames_every` steps and after the last; from step 0 again for
             pictures whose batch was halved.
+        frames_every
+            Steps between two calls of `frames`.
         watch
             Called after every step with its number from 0, the total and the unweighted losses
             ``(B, 1 + losses)``, and the pictures and the gradient of their parameters, both as
             before the step.
+
+        Returns
+        -------
+        Maximized
+            The pictures in the unit range, the score of each, all losses of every step, how many
+            steps each took, and warnings.
 
         Raises
         ------
@@ -187,7 +212,7 @@ class ActivationMaximizer:
         frames_every: int,
         watch: Watch | None,
     ) -> Part:
-        # The last batch is filled up, so that nothing is compiled anew.
+        # The last batch is filled up, so that nothing is compiled again.
         filled = rows + rows[-1:] * (size - len(rows))
         arguments = self._arguments(filled)
         numbers = [tf.constant(d[:, filled]) for d in draws]
@@ -260,10 +285,7 @@ class ActivationMaximizer:
         return np.asarray(self._measured(tf.constant(images), arguments))
 
     def measure(self, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
-        """Return the activations of finished pictures ``(N, …, C)``.
-
-        E.g. of a file that was read back.
-        """
+        """Return the activations of finished pictures ``(N, …, C)``, also of those read back."""
 
         def run(rows: list[int], size: int) -> np.ndarray:
             filled = rows + rows[-1:] * (size - len(rows))

@@ -1,4 +1,4 @@
-"""Results of an optimization, and how its losses went."""
+"""Results of an optimisation, and how its losses went."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNCHANGED = "the picture is the one it started from: no step made it better"
 
 @dataclass
 class Maximized:
-    """What came of it.
+    """Result of an optimisation.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Maximized:
     steps
         ``(N,)``: how many steps each picture took.
     warnings
-        Per picture, what a person must know.
+        Per picture, what the user must know.
     unchanged
         bool ``(N,)``: which pictures are those they started from.
     """
@@ -59,7 +59,21 @@ class Part:
 
 
 def joined(parts: list[Part], losses: Sequence[Weighted], steps: int) -> Maximized:
-    """Put the batches of an optimization together.
+    """Put the batches of an optimisation together.
+
+    Parameters
+    ----------
+    parts
+        What each batch gave, in the order of the pictures.
+    losses
+        The terms of the objective.
+    steps
+        Steps that were asked for; pictures that came to rest before have NaN after.
+
+    Returns
+    -------
+    Maximized
+        Of all pictures, with the history ``(steps, N)`` of each term and of the total.
 
     Raises
     ------

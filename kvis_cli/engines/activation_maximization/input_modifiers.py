@@ -23,6 +23,20 @@ class InputModifier:
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
         """Return the random numbers of one picture of `shape`: float32 ``(steps, n)``.
 
+        Parameters
+        ----------
+        rng
+            Of this picture alone.
+        steps
+            How many sets of numbers.
+        shape
+            ``(…, C)`` of the picture, channels last.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 ``(steps, n)``; n is 0 for a modifier without random numbers.
+
         Raises
         ------
         UsageError
@@ -45,10 +59,27 @@ def amount(value: float | str, size: int) -> int:
 
     Numbers below 1 are parts of the axis, others are pixels.
 
+    Parameters
+    ----------
+    value
+        ``16px``, ``16``, ``5%`` or ``0.05``.
+    size
+        Length of the axis in pixels.
+
+    Returns
+    -------
+    int
+        Whole pixels.
+
     Raises
     ------
     UsageError
         For anything else, and for more than the axis has.
+
+    Examples
+    --------
+    >>> amount("5%", 200), amount(0.05, 200), amount("16px", 200)
+    (10, 10, 16)
     """
     text = str(value).strip().lower()
     try:
@@ -163,8 +194,10 @@ class Scale(InputModifier):
 
     Parameters
     ----------
-    low, high
-        The range of factors; drawn evenly on a logarithmic scale.
+    low
+        The smallest factor, above 0.
+    high
+        The largest factor. Factors are drawn evenly on a logarithmic scale.
     """
 
     name = "scale"
@@ -214,7 +247,7 @@ class Rotate(InputModifier):
     def draw(self, rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
         """Draw the numbers of every step."""
         if len(shape) != 3:
-            raise UsageError("Only pictures can be turned.", f"This input has the shape {shape}.")
+            raise UsageError("Only pictures can be rotated.", f"This input has the shape {shape}.")
         return np.radians(rng.uniform(-self.degrees, self.degrees, (steps, 1))).astype(np.float32)
 
     def apply(self, images: Any, numbers: Any) -> Any:

@@ -61,10 +61,7 @@ class Loss:
     is_objective = False
 
     def arguments(self, rows: Sequence[int]) -> Arguments:
-        """Return what the loss needs to know of the pictures numbered `rows`.
-
-        First axis the batch.
-        """
+        """Return what the loss needs to know of the pictures numbered `rows`, batch axis first."""
         del rows
         return {}
 
@@ -86,7 +83,13 @@ class UserLoss(Loss):
     Parameters
     ----------
     function
-        Gets a `View`. To read layers, give their `taps`; to read outputs, set `needs_outputs`.
+        Gets a `View` and returns a loss per picture, ``(B,)``.
+    name
+        Of the term in histories; by default the function's.
+    taps
+        The layer calls that the function reads.
+    needs_outputs
+        Whether the function reads the model's outputs.
     """
 
     def __init__(
@@ -118,10 +121,29 @@ class Weighted:
 def weighted(losses: Sequence[Weighted | tuple[Any, float] | Loss]) -> list[Weighted]:
     """Pairs, losses and plain functions as `Weighted`; those of weight 0 are left out.
 
+    Parameters
+    ----------
+    losses
+        `Weighted`, ``(loss, weight)`` pairs, or losses alone, which weigh 1. A loss is a `Loss` or
+        a function of a `View`.
+
+    Returns
+    -------
+    list of Weighted
+        In the same order, without those of weight 0.
+
     Raises
     ------
     UsageError
         When nothing is left to optimise.
+
+    Examples
+    --------
+    >>> from kvis_cli.lazy import tf
+    >>> def dark(view):
+    ...     return tf.reduce_mean(view.images, axis=(1, 2, 3))
+    >>> [(term.loss.name, term.weight) for term in weighted([(dark, 0.5)])]
+    [('dark', 0.5)]
     """
     from kvis_cli.errors import UsageError
 

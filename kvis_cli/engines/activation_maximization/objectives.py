@@ -1,4 +1,4 @@
-"""What a picture is optimised for: outputs, filters, channels of a layer."""
+"""Objectives: what a picture is optimised for, outputs, filters, channels of a layer."""
 
 from __future__ import annotations
 
@@ -36,9 +36,22 @@ class Goal:
 
 
 def as_goals(units: Any) -> list[Goal]:
-    """Return an index, a list of indices (a picture each).
+    """Return an index, indices (one a picture), lists of them or `Goal` objects as goals.
 
-    Lists of them or `Goal` objects as goals.
+    Parameters
+    ----------
+    units
+        An index, a sequence of indices or of sequences, `Goal` objects.
+
+    Returns
+    -------
+    list of Goal
+        One per picture.
+
+    Examples
+    --------
+    >>> [goal.units for goal in as_goals([3, 7])]
+    [((3, 1.0),), ((7, 1.0),)]
     """
     if isinstance(units, int | np.integer | Goal):
         units = [units]
@@ -102,6 +115,11 @@ class ActivationMaximization(Loss):
 
     def bind(self, shape: tuple[int | None, ...]) -> None:
         """Check the goals against the shape of the tensor that they are about, batch included.
+
+        Parameters
+        ----------
+        shape
+            Of the tensor, batch included; None where a size is not known.
 
         Raises
         ------

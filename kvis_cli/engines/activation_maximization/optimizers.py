@@ -44,6 +44,8 @@ class Sgd:
         Root mean square of the change of a step.
     normalize
         Off for the plain gradient.
+    epsilon
+        Added to the root mean square.
     """
 
     def __init__(self, rate: float, *, normalize: bool = True, epsilon: float = 1e-5) -> None:
@@ -116,8 +118,10 @@ class Adam:
     ----------
     rate
         About the size of one step.
-    beta_1, beta_2
-        Decay of the means of the gradient and of its square.
+    beta_1
+        Decay of the mean of the gradient.
+    beta_2
+        Decay of the mean of its square.
     epsilon
         Relative to the root mean square over the picture: parameters that the score does not
         depend on, whose gradient is rounding, stay where they are.
@@ -157,6 +161,8 @@ class KerasOptimizer:
         As Keras knows it: ``nadam``, ``lion``, ``sgd``.
     rate
         Its learning rate.
+    **options
+        Passed to the optimizer's class, such as ``momentum=0.9``.
 
     Raises
     ------
@@ -205,10 +211,27 @@ OPTIMIZERS = {"sgd": Sgd, "rmsprop": RmsProp, "adam": Adam}
 def make_optimizer(name: str, rate: float) -> Optimizer:
     """Return an optimizer by name: one of `OPTIMIZERS`, or Keras' (``keras:sgd``, ``nadam``).
 
+    Parameters
+    ----------
+    name
+        Case does not matter.
+    rate
+        About the size of one step, as that optimizer defines it.
+
+    Returns
+    -------
+    Optimizer
+        With the defaults of its class.
+
     Raises
     ------
     UnknownNameError
         For an unknown name.
+
+    Examples
+    --------
+    >>> type(make_optimizer("adam", 0.05)).__name__
+    'Adam'
     """
     key = name.strip().lower()
     if key in OPTIMIZERS:

@@ -15,12 +15,22 @@ Term = tuple[Loss, float]
 def parse_term(text: str) -> Term:
     """``NAME`` or ``NAME:WEIGHT`` as a loss and its weight.
 
+    Parameters
+    ----------
+    text
+        ``NAME`` or ``NAME:WEIGHT``; the name is that of an entry point.
+
+    Returns
+    -------
+    loss, weight
+        The weight is 1 where none is given.
+
     Raises
     ------
     UnknownNameError
         For a name that no installed package has.
     UsageError
-        For a weight that is no number, and for an entry that is no loss.
+        For a weight that is not a number, and for an entry that is not a loss.
     """
     name, colon, number = text.partition(":")
     try:
@@ -39,7 +49,7 @@ def parse_term(text: str) -> Term:
         return made, weight
     if not callable(made):
         raise UsageError(
-            f"The entry point '{name}' of {plugins.LOSSES} is no loss.",
+            f"The entry point '{name}' of {plugins.LOSSES} is not a loss.",
             f"It is {type(made).__name__}.",
             "It has to be a Loss, or a function of a View.",
         )

@@ -24,7 +24,7 @@ class Recipe:
     steps
         How many, the warm-up included.
     warm_up
-        So many of the first steps are plain gradient ascent on slightly blurred pixels. It finds
+        How many of the first steps are plain gradient ascent on slightly blurred pixels. It finds
         the colours and large shapes that Fourier coefficients, each with a pace of its own, can
         miss: a rectified filter is blind where it does not respond at all.
     optimizer, rate
@@ -133,6 +133,21 @@ def phases(recipe: Recipe) -> list[Recipe]:
     """Return a recipe as recipes without warm-up.
 
     Each of which starts from the pictures of the last.
+
+    Parameters
+    ----------
+    recipe
+        Its `warm_up` steps come first.
+
+    Returns
+    -------
+    list of Recipe
+        One or two, of `steps` together.
+
+    Examples
+    --------
+    >>> [phase.steps for phase in phases(PRESETS["atlas"])]
+    [10, 30]
     """
     warm = min(recipe.warm_up, recipe.steps)
     if not warm or recipe.parametrization == "pixel":
@@ -186,6 +201,11 @@ def make_maximizer(
         See `ActivationMaximizer`.
     backprop_modifier
         Name of a rule of `kvis_cli.engines.backprop_modifiers`, or a rule.
+
+    Returns
+    -------
+    ActivationMaximizer
+        For pictures of `shape`, with the losses, modifiers and optimizer of the recipe.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a picture should look like, whatever it is for.
+"""Regularizers: what every picture should look like, whatever its target.
 
 All of them see pictures in the unit range and give a mean over the picture, so a weight means the
 same for every input range and size. Gradients are finite everywhere, flat and black pictures
@@ -29,6 +29,12 @@ class LPNorm(Loss):
     ----------
     p
         The exponent, at least 1; ``inf`` is the largest absolute value.
+
+    Examples
+    --------
+    >>> grey, black = (View(tf.fill((1, 8, 8, 1), v), None, [], {}) for v in (0.5, 0.0))
+    >>> [float(LPNorm()(view, {}).numpy()[0].round(6)) for view in (grey, black)]
+    [0.0, 1.0]
     """
 
     def __init__(self, p: float = 6.0) -> None:
@@ -56,6 +62,12 @@ class TotalVariation(Loss):
     ----------
     beta
         The exponent; 1 keeps edges, 2 smooths them.
+
+    Examples
+    --------
+    >>> flat = View(tf.fill((1, 8, 8, 3), 0.5), None, [], {})
+    >>> TotalVariation()(flat, {}).numpy().round(6).tolist()
+    [0.0]
     """
 
     def __init__(self, beta: float = 2.0) -> None:

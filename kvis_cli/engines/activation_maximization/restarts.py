@@ -1,4 +1,4 @@
-"""Start pictures and a backward rule for filters that respond to nothing they were shown."""
+"""Start pictures and a backward rule for filters that respond to no start picture."""
 
 from __future__ import annotations
 
@@ -90,8 +90,10 @@ def responses(
 
     Parameters
     ----------
-    reader, tap
-        The model and the layer call.
+    reader
+        The model.
+    tap
+        The layer call whose channels are measured.
     space
         From the unit range to model inputs.
     images

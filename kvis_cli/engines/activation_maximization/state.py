@@ -1,4 +1,4 @@
-"""What an optimization keeps per picture between two steps."""
+"""What an optimisation keeps per picture between two steps."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class AugmentedCam:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know, once a batch was explained."""
+        """What the user should know, once a batch was explained."""
         return self.engine.notes
 
     def __call__(self, inputs: np.ndarray, weights: np.ndarray, ranks: np.ndarray) -> CamBatch:

@@ -37,6 +37,19 @@ class CamEngine:
         computed from the same two passes.
     settings
         See `CamSettings`.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from kvis_cli.models.live.reader import Tap
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> photo = keras.utils.load_img("sample_models/images/house.png", target_size=(96, 96))
+    >>> photo = keras.utils.img_to_array(photo)
+    >>> engine = CamEngine(ModelReader(model), [CamLayer(Tap("conv6_relu"))], ["gradcam"])
+    >>> weights = np.eye(6, dtype=np.float32)[np.newaxis, 3:4]
+    >>> found = engine(photo[np.newaxis], weights, np.full((1, 1), -1, np.int32))
+    >>> found.maps["conv6_relu", "gradcam"].shape, found.scores.shape
+    ((1, 1, 12, 12), (1, 1))
     """
 
     def __init__(
@@ -65,8 +78,15 @@ class CamEngine:
         ----------
         inputs
             Preprocessed inputs ``(B, …)``.
-        weights, ranks
-            ``(B, T, units)`` and ``(B, T)`` as from `kvis_cli.models.description.targets.encode`.
+        weights
+            ``(B, T, units)`` as from `kvis_cli.models.description.targets.encode`.
+        ranks
+            ``(B, T)`` as from there.
+
+        Returns
+        -------
+        CamBatch
+            A raw map per layer and method, ``(B, T, …)`` in the layer's own grid, with the scores.
 
         Raises
         ------
@@ -169,10 +189,7 @@ class CamEngine:
     def _noisy(
         self, inputs: Any, scored: Scores, gradients: list[Any]
     ) -> list[tuple[Any, Any, Any]]:
-        """Return the means of ``G``, ``G²`` and ``G³`` over noisy inputs.
-
-        `gradients` of the clean one.
-        """
+        """Return the means of ``G``, ``G²`` and ``G³`` over noise; `gradients` have none."""
         settings = self.settings
         count = settings.noise_samples
         if not inputs.dtype.is_floating:

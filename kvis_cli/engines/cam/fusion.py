@@ -25,6 +25,11 @@ def fuse(maps: Sequence[np.ndarray], how: Fuse = "mean") -> np.ndarray:
     -------
     numpy.ndarray
         float32 at the largest size of each axis, within −1 to 1.
+
+    Examples
+    --------
+    >>> fuse([np.array([[1.0, 2.0]]), np.array([[0.0, 50.0]])]).tolist()
+    [[0.25, 1.0]]
     """
     size = np.max([raw.shape for raw in maps], axis=0)
     scaled = []

@@ -21,6 +21,15 @@ from kvis_cli.models.live.reader import ModelReader
 class GuidedGradCam:
     """Selvaraju et al. 2016, section 3.4; see `kvis_cli.engines.cam.engine_methods.guided_gradcam`.
 
+    Parameters
+    ----------
+    reader
+        The model.
+    layers
+        Where Grad-CAM is taken.
+    settings
+        Parameters of Grad-CAM and the explained score.
+
     Attributes
     ----------
     rectifiers

@@ -42,6 +42,13 @@ class CamLayer:
 def check_maps(layer: CamLayer, tensor: Any) -> None:
     """Refuse a tensor that is not made of maps larger than one position.
 
+    Parameters
+    ----------
+    layer
+        Named in the message.
+    tensor
+        Its output with the batch axis; only its shape is read.
+
     Raises
     ------
     UsageError

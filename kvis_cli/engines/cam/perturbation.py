@@ -1,4 +1,4 @@
-"""Methods that ask the model again: which channels, in which portions, with which weight."""
+"""Methods that run the model again: which channels, in which portions, with which weight."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class PerturbationCam:
         return tf.concat(parts, axis=0)
 
     def _portions(self, chosen: Any) -> Iterator[tuple[Any, int]]:
-        """Portions of equal size, the last filled up so that nothing is compiled anew."""
+        """Portions of equal size, the last filled up so that nothing is compiled again."""
         count = int(chosen.shape[0])
         parts = -(-count // self.settings.batch_size)
         size = -(-count // parts)

@@ -34,7 +34,7 @@ def response_component(features: Any) -> Any:
     The sign of a value says nothing here: in maps without a rectifier the strongest response may
     well be negative in most channels. So the component gets the sign under which most of its
     energy is positive, and is zero nowhere but where all maps are. For maps without negative
-    values both signs of rule are one: no entry of the component is negative then.
+    values the rule changes nothing: no entry of the component is negative then.
     """
     component = _principal_component(features)
     tilt = _over_positions(component * tf.abs(component))

@@ -32,6 +32,12 @@ class Readings:
         ``G``: ``(B, T, *space, K)``; its mean when there are noise samples.
     second, third
         Means of ``G²`` and ``G³`` over noise samples; None without, where they are powers of `G`.
+
+    Examples
+    --------
+    >>> readings = Readings(tf.ones((1, 1, 2, 2, 3)), tf.ones((1, 1, 2, 2, 3)))
+    >>> readings.space, readings.over_space(readings.features).numpy().ravel().tolist()
+    ([2, 3], [4.0, 4.0, 4.0])
     """
 
     features: Any
@@ -132,10 +138,7 @@ _ONE = "1 forward + 1 backward to the layer, shared"
 
 
 def _described(function: Callable[..., Any]) -> tuple[str, str]:
-    """Return the first paragraph of a docstring, and the formulae.
-
-    Its other text between backticks.
-    """
+    """Return the first paragraph of a docstring, and as formulae its other text in backticks."""
     text = inspect.getdoc(function) or ""
     about, _, rest = text.partition("\n\n")
     formula = rest.split("\n\n")[0]
@@ -145,7 +148,33 @@ def _described(function: Callable[..., Any]) -> tuple[str, str]:
 def weighting(
     name: str, paper: str, cost: str = _ONE, **facts: Any
 ) -> Callable[[Weighted], Weighted]:
-    """Enter a function of `Readings` into `CAM_METHODS`; its docstring is the description."""
+    """Enter a function of `Readings` into `CAM_METHODS`; its docstring is the description.
+
+    Parameters
+    ----------
+    name
+        What users type.
+    paper
+        Authors, year, arXiv number or DOI.
+    cost
+        Passes through the model per image, in words.
+    **facts
+        Further fields of `CamMethod`.
+
+    Returns
+    -------
+    Callable[[Weighted], Weighted]
+        A decorator; the function stays as it is.
+
+    Examples
+    --------
+    >>> @weighting("doubled", "an example")
+    ... def doubled(r):
+    ...     "Twice the features."
+    ...     return 2 * r.features
+    >>> CAM_METHODS.pop("doubled").about
+    'Twice the features.'
+    """
 
     def enter(function: Weighted) -> Weighted:
         about, formula = _described(function)

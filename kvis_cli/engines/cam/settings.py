@@ -1,4 +1,4 @@
-"""What the CAM engines are told, and what they give."""
+"""Settings and results of the CAM engines."""
 
 from __future__ import annotations
 
@@ -51,6 +51,11 @@ class CamSettings:
         Inputs computed at once; what bounds the memory.
     seed
         Of the noise.
+
+    Examples
+    --------
+    >>> float(CamSettings(direction="decrease").directed(np.ones((1, 1, 2, 2, 3))).max())
+    -1.0
     """
 
     objective: Objective = field(default_factory=Objective)
@@ -116,12 +121,12 @@ class CamEngineLike(Protocol):
     Attributes
     ----------
     notes
-        What a person should know, once a batch was explained.
+        What the user should know, once a batch was explained.
     """
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know, once a batch was explained."""
+        """What the user should know, once a batch was explained."""
         ...
 
     @property

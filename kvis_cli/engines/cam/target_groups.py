@@ -1,4 +1,4 @@
-"""Many targets, some of them at once."""
+"""Many targets, explained in groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""The CAM methods that are functions of feature maps and their gradient."""
+"""The CAM methods that are functions of feature maps and their gradient.
+
+Examples
+--------
+>>> features = tf.reshape(tf.range(4.0), (1, 1, 2, 2, 1))
+>>> gradcam(Readings(features, tf.fill((1, 1, 2, 2, 1), 2.0))).numpy().ravel().tolist()
+[0.0, 2.0, 4.0, 6.0]
+"""
 
 from __future__ import annotations
 

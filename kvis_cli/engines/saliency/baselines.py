@@ -1,4 +1,4 @@
-"""Inputs that stand for "nothing is there"."""
+"""Baselines: inputs that count as absent."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def baselines(inputs: Any, settings: SaliencySettings, default: str) -> Any:
     ----------
     inputs
         ``(B, …)``.
+    settings
+        Which baseline, the range of inputs, and the seed of noise.
     default
         What ``auto`` means.
 

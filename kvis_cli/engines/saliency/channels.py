@@ -27,6 +27,17 @@ def reduce_channels(values: Any, how: str, axis: int | None) -> Any:
         values without a sign, and no bias to the positive ones of those with.
     axis
         The channel axis of an input with its batch axis, or None where there are no channels.
+
+    Returns
+    -------
+    tf.Tensor
+        ``(B, T, …)`` without the channel axis; as it was for ``keep`` or without channels.
+
+    Examples
+    --------
+    >>> values = tf.constant([[[[1.0, -3.0, 2.0]]]])
+    >>> reduce_channels(values, "max", -1).numpy().ravel().tolist()
+    [-3.0]
     """
     if axis is None or how == "keep":
         return values

@@ -22,7 +22,7 @@ from kvis_cli.engines.saliency.registry import (
 )
 from kvis_cli.engines.saliency.score import ScoreFunction, compiled
 from kvis_cli.engines.saliency.settings import SaliencySettings
-from kvis_cli.engines.scores import ScoreKind, join_groups, target_groups
+from kvis_cli.engines.scores import Region, ScoreKind, join_groups, target_groups
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.live.reader import ModelReader, Tap
 
@@ -106,8 +106,18 @@ class SaliencyEngine:
         A backprop modifier for all methods that bring none of their own.
     settings
         Parameters of the methods.
-    score, output, layer, channels_first, wrt
-        See `ScoreFunction`.
+    score
+        What is explained of an output; see `ScoreFunction`.
+    output
+        Which of the model's outputs.
+    layer
+        Explain the units of this layer call instead of the output's.
+    channels_first
+        Whether that layer's maps are ``(B, K, …)``.
+    wrt
+        Take gradients with respect to this layer call's output instead of the input.
+    region
+        Which positions of the output are explained; see `ScoreFunction`.
 
     Raises
     ------
@@ -118,11 +128,14 @@ class SaliencyEngine:
 
     Examples
     --------
-    ::
-
-        engine = SaliencyEngine(ModelReader(model), ["smoothgrad"])
-        weights, ranks = encode(parse_classes(["22"], head), len(inputs), head.units)
-        maps = engine(inputs, weights, ranks).maps[0].values
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> photo = keras.utils.load_img("sample_models/images/house.png", target_size=(96, 96))
+    >>> photo = keras.utils.img_to_array(photo)
+    >>> engine = SaliencyEngine(ModelReader(model), ["gradient"])
+    >>> weights = np.eye(6, dtype=np.float32)[np.newaxis, 3:4]
+    >>> found = engine(photo[np.newaxis], weights, np.full((1, 1), -1, np.int32))
+    >>> found.maps[0].values.shape, found.maps[0].signed
+    ((1, 1, 96, 96), False)
     """
 
     def __init__(
@@ -139,6 +152,7 @@ class SaliencyEngine:
         layer: Tap | None = None,
         channels_first: bool = False,
         wrt: Tap | None = None,
+        region: Region = None,
     ) -> None:
         self.settings = settings or SaliencySettings()
         self.methods = [find_method(name) for name in methods]
@@ -160,6 +174,7 @@ class SaliencyEngine:
                 channels_first=channels_first,
                 wrt=wrt,
                 backprop=rule,
+                region=region,
                 compile=self._compile,
             )
 
@@ -197,8 +212,16 @@ class SaliencyEngine:
         ----------
         inputs
             Preprocessed inputs ``(B, …)``.
-        weights, ranks
-            ``(B, T, units)`` and ``(B, T)`` as from `kvis_cli.models.description.targets.encode`.
+        weights
+            ``(B, T, units)`` as from `kvis_cli.models.description.targets.encode`.
+        ranks
+            ``(B, T)`` as from there.
+
+        Returns
+        -------
+        SaliencyBatch
+            A map per method and modifier, ``(B, T, …)`` of the input's shape with its channels
+            reduced; the scores, and the model's outputs.
         """
         if self.wrt is None:
             # Points between and around inputs are real numbers; the model rounds them itself.
@@ -246,6 +269,15 @@ class SaliencyEngine:
 
 def check_inputs(model: keras.Model, methods: Sequence[SaliencyMethod], wrt: Tap | None) -> None:
     """Refuse gradients with respect to whole numbers, and paths or noise at a layer.
+
+    Parameters
+    ----------
+    model
+        A Keras model; only the types of its inputs are read.
+    methods
+        What is to be computed.
+    wrt
+        The layer call of the gradients, or None for the input.
 
     Raises
     ------

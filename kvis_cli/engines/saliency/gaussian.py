@@ -12,6 +12,24 @@ def gaussian_matrix(length: int, sigma: float) -> np.ndarray:
     """Return the smoothing along one axis as a float32 matrix ``(length, length)``.
 
     Rows add up to 1: at the border the kernel is cut and scaled, so that a constant stays one.
+
+    Parameters
+    ----------
+    length
+        Of the axis.
+    sigma
+        Standard deviation in cells.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``(length, length)``; row i are the weights of the smoothed position i.
+
+    Examples
+    --------
+    >>> matrix = gaussian_matrix(5, 1.0)
+    >>> matrix.sum(1).round(6).tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0]
     """
     at = np.arange(length)
     weights = np.exp(-0.5 * ((at[:, None] - at[None, :]) / max(sigma, 1e-6)) ** 2)
@@ -19,7 +37,27 @@ def gaussian_matrix(length: int, sigma: float) -> np.ndarray:
 
 
 def smooth(maps: np.ndarray, sigma: float, axes: tuple[int, ...]) -> np.ndarray:
-    """Smooth `maps` by a Gaussian of `sigma` cells along `axes`."""
+    """Smooth `maps` by a Gaussian of `sigma` cells along `axes`.
+
+    Parameters
+    ----------
+    maps
+        Any shape.
+    sigma
+        Standard deviation in cells.
+    axes
+        The axes that are smoothed.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of the shape of `maps`.
+
+    Examples
+    --------
+    >>> smooth(np.ones((3, 4), np.float32), 1.0, (0, 1)).round(6).tolist()[0]
+    [1.0, 1.0, 1.0, 1.0]
+    """
     for axis in axes:
         matrix = gaussian_matrix(maps.shape[axis], sigma)
         maps = np.moveaxis(np.moveaxis(maps, axis, -1) @ matrix.T, -1, axis)
@@ -37,6 +75,11 @@ def blur_matrices(shape: Any, shares: Sequence[float] | np.ndarray, axis: int | 
         Standard deviations as shares of the axis' length.
     axis
         The channel axis, which is left alone.
+
+    Returns
+    -------
+    list of tf.Tensor
+        float32 ``(s, length, length)`` each; a row is the weights of one blurred position.
     """
     return [
         tf.constant(np.stack([gaussian_matrix(shape[a], s * shape[a]) for s in shares]))

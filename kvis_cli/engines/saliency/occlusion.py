@@ -1,4 +1,4 @@
-"""What the score loses where a patch hides the input."""
+"""Occlusion: the drop of the score where a patch hides the input."""
 
 from __future__ import annotations
 
@@ -69,7 +69,27 @@ class Occlusion:
 
 
 def patch_corners(size: tuple[int, ...], patch: int, stride: int) -> list[tuple[int, ...]]:
-    """First corners of patches, `stride` apart; the last ones end at the border."""
+    """First corners of patches, `stride` apart; the last ones end at the border.
+
+    Parameters
+    ----------
+    size
+        The spatial shape.
+    patch
+        Side of a patch.
+    stride
+        From one corner to the next.
+
+    Returns
+    -------
+    list of tuple
+        One corner per patch, a number per axis.
+
+    Examples
+    --------
+    >>> patch_corners((5,), patch=2, stride=2)
+    [(0,), (2,), (3,)]
+    """
     axes = []
     for length in size:
         last = max(0, length - patch)
@@ -78,7 +98,27 @@ def patch_corners(size: tuple[int, ...], patch: int, stride: int) -> list[tuple[
 
 
 def patch_mask(size: tuple[int, ...], corner: tuple[int, ...], patch: int) -> np.ndarray:
-    """float32 of shape `size`: 1 inside the patch, else 0."""
+    """float32 of shape `size`: 1 inside the patch, else 0.
+
+    Parameters
+    ----------
+    size
+        The spatial shape.
+    corner
+        The first corner, a number per axis.
+    patch
+        Side of the patch.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 of `size`: 1 inside the patch, else 0.
+
+    Examples
+    --------
+    >>> patch_mask((4,), (1,), patch=2).tolist()
+    [0.0, 1.0, 1.0, 0.0]
+    """
     mask = np.zeros(size, np.float32)
     mask[tuple(slice(at, at + patch) for at in corner)] = 1
     return mask

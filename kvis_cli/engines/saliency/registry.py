@@ -46,7 +46,7 @@ class SaliencyMethod:
     unsigned
         Whether its values are never negative, whatever the modifier.
     caution
-        What a person must know before believing it.
+        What the user must know before believing it.
     options
         The fields of `SaliencySettings` that the method reads; None: perhaps all of them.
     """
@@ -82,10 +82,26 @@ def register(name: str, paper: str, cost: str, about: str, **facts: Any) -> Call
 def find_method(name: str) -> SaliencyMethod:
     """Return a method by name.
 
+    Parameters
+    ----------
+    name
+        A key of `SALIENCY_METHODS`.
+
+    Returns
+    -------
+    SaliencyMethod
+        What is registered under the name.
+
     Raises
     ------
     UnknownNameError
         For a name that is not registered.
+
+    Examples
+    --------
+    >>> import kvis_cli.engines.saliency
+    >>> find_method("smoothgrad").deterministic
+    False
     """
     if name not in SALIENCY_METHODS:
         raise UnknownNameError.of("saliency method", name, SALIENCY_METHODS)

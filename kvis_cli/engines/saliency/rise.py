@@ -1,4 +1,4 @@
-"""The score under random masks."""
+"""RISE: the mean of random masks, weighted by the score under each."""
 
 from __future__ import annotations
 
@@ -94,10 +94,27 @@ def random_mask(
 ) -> np.ndarray:
     """Return a coarse random grid, enlarged bilinearly and shifted by up to a cell.
 
+    Parameters
+    ----------
+    random
+        Draws the grid first, then a shift per axis.
+    size
+        The spatial shape of the input.
+    cells
+        Cells of the grid along each axis.
+    keep
+        The probability that a cell shows, 0..1.
+
     Returns
     -------
     numpy.ndarray
         float32 of shape `size`, in [0, 1]; on average a share `keep` shows.
+
+    Examples
+    --------
+    >>> mask = random_mask(np.random.default_rng(0), (8, 8), cells=2, keep=0.5)
+    >>> mask.shape, bool((0 <= mask).all() and (mask <= 1).all())
+    ((8, 8), True)
     """
     mask = (random.random((cells + 1,) * len(size)) < keep).astype(np.float32)
     for axis, length in enumerate(size):

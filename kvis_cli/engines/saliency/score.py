@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kvis_cli.engines.backprop_modifiers import Rectifiers, Rule, backprop_modifier, depends_on
 from kvis_cli.engines.saliency.batch import Batch
-from kvis_cli.engines.scores import ScoreKind, per_unit, score_targets, score_units
+from kvis_cli.engines.scores import Region, ScoreKind, per_unit, score_targets, score_units
 from kvis_cli.errors import UsageError
 from kvis_cli.models.live.reader import ModelReader, Tap, Watch
 
@@ -43,6 +43,8 @@ class ScoreFunction:
         Take gradients with respect to the output of this layer call instead of the input.
     backprop
         A backprop modifier's name, or None.
+    region
+        Of an output with positions: where it is read, as for `score_targets`.
     compile
         What makes traced functions callable.
     """
@@ -57,6 +59,7 @@ class ScoreFunction:
         channels_first: bool = False,
         wrt: Tap | None = None,
         backprop: str | Rule | None = None,
+        region: Region = None,
         compile: Compile = compiled,
     ) -> None:
         self.reader = reader
@@ -66,6 +69,7 @@ class ScoreFunction:
         self.channels_first = channels_first
         self.wrt = wrt
         self.backprop = backprop
+        self.region = region
         self.compile = compile
         self.rectifiers: Rectifiers | None = None
         self._shared: dict[Any, Any] = {}
@@ -113,6 +117,15 @@ class ScoreFunction:
     def explain(self, inputs: Any, weights: Any, ranks: Any) -> tuple[Any, Any, Any, Any, Any]:
         """`resolve` and `gradients` in one pass.
 
+        Parameters
+        ----------
+        inputs
+            ``(B, …)``.
+        weights
+            ``(B, T, units)``.
+        ranks
+            ``(B, T)``.
+
         Returns
         -------
         scores, weights, outputs, gradients, at
@@ -151,13 +164,14 @@ class ScoreFunction:
         if forward.units is not None:
             return score_units(forward.units, weights).scores
         ranks = tf.fill(tf.shape(weights)[:2], -1)
-        return score_targets(forward.outputs[self.output], weights, ranks, self.kind).scores
+        output = forward.outputs[self.output]
+        return score_targets(output, weights, ranks, self.kind, self.region).scores
 
     def _resolved(self, forward: _Forward, weights: Any, ranks: Any) -> tuple[Any, Any, Any]:
         output = forward.outputs[self.output]
         if forward.units is not None:
             return self._scored(forward, weights), weights, per_unit(output)
-        found = score_targets(output, weights, ranks, self.kind)
+        found = score_targets(output, weights, ranks, self.kind, self.region)
         return found.scores, found.weights, found.outputs
 
     def _differentiated(

@@ -1,4 +1,4 @@
-"""What the saliency methods are told."""
+"""Parameters of the saliency methods."""
 
 from __future__ import annotations
 
@@ -38,6 +38,11 @@ class SaliencySettings:
         Of everything random.
     batch_size
         Points computed at once: what bounds the memory.
+
+    Examples
+    --------
+    >>> SaliencySettings(samples=20).noise
+    0.15
     """
 
     low: float | np.ndarray = 0.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SAMPLES = 50
 _COST = "50 forward, 50 backward (--samples)"
 _NOISE_STREAM = 2
-# The noise of a run is kept up to this size; beyond it, it is drawn anew for each batch.
+# The noise of a run is kept up to this size; beyond it, it is drawn again for each batch.
 _KEPT_BYTES = 256 * 2**20
 
 
@@ -39,6 +39,15 @@ class NoisyGradients:
     The noise of a sample depends on the seed and the sample's number alone and is the same for all
     inputs. So a batch gives what single runs give, pictures differ by their content and not by
     their luck, and the noise of a run is drawn once.
+
+    Parameters
+    ----------
+    score
+        Scores and their gradients.
+    settings
+        The number of samples, the noise and the seed.
+    variance
+        Whether to compute the variance, too.
 
     Attributes
     ----------
@@ -65,6 +74,11 @@ class NoisyGradients:
             The inputs.
         noise
             ``(samples, …)``, added to the inputs as it is; by default drawn from the seed.
+
+        Returns
+        -------
+        Moments
+            Mean and variance over the samples, ``(B, T, …)``; no variance where none is asked for.
         """
         shape = tuple(batch.inputs.shape[1:])
         total = self.samples if noise is None else len(noise)

@@ -22,7 +22,7 @@ Stamp = list[int]
 
 
 class Digests:
-    """SHA-256 of files by path; what has size, times and inode of before is not read again.
+    """SHA-256 of files by path; a file whose size, times and inode are unchanged is not rehashed.
 
     The content's hash alone says what a file is. Size, inode and both times (`ctime` changes with
     every change of a file, whoever sets its `mtime`) only tell whether it has to be computed.

@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from kvis_cli.errors import KvisError
 from kvis_cli.jobs.planning.digests import Digests
 from kvis_cli.models.description.applications import parse_reference
 from kvis_cli.models.description.sidecar import sidecar_path
+from kvis_cli.models.files.read import read_model_file
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.paths import user_path
 
@@ -28,16 +30,17 @@ def content_digest(path: Path, digests: Digests) -> str:
         if path.is_dir():
             files = sorted(p for p in path.rglob("*") if p.is_file())
             return hash_of([(p.relative_to(path).as_posix(), digests.file(p)) for p in files])
-    except OSError:
+        if path.suffix.lower() == ".json":
+            # Its weights are in files beside it.
+            parts = [path, *read_model_file(path, allow_weights_only=True).beside]
+            return hash_of([(p.name, digests.file(p)) for p in parts])
+    except (KvisError, OSError):
         return ""
     return digests.file(path)
 
 
 def model_digest(spec: ModelSpec, seed: int, digests: Digests) -> str:
-    """Return a hash of a model's content. Of an application.
-
-    Of its name and its weights' content.
-    """
+    """Return a hash of a model's content; an application's is of its name and its weights."""
     path = user_path(spec.path)
     if path.exists():
         return content_digest(path, digests)
@@ -61,6 +64,8 @@ def model_settings(spec: ModelSpec, digests: Digests) -> dict[str, Any]:
         path.with_name(f"{path.stem}.labels.txt"),
         path.with_name("labels.txt"),
     ]
+    if spec.arch and spec.arch.lower().endswith(".json"):
+        beside.append(user_path(spec.arch))
     if spec.labels:
         beside.append(user_path(spec.labels))
     settings["files"] = [digests.file(p) for p in beside if p.is_file()]

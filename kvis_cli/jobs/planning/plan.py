@@ -15,6 +15,7 @@ from kvis_cli.jobs.planning.digests import Digests
 from kvis_cli.jobs.planning.identity import hash_of, model_digest, model_settings
 from kvis_cli.jobs.planning.sources import Source, find_sources
 from kvis_cli.models.description.applications import parse_reference
+from kvis_cli.models.description.evidence.photos_given import MOST_LOOKED_AT
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.paths import MODEL_SUFFIXES, safe_name, unique_names
 from kvis_cli.spec.job import JobSpec, TaskSpec
@@ -35,11 +36,14 @@ class PlannedModel:
         Unique within the job; the folder of its results when there are several models.
     sha256
         Hash of its content; empty where it cannot be read.
+    photos
+        The first images of the job, of which a model is asked what it expects.
     """
 
     spec: ModelSpec
     name: str
     sha256: str
+    photos: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,11 @@ def make_plan(
     digests
         Hashes of files that are known already.
 
+    Returns
+    -------
+    Plan
+        Models, images and tasks, each named and hashed.
+
     Raises
     ------
     UsageError
@@ -197,8 +206,11 @@ def make_plan(
     digests = digests or Digests()
     specs, sources = _found(job)
     model_names = unique_names([Path(_named(path)) for path in specs])
+    photos = tuple(source.path for source in sources[:MOST_LOOKED_AT])
     models = [
-        PlannedModel(spec, model_names[Path(_named(path))], model_digest(spec, job.seed, digests))
+        PlannedModel(
+            spec, model_names[Path(_named(path))], model_digest(spec, job.seed, digests), photos
+        )
         for path, spec in specs.items()
     ]
     names = unique_names([source.path for source in sources])
@@ -209,7 +221,7 @@ def make_plan(
 
 
 def _found(job: JobSpec) -> tuple[dict[str, ModelSpec], list[Source]]:
-    """Return the models by path, and the images; what is wrong with both is said at once."""
+    """Return the models by path, and the images; what is wrong with both is reported at once."""
     specs: dict[str, ModelSpec] = {}
     sources: list[Source] = []
     problems = []
@@ -252,10 +264,10 @@ def _tasks(plan: Plan) -> Iterator[Task]:
             folder = plan.folder(m, e)
             # With a shared scale every picture depends on all the others.
             others = everything if spec.shares_scale and spec.needs_images else ""
-            # Pictures that an atlas may start from are content, not names.
+            # Pictures that an atlas may start from, and those of regions, are content, not names.
             starts = find_images(spec.start_images())
             if starts:
-                others = hash_of([plan.digests.file(path) for path in starts])
+                others = hash_of(others, [plan.digests.file(path) for path in starts])
             for method in spec.methods():
                 common = hash_of(about_model, settings[e], method, spec.results_version, others)
                 if not spec.needs_images:

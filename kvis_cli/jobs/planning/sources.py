@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kvis_cli.errors import SpecError, UnknownNameError
+from kvis_cli.errors import SpecError
 from kvis_cli.images.finding import find_images
+from kvis_cli.images.tables import CsvRow, read_csv
 from kvis_cli.options.fields import as_list
 from kvis_cli.paths import user_path
 from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
 
-MAX_CSV = 64 * 1024 * 1024
 Box = tuple[float, float, float, float]
 
 
@@ -42,6 +40,16 @@ class Source:
 
 def find_sources(entries: Sequence[ImageEntry]) -> list[Source]:
     """All images of a job, each file once, in the order of the entries.
+
+    Parameters
+    ----------
+    entries
+        Paths, globs, tables and images with their classes, as in a job.
+
+    Returns
+    -------
+    list of Source
+        A file that is named twice has the classes of both entries.
 
     Raises
     ------
@@ -85,6 +93,16 @@ def _expand(entry: ImageEntry) -> list[Source]:
 def read_table(spec: CsvSpec) -> list[Source]:
     """Return the rows of a CSV file; relative paths in it are relative to it.
 
+    Parameters
+    ----------
+    spec
+        The file and the names of its columns.
+
+    Returns
+    -------
+    list of Source
+        One for each row that names an image.
+
     Raises
     ------
     SpecError
@@ -93,39 +111,20 @@ def read_table(spec: CsvSpec) -> list[Source]:
         For a column that is not there.
     """
     path = Path(spec.csv)
-    try:
-        if path.stat().st_size > MAX_CSV:
-            raise SpecError(f"'{path}' is larger than {MAX_CSV // 2**20} MiB.")
-        text = path.read_text("utf-8-sig")
-    except OSError as error:
-        raise SpecError(f"Cannot read '{path}'.", f"{error.strerror or error}.") from None
-    except UnicodeDecodeError:
-        raise SpecError(f"'{path}' is not UTF-8 text.", "", "Save it as UTF-8.") from None
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    columns = [name for name in reader.fieldnames or [] if name]
-    if not columns:
-        raise SpecError(f"'{path}' is empty.", "", "Its first line names the columns.")
-    for column in (spec.image, spec.class_, spec.box, spec.mask):
-        if column is not None and column not in columns:
-            hint = f"It has the columns {', '.join(columns[:20])}."
-            raise UnknownNameError.of("column", column, columns, where=f"in {path}", hint=hint)
-    try:
-        return [_row(spec, row, path, reader.line_num) for row in reader if row[spec.image]]
-    except csv.Error as error:
-        raise SpecError(f"{path}:{reader.line_num}: {error}.") from None
+    needed = [c for c in (spec.image, spec.class_, spec.box, spec.mask) if c is not None]
+    table = read_csv(path, needed)
+    return [_row(spec, row, path) for row in table.rows if row.cells[spec.image]]
 
 
-def _row(spec: CsvSpec, row: dict[str, str | None], path: Path, line: int) -> Source:
+def _row(spec: CsvSpec, row: CsvRow, path: Path) -> Source:
     def cell(column: str | None) -> str:
-        return (row.get(column) or "").strip() if column else ""
+        return row.cells.get(column, "") if column else ""
 
     mask = cell(spec.mask)
     return Source(
         path.parent / user_path(cell(spec.image)),
         tuple(as_list(cell(spec.class_))),
-        _box(cell(spec.box), f"{path}:{line}"),
+        _box(cell(spec.box), f"{path}:{row.line}"),
         path.parent / user_path(mask) if mask else None,
     )
 
@@ -137,6 +136,6 @@ def _box(text: str, where: str) -> Box | None:
         left, top, right, bottom = (float(v) for v in text.replace(",", " ").split())
     except ValueError:
         raise SpecError(
-            f"{where}: '{text[:60]}' is no box.", "", "Write 'left top right bottom' in pixels."
+            f"{where}: '{text[:60]}' is not a box.", "", "Write 'left top right bottom' in pixels."
         ) from None
     return left, top, right, bottom

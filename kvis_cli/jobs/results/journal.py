@@ -1,4 +1,4 @@
-"""What is finished while a run goes on."""
+"""The journal: what is finished of a run that has not ended."""
 
 from __future__ import annotations
 
@@ -52,6 +52,13 @@ class Journal:
 
     def add(self, task: str, rows: list[ResultRow]) -> None:
         """Record a finished task.
+
+        Parameters
+        ----------
+        task
+            Its id.
+        rows
+            What it gave; failures, too.
 
         Raises
         ------

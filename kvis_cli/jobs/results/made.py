@@ -28,7 +28,7 @@ class Made:
     about
         Its row in the manifest: target, layer, scores; plain JSON values.
     warnings
-        What a person must know before believing it.
+        What the user must know before believing it.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class Place:
     title
         The model's name, for a sheet.
     listener
-        Hears of the scores.
+        Called with the scores.
     """
 
     store: ResultStore

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from kvis_cli.errors import InputError, NotEvaluatedError, UsageError
 from kvis_cli.jobs.planning.plan import make_plan
-from kvis_cli.jobs.results.resume import read_finished
+from kvis_cli.jobs.results.joint import write_joint
+from kvis_cli.jobs.results.resume import WITHOUT_FILES, read_finished
 from kvis_cli.jobs.results.row import ResultRow
-from kvis_cli.jobs.results.sheets import write_sheets
 from kvis_cli.jobs.results.sound import parse, whole_run
 from kvis_cli.jobs.results.store import MANIFEST, RUN, ResultStore, read_rows
 from kvis_cli.paths import natural_key, write_bytes_atomic
@@ -74,18 +74,18 @@ def _read_run(folder: Path) -> dict[str, Any]:
         run = parse((folder / RUN).read_bytes())
     except FileNotFoundError:
         raise InputError(
-            f"The shard '{folder}' has not come to its end.", f"There is no {RUN} in it."
+            f"The shard '{folder}' has not finished.", f"There is no {RUN} in it."
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(f"'{folder / RUN}' cannot be read.", f"{error}.") from None
     if not whole_run(run):
         raise InputError(f"'{folder / RUN}' cannot be read.", "It is not what kvis writes.")
     if re.fullmatch(r"\d{1,6}/\d{1,6}", run.get("shard") or "") is None:
-        raise UsageError(f"'{folder}' is no shard.", "It was not made with --shard.")
+        raise UsageError(f"'{folder}' is not a shard.", "It was not made with --shard.")
     try:
         JobSpec.model_validate(run["spec"])
     except ValidationError as error:
-        raise InputError(f"The job in '{folder / RUN}' is not one.", f"{said(error)}.") from None
+        raise InputError(f"The job in '{folder / RUN}' is not valid.", f"{said(error)}.") from None
     return run
 
 
@@ -142,13 +142,13 @@ def _joined(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _sheets(run: dict[str, Any], store: ResultStore, rows: Sequence[ResultRow]) -> list[Path]:
-    """Return the sheets that the whole job asks for, which no shard could make alone."""
+    """Return the sheets and tables of the whole job, which no shard could make alone."""
     job = JobSpec.model_validate(run["spec"])
-    if not any(task.grid for task in job.tasks):
+    if not any(getattr(t, "grid", False) or t.kind in WITHOUT_FILES for t in job.tasks):
         return []
     plan = make_plan(job)
     by_task: dict[str, list[ResultRow]] = {}
     for row in rows:
         if row.status != "failed":
             by_task.setdefault(row.task, []).append(row)
-    return list(write_sheets(plan, store, by_task, set(by_task)))
+    return list(write_joint(plan, store, by_task, set(by_task)))

@@ -30,6 +30,11 @@ def write_pictures(
         Whether there are raw arrays, animations, a sheet.
     place
         Where they go.
+
+    Yields
+    ------
+    Made
+        Each picture and animation as soon as it is written, and last the sheet.
     """
     captions = []
     for explanation in explanations:

@@ -83,7 +83,7 @@ class PictureWriter:
     done
         Called in the caller's thread, in order, for each finished picture.
     threads
-        So many pictures are drawn at once.
+        How many pictures are drawn at once.
     """
 
     def __init__(self, store: ResultStore, spec: ExplainSpec, done: Done, threads: int = 1) -> None:

@@ -21,6 +21,20 @@ def region_of(source: Source, height: int, width: int) -> np.ndarray | None:
 
     Float32 0..1 on a grid of its proportions, or None.
 
+    Parameters
+    ----------
+    source
+        The image with its mask or box.
+    height
+        Of the photo, in pixels.
+    width
+        Of the photo, in pixels.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        float32 in 0..1: how much of each cell lies inside. None where the image has no region.
+
     Raises
     ------
     InputError
@@ -43,7 +57,9 @@ def region_of(source: Source, height: int, width: int) -> np.ndarray | None:
     else:
         return None
     if not region.any():
-        raise InputError(f"{where} holds nothing of '{source.path}' ({width}×{height}).")
+        raise InputError(
+            f"{where} holds nothing of '{source.path}' ({height}×{width}, height × width)."
+        )
     return region
 
 
@@ -70,8 +86,10 @@ def region_numbers(
         Where the input lies on the photo.
     region
         From `region_of`.
-    height, width
-        Of the photo.
+    height
+        Of the photo, in pixels.
+    width
+        Of the photo, in pixels.
     grid
         Where the map's cells lie on the input.
 

@@ -10,6 +10,9 @@ from kvis_cli.jobs.results.journal import Journal
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import MANIFEST, read_rows
 
+# Kinds of tasks whose results are rows of the manifest alone.
+WITHOUT_FILES = ("predict",)
+
 
 @dataclass
 class Finished:
@@ -35,11 +38,11 @@ def read_finished(folder: Path) -> Finished:
     """Read the manifest and, after a run that was cut short, its journal."""
     journal = Journal(folder)
     tasks, begun = journal.read()
-    fresh = {row.file for rows in tasks.values() for row in rows}
+    fresh = {row.file for rows in tasks.values() for row in rows if row.file}
     found: dict[str, list[ResultRow]] = {}
     for row in read_rows(folder / MANIFEST):
         # A run that was cut short may have replaced pictures without a word in its journal.
-        doubtful = str(row.file).startswith(begun) if begun else False
+        doubtful = bool(row.file and begun and row.file.startswith(begun))
         if row.status != "failed" and not doubtful and row.file not in fresh:
             found.setdefault(row.task, []).append(row)
     found |= tasks
@@ -48,6 +51,8 @@ def read_finished(folder: Path) -> Finished:
 
 
 def _complete(folder: Path, rows: list[ResultRow]) -> bool:
-    if not rows or len(rows) != rows[0].of or not all(row.file for row in rows):
+    if not rows or len(rows) != rows[0].of:
+        return False
+    if not all(row.file or row.kind in WITHOUT_FILES for row in rows):
         return False
     return all((folder / name).is_file() for row in rows for name in (row.file, row.raw) if name)

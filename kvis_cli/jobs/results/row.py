@@ -44,6 +44,8 @@ class ResultRow:
         What was read; what was explained, in words and as pairs of unit and weight.
     asked
         The class as ``--class`` names it, a rank resolved; empty for what is no class.
+    output, region
+        What the output is, where it is no classes; which part of it is explained.
     drawn
         What captions show instead of `target`, where no font has its letters.
     file, raw
@@ -63,11 +65,17 @@ class ResultRow:
         How the photo became the input; where that lies on it, left, top, right, bottom in pixels;
         where the map's cells lie on the input.
     warnings, caution
-        What a person must know before believing the picture, and what holds for its method.
+        What the user must know before believing the picture, and what holds for its method.
     error, hint
         Of a failed task: ``kind``, ``what`` and ``why``; what to do about it.
     more
         Keys of one method or kind of task.
+
+    Examples
+    --------
+    >>> row = ResultRow(task="3f2a", kind="cam", method="gradcam", target="house", file="house.png")
+    >>> ResultRow.from_json(row.to_json()) == row
+    False
     """
 
     task: str = ""
@@ -86,6 +94,8 @@ class ResultRow:
     target: str | None = None
     units: Sequence[Sequence[float]] | None = None
     asked: str = ""
+    output: str = ""
+    region: str = ""
     drawn: str = ""
     file: str | None = None
     raw: str | None = None
@@ -123,6 +133,11 @@ class ResultRow:
             Keys beside those of the explanation.
         **known
             Fields that an explanation does not have: the model, the image.
+
+        Returns
+        -------
+        ResultRow
+            Of the status ``done``.
         """
         e = explanation
         numbers = {
@@ -198,5 +213,5 @@ _FIELDS = {f.name: f.default for f in fields(ResultRow) if f.name != "more"}
 
 
 def six_digits(value: float | None) -> float | None:
-    """Round to what a float32 holds with certainty; None for what is no number."""
+    """Round to what a float32 holds with certainty; None for what is not a number."""
     return None if value is None or not np.isfinite(value) else float(f"{value:.6g}")

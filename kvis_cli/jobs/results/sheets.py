@@ -42,6 +42,11 @@ def write_sheets(
         Task id -> rows of the manifest, for everything that is done.
     changed
         The tasks that were done in this run.
+
+    Yields
+    ------
+    pathlib.Path
+        Each file that was written.
     """
     asking = {
         e: task
@@ -113,9 +118,7 @@ def _sheet(
 
 
 def color_bars(spec: ExplainSpec, rows: list[ResultRow]) -> list[ColorBar]:
-    """Return a bar for heat maps, one for signed maps.
-
-    Those that there are, in the order of `rows`.
+    """Return a bar for heat maps and one for signed maps, if there are any, in their order.
 
     Views without colours have none.
     """
@@ -176,6 +179,13 @@ def _columns(rows: list[ResultRow], spec: ExplainSpec) -> list[str]:
 
 def side_by_side(rows: list[list[Cell]], columns: int) -> tuple[list[list[Cell]], int]:
     """Rows of few pictures beside each other, so that a sheet is no narrow strip.
+
+    Parameters
+    ----------
+    rows
+        A list of cells per photo.
+    columns
+        Cells of a row.
 
     Returns
     -------

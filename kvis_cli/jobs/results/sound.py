@@ -1,4 +1,4 @@
-"""Whether what a result folder says is what kvis writes: a folder may come from outside.
+"""Validation of rows and journals: a result folder may come from outside.
 
 What reads a manifest goes by it: pictures are embedded, copied by ``merge``, removed by
 ``--clean-stale``. So a file is one of the folder, and a text is a text.
@@ -19,7 +19,9 @@ _ROW: dict[str, Any] = {
         ("task", "status", "kind", "entry", "model", "model_name", "model_sha256"), str
     ),
     **dict.fromkeys(("image", "image_name", "image_sha256", "method", "variant", "layer"), str),
-    **dict.fromkeys(("target", "asked", "drawn", "map", "caution", "hint"), str),
+    **dict.fromkeys(
+        ("target", "asked", "output", "region", "drawn", "map", "caution", "hint"), str
+    ),
     **dict.fromkeys(("score", "probability", "entropy", "in_region", "enrichment"), Number),
     "limit": Number,
     "schema": int,
@@ -53,6 +55,16 @@ _RUN: dict[str, Any] = {
 
 def parse(text: str | bytes) -> Any:
     """JSON without what kvis never writes: NaN, infinity, absurd nesting.
+
+    Parameters
+    ----------
+    text
+        A whole document, or a line of JSON lines.
+
+    Returns
+    -------
+    JSON value
+        A mapping, list, text, number, boolean or None.
 
     Raises
     ------
@@ -101,7 +113,7 @@ def _fits(value: Any, shape: Any) -> bool:
         return isinstance(value, list) and all(_fits(item, shape[0]) for item in value)
     if isinstance(value, bool) and shape in (int, Number):
         return False
-    # An integer of hundreds of digits is no number that could be shown.
+    # An integer of hundreds of digits is not a number that could be shown.
     return isinstance(value, shape) and not (isinstance(value, int) and abs(value) > 2**63)
 
 
@@ -116,7 +128,7 @@ def _within(name: Any) -> bool:
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _finite(text: str) -> float:

@@ -39,7 +39,7 @@ class ResultStore:
     Raises
     ------
     OutputError
-        When the folder cannot be written to; said before anything is computed.
+        When the folder cannot be written to; reported before anything is computed.
     """
 
     def __init__(
@@ -113,6 +113,16 @@ def read_rows(path: Path) -> list[ResultRow]:
 
     Left out are a line cut short, and rows that kvis does not write, such as those of files that
     are not in the folder: what they are about is done again.
+
+    Parameters
+    ----------
+    path
+        ``manifest.jsonl``, or a journal.
+
+    Returns
+    -------
+    list of ResultRow
+        In the order of the file.
 
     Raises
     ------

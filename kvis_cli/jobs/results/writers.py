@@ -1,4 +1,4 @@
-"""What writes the pictures of tasks without images."""
+"""Writers of the pictures of tasks without images."""
 
 from __future__ import annotations
 

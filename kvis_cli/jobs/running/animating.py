@@ -24,6 +24,17 @@ def explain_frames(job: JobSpec, folder: Path, listener: Listener, options: Opti
 
     Nothing is done for a job that asks for no animation or has one model.
 
+    Parameters
+    ----------
+    job
+        The finished job.
+    folder
+        Its result folder.
+    listener
+        Called with a note that there is more to do.
+    options
+        Those of the job.
+
     Raises
     ------
     KvisError

@@ -20,6 +20,7 @@ from kvis_cli.jobs.results.pictures import Item, PictureWriter
 from kvis_cli.jobs.results.regions import region_numbers
 from kvis_cli.jobs.results.row import ResultRow, six_digits
 from kvis_cli.jobs.running.decoding import Prepared, decoded
+from kvis_cli.jobs.running.telling import rival_classes
 from kvis_cli.jobs.running.work import Work, unknown_error
 from kvis_cli.metrics import entropy
 from kvis_cli.render.caption import can_render
@@ -41,12 +42,30 @@ PADDING_SHARE = 0.02
 
 
 class ChunkRun:
-    """One pass over the images of a chunk."""
+    """One pass over the images of a chunk.
+
+    Parameters
+    ----------
+    work
+        What all chunks of the worker share.
+    chunk
+        The images and their tasks.
+    opened
+        The model.
+    task
+        The compiled task.
+
+    Attributes
+    ----------
+    top
+        How many classes of each image are recorded.
+    """
+
+    top = TOP
+    writer: PictureWriter
 
     def __init__(self, work: Work, chunk: Chunk, opened: OpenModel, task: ModelTask) -> None:
-        assert isinstance(chunk.spec, ExplainSpec)
         self.work = work
-        self.spec = chunk.spec
         self.chunk = chunk
         self.opened = opened
         self.task = task
@@ -58,27 +77,36 @@ class ChunkRun:
         self.told = len(task.notes)
         self.cautioned: set[tuple[str, str]] = set()
 
+    @property
+    def spec(self) -> ExplainSpec:
+        """What is asked."""
+        assert isinstance(self.chunk.spec, ExplainSpec)
+        return self.chunk.spec
+
     def run(self) -> None:
         """Explain all images and wait until their pictures are on disk."""
-        chunk = self.chunk
         threads = side_threads(self.work.job.workers)
-        writer = PictureWriter(self.work.store, self.spec, self._picture_done, threads)
-        total, finished = len(chunk.images), 0
+        self.writer = PictureWriter(self.work.store, self.spec, self._picture_done, threads)
         try:
-            for batch in self._decoded(threads):
-                self.sink.began([task for p in batch for task in p.source.tasks])
-                finished += len(batch)
-                try:
-                    self._explain(batch, writer)
-                except Exception as error:
-                    self._lost([task for p in batch for task in p.source.tasks], batch, error)
-                self.listener.progress(finished, total)
+            self.explain_all(threads)
             try:
-                writer.flush()
+                self.writer.flush()
             except Exception as error:
                 self._lost([self.tasks[task] for task in self.waiting], [], error)
         finally:
-            writer.close()
+            self.writer.close()
+
+    def explain_all(self, threads: int) -> None:
+        """Explain all images, batch by batch, decoded on `threads`."""
+        total, finished = len(self.chunk.images), 0
+        for batch in self._decoded(threads):
+            self.sink.began([task for p in batch for task in p.source.tasks])
+            finished += len(batch)
+            try:
+                self._explain(batch)
+            except Exception as error:
+                self._lost([task for p in batch for task in p.source.tasks], batch, error)
+            self.listener.progress(finished, total)
 
     def _decoded(self, threads: int) -> Iterator[list[Prepared]]:
         chunk = self.chunk
@@ -103,7 +131,7 @@ class ChunkRun:
         what = batch[0].photo.path if len(batch) == 1 else self.chunk.model.spec.path
         self.sink.failed(tasks, str(what), known)
 
-    def _explain(self, batch: list[Prepared], writer: PictureWriter) -> None:
+    def _explain(self, batch: list[Prepared]) -> None:
         for part, answers in self._computed(batch):
             # Some things are known only once the model has run.
             for note in self.task.notes[self.told :]:
@@ -111,12 +139,24 @@ class ChunkRun:
             self.told = len(self.task.notes)
             for prepared, answer in zip(part, answers, strict=False):
                 assert answer.output is not None
-                top = self.opened.head.top(answer.output, TOP)
+                top = self.opened.head.top(answer.output, self.top)
                 shown = (self.chunk.model.name, str(prepared.photo.path))
                 if shown not in self.work.predicted:
                     self.work.predicted.add(shown)
                     self.listener.predicted(prepared.photo.path.name, top, self.opened.head)
-                self._take(prepared, answer.explanations, top, writer)
+                    self._tell_rival(prepared)
+                self.take(prepared, answer, top)
+
+    def _tell_rival(self, prepared: Prepared) -> None:
+        """Show once what the first image would be, were the model fed otherwise."""
+        rival = self.opened.preprocessing_choice.rival
+        known = (self.chunk.model.name, "")
+        if rival is None or known in self.work.predicted or not self.opened.image_input.is_picture:
+            return
+        self.work.predicted.add(known)
+        top = rival_classes(self.opened, prepared.photo.pixels, TOP)
+        name = f"{prepared.photo.path.name}, were it fed {rival.name}"
+        self.listener.predicted(name, top, self.opened.head)
 
     def _computed(self, batch: list[Prepared]) -> Iterator[tuple[list[Prepared], list[Answer]]]:
         """Yield the batch, explained; in halves as long as memory does not suffice."""
@@ -150,14 +190,10 @@ class ChunkRun:
         del part
         return list(self.task.explain(inputs, self.listener))
 
-    def _take(
-        self,
-        prepared: Prepared,
-        explanations: list[Explanation],
-        top: list[tuple[str, float]],
-        writer: PictureWriter,
-    ) -> None:
-        # Which picture of its task it is: where top1 is also asked for by name, one is two.
+    def take(self, prepared: Prepared, answer: Answer, top: list[tuple[str, float]]) -> None:
+        """Have the pictures of an answer drawn, written and recorded."""
+        explanations = answer.explanations
+        # One map may answer two requests: top1 and its label. It has two places then.
         places: dict[tuple[str, ...], list[int]] = {}
         counts: Counter[str] = Counter()
         for e in explanations:
@@ -183,7 +219,7 @@ class ChunkRun:
             self._check_fonts(explanation)
             caution = explanation.caution
             if caution and (explanation.method, caution) not in self.cautioned:
-                # It holds for every picture of the method: said once, stored with each.
+                # It holds for every picture of the method: shown once, stored with each.
                 self.cautioned.add((explanation.method, caution))
                 self.listener.warn(f"{explanation.method}: {caution}")
             row = self._row(prepared, explanation, top, task, places[_key(explanation)])
@@ -196,7 +232,7 @@ class ChunkRun:
                 self.spec.names_layers,
                 row,
             )
-            writer.add(item, prepared.photo.pixels)
+            self.writer.add(item, prepared.photo.pixels)
 
     def _check_fonts(self, explanation: Explanation) -> None:
         """Say once which font is missing, where labels are drawn."""
@@ -242,7 +278,7 @@ class ChunkRun:
         task: Task,
         places: list[int],
     ) -> ResultRow:
-        source, place = prepared.source.image, prepared.placement
+        place = prepared.placement
         height, width = prepared.photo.pixels.shape[:2]
         numbers: dict[str, Any] = {}
         if explanation.kind != "image" and explanation.map.ndim == 2:
@@ -253,25 +289,42 @@ class ChunkRun:
                 )
                 numbers |= {name: six_digits(share) for name, share in shares.items()}
         label = explanation.target.label
+        explanation = replace(explanation, warnings=(*explanation.warnings, *self.doubts()))
+
+        kind = self.opened.head.kind if self.spec.explains_output else "classes"
         return ResultRow.from_explanation(
             explanation,
-            **about_model(self.chunk, self.opened),
-            task=task.id,
             places=places,
-            image=str(source.source.path),
-            image_name=source.name,
-            image_sha256=source.sha256,
-            asked="" if self.spec.explains_filters else explanation.target.asked,
+            asked=explanation.target.asked if self.spec.explains_output else "",
+            output="" if kind == "classes" else kind,
+            region=(self.spec.region or "") if self.spec.explains_output else "",
             drawn="" if can_render(label) else _class_number(explanation),
-            top=[[name, six_digits(value)] for name, value in top],
-            preprocess=self.opened.preprocessing.to_spec(),
             placed=[place.left, place.top, place.right, place.bottom],
+            **self.about(prepared, task, top),
             **numbers,
         )
 
+    def doubts(self) -> list[str]:
+        """Return what holds for every image: that the model may not be fed right."""
+        doubt = self.opened.preprocessing_choice.warning
+        return [doubt] if doubt and self.opened.image_input.is_picture else []
+
+    def about(self, prepared: Prepared, task: Task, top: list[tuple[str, float]]) -> dict[str, Any]:
+        """Return what a `ResultRow` says about the model, the image and the prediction."""
+        source = prepared.source.image
+        return {
+            **about_model(self.chunk, self.opened),
+            "task": task.id,
+            "image": str(source.source.path),
+            "image_name": source.name,
+            "image_sha256": source.sha256,
+            "top": [[name, six_digits(value)] for name, value in top],
+            "preprocess": self.opened.preprocessing.to_spec(),
+        }
+
 
 def _with_padding_warning(explanation: Explanation, prepared: Prepared) -> Explanation:
-    """Return what is beside the photo cannot be shown: it has to be said."""
+    """Return an explanation, with a warning where its map lies on padding that is not drawn."""
     height, width = prepared.photo.pixels.shape[:2]
     if explanation.kind == "image":
         return explanation
@@ -306,6 +359,6 @@ def _key(explanation: Explanation) -> tuple[str, ...]:
 
 
 def _padded(inputs: np.ndarray, size: int) -> np.ndarray:
-    """Return the last batch filled up with its last input, so that nothing is compiled anew."""
+    """Return the last batch filled up with its last input, so that nothing is compiled again."""
     missing = size - len(inputs)
     return np.concatenate([inputs, np.repeat(inputs[-1:], missing, 0)]) if missing > 0 else inputs

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kvis_cli.errors import InputError, KvisError
+from kvis_cli.errors import KvisError
 from kvis_cli.images.arrays import is_array, load_array
 from kvis_cli.images.fitting import Placement
 from kvis_cli.images.photo import Photo, read_photo
@@ -60,25 +60,35 @@ def decoded(
 def prepare(source: ChunkImage, opened: OpenModel) -> Prepared:
     """Read an image and make the model's input of it.
 
+    Parameters
+    ----------
+    source
+        The image with its tasks.
+    opened
+        The model, of which the size and preprocessing of its input are used.
+
+    Returns
+    -------
+    Prepared
+        The photo, the model's input without a batch axis, where it lies on the photo, and the
+        region.
+
     Raises
     ------
     InputError
         For an image that cannot be read, or is not what the model takes.
     """
     # It needs Keras, which is imported by whoever has opened the model.
-    from kvis_cli.models.live.photo_input import input_of_array, input_of_photo
+    from kvis_cli.models.live.photo_input import input_of_array, input_of_photo, refuse_photo
 
-    photo = read_photo(source.image.source.path)
-    region = region_of(source.image.source, *photo.pixels.shape[:2])
-    if not is_array(photo.path) and not opened.image_input.is_picture:
-        raise InputError(
-            f"'{photo.path}' is a picture, and {opened.info.reference} takes none.",
-            f"Its input is {opened.image_input.describe()} numbers.",
-            "Save such an input with `numpy.save('input.npy', array)` and give that file.",
-        )
-    if is_array(photo.path):
-        array = load_array(photo.path)
-        made, placement = input_of_array(opened, array, photo.path, photo.pixels)
+    path = source.image.source.path
+    photo = read_photo(path)
+    if is_array(path):
+        array = load_array(path)
+        made, placement, pixels = input_of_array(opened, array, path, photo.pixels)
+        photo = Photo(path, pixels)
     else:
+        refuse_photo(opened, path)
         made, placement = input_of_photo(opened, photo.pixels)
+    region = region_of(source.image.source, *photo.pixels.shape[:2])
     return Prepared(source, photo, made, placement, region)

@@ -24,7 +24,7 @@ from kvis_cli.jobs.running.worker import Sink
 from kvis_cli.runtime.memory import memory_kills
 from kvis_cli.spec.job import JobSpec
 
-# So many crashes of one model and task without any result between them, and it is given up.
+# Give up on a model and task after this many crashes without a result between them.
 MAX_STRIKES = 3
 GRACE_SECONDS = 5.0
 
@@ -57,8 +57,10 @@ class Pool:
         The job; its images are not passed on.
     store
         Where results go.
-    listener, sink
-        Hear of everything, in this process and this thread.
+    listener
+        Called with starts, crashes and progress, in this process and this thread.
+    sink
+        Gets the rows of every finished task, likewise.
     stop
         Asked between messages: whether to do nothing more.
     """
@@ -85,7 +87,12 @@ class Pool:
         self._failed_starts = 0
 
     def run(self, chunks: Sequence[Chunk]) -> None:
-        """Do all chunks; the sink hears of every task.
+        """Do all chunks; the sink is called for every task.
+
+        Parameters
+        ----------
+        chunks
+            In the order in which they are begun.
 
         Raises
         ------

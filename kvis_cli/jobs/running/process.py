@@ -82,8 +82,12 @@ def main(
         Chunks come in, ``(name, …)`` messages go out.
     job
         The job without its images.
-    folder, origin, metadata
-        See `ResultStore`.
+    folder
+        Of the results; see `ResultStore`.
+    origin
+        What made them: versions, device.
+    metadata
+        Whether pictures carry their provenance.
     log
         File for what native code writes to stderr: its last words explain a crash.
     """
@@ -134,7 +138,7 @@ def _first_info(chunk: Chunk | None) -> dict[str, ModelInfo]:
         if info.file is not None:
             check_safe(info.file.path)
     except KvisError:
-        # It is said when the model is opened.
+        # It is reported when the model is opened.
         return {}
     return {chunk.model.spec.path: info}
 

@@ -19,10 +19,12 @@ from kvis_cli.jobs.results.journal import Journal
 from kvis_cli.jobs.results.resume import read_finished
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import RUN, ResultStore
+from kvis_cli.jobs.running.work import without_refused
 from kvis_cli.paths import user_path
 from kvis_cli.runtime.packages import version_of
 from kvis_cli.runtime.tensorflow import check_device, start
 from kvis_cli.spec.job import JobSpec
+from kvis_cli.spec.pictures import PictureSpec
 
 if TYPE_CHECKING:
     from kvis_cli.models.description.info import ModelInfo
@@ -30,13 +32,11 @@ if TYPE_CHECKING:
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 # Images that a worker gets at once: few enough to share out, many enough to overlap well.
 CHUNK_BATCHES = 8
-# How a run is carried out does not belong into its pictures.
-_NOT_ORIGIN = {
-    "images", "output", "device", "workers", "retries", "timeout", "fail_fast", "report", "gif",
-    "baseline", "checks", "pass_",
-}  # fmt: skip
-# What judges finished maps is no part of making them.
+# What judges finished maps, and how a run is carried out, does not belong into its pictures.
 _JUDGED = {"baseline", "checks", "pass_"}
+_NOT_ORIGIN = _JUDGED | {
+    "images", "output", "device", "workers", "retries", "timeout", "fail_fast", "report", "gif"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ class Options:
     Attributes
     ----------
     processes
-        Compute in worker processes, with which a crash of native code ends; never import
-        TensorFlow here.
+        Compute in worker processes, which may crash; never import TensorFlow here.
     resume
         Leave out what is done already.
     clean_stale
@@ -101,7 +100,7 @@ class Outcome:
         if not self.failures:
             return ExitCode.FAILED if self.distrusted else ExitCode.OK
         codes = {error.exit_code for _, error in self.failures}
-        nothing = not self.written and not self.skipped
+        nothing = not self.rows and not self.skipped
         return codes.pop() if len(codes) == 1 and nothing else ExitCode.FAILED
 
 
@@ -115,15 +114,19 @@ def run_job(
     job
         The validated spec.
     listener
-        Hears what happens.
+        Called for everything that happens.
     options
         Without them: everything, in this process.
+
+    Returns
+    -------
+    Outcome
+        Rows, failures, and the exit code of the command.
 
     Raises
     ------
     UsageError
-        When the request itself is wrong: no image, an unknown device; in this process also an
-        unknown layer or class.
+        For a wrong request: no image, an unknown device; in this process also a layer or class.
     KvisError
         When nothing at all could be begun: no device, no writable folder.
     """
@@ -163,8 +166,8 @@ class Run:
         """Run, and write the manifest whatever happens."""
         began = time.monotonic()
         infos = {} if self.options.processes else self._infos()
-        keep = all(task.metadata for task in self.job.tasks)
-        # The folder is tried before TensorFlow is: nobody waits 10 s to hear that it is read-only.
+        keep = all(t.metadata for t in self.job.tasks if isinstance(t, PictureSpec))
+        # Tried before TensorFlow starts: a read-only folder is reported at once, not after 10 s.
         folder = result_folder(self.job, self.options.shard)
         self.store = ResultStore(folder, self._origin(), metadata=keep)
         self.outcome.folder = folder
@@ -192,10 +195,7 @@ class Run:
         return self.outcome
 
     def _infos(self) -> dict[str, ModelInfo]:
-        """Return the models' files, read before TensorFlow starts.
-
-        The only model has to be good.
-        """
+        """Return the models' files, read before TensorFlow starts; an only model has to be good."""
         from kvis_cli.jobs.planning.checking import check_plan
         from kvis_cli.models.description.info import describe_model
         from kvis_cli.models.description.trust import check_file
@@ -209,7 +209,7 @@ class Run:
             except KvisError as error:
                 if isinstance(error, UsageError) or len(self.plan.models) == 1:
                     raise
-        # A wrong layer or class is said at once, not after TensorFlow has started.
+        # A wrong layer or class is reported at once, not after TensorFlow has started.
         for problem in check_plan(self.plan, infos):
             if isinstance(problem.error, UsageError):
                 raise problem.error
@@ -234,7 +234,7 @@ class Run:
         return others, todo
 
     def _with_shared_scales(self, todo: list[str]) -> list[str]:
-        """With a shared scale, all pictures of an entry are made anew or none."""
+        """With a shared scale, all pictures of an entry are made again or none."""
         entries = {(self.ids[i].model, self.ids[i].entry) for i in todo}
         shared = {(m, e) for m, e in entries if self.job.tasks[e].shares_scale}
         if not shared:
@@ -253,6 +253,9 @@ class Run:
         if self.options.processes:
             from kvis_cli.jobs.running.pool import Pool
 
+            todo = without_refused(self.plan, todo, self)
+            if not todo:
+                return
             batches = CHUNK_BATCHES if self.job.workers == 1 else max(2, CHUNK_BATCHES // 2)
             chunks = make_chunks(self.plan, todo, batches * self.job.batch_size)
             pool = Pool(self.job, self.store, self.listener, self, self._stopped)
@@ -313,7 +316,7 @@ class Run:
         self.done_rows[task.id] = rows
         self.outcome.rows.extend(rows)
         for row in rows:
-            self.outcome.written.append(self.store.folder / str(row.file))
+            self.outcome.written += [self.store.folder / row.file] if row.file else []
             self.listener.row(row)
         self.listener.task(self.plan.describe(task), True)
 
@@ -349,22 +352,20 @@ class Run:
         for i, parts in self.parts.items():
             if i not in self.done_rows:
                 rows += parts.values()
-        ours = {row.file for row in rows}
+        ours = {row.file for row in rows if row.file}
         rows += [row for row in others if row.file not in ours]
         self.store.write_manifest(rows + list(self.failed_rows.values()))
         self.store.write_json(RUN, self._summary(seconds))
         self.journal.remove()
         self.plan.digests.remember(self.store.folder)
-        from kvis_cli.jobs.results.sheets import write_sheets
+        from kvis_cli.jobs.results.joint import write_joint
 
-        for path in write_sheets(self.plan, self.store, self.done_rows, set(todo)):
+        for path in write_joint(self.plan, self.store, self.done_rows, set(todo)):
             self.outcome.written.append(path)
             self.listener.wrote(path)
 
     def _origin(self) -> dict[str, Any]:
-        spec = self.job.model_dump(
-            mode="json", by_alias=True, exclude_defaults=True, exclude=_NOT_ORIGIN
-        )
+        spec = self.job.given(_NOT_ORIGIN)
         for task, entry in zip(self.job.tasks, spec["tasks"], strict=True):
             entry["kind"] = task.kind
         versions = {name: version_of(name) for name in PACKAGES}
@@ -377,9 +378,7 @@ class Run:
             "kvis": __version__,
             "versions": self.store.origin["versions"],
             "device": self.device,
-            "spec": self.job.model_dump(
-                mode="json", by_alias=True, exclude_defaults=True, exclude=_JUDGED
-            )
+            "spec": self.job.given(_JUDGED)
             | {"tasks": [t.model_dump(mode="json", by_alias=True) for t in self.job.tasks]},
             "shard": str(self.options.shard) if self.options.shard else None,
             "models": [

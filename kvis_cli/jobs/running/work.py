@@ -8,7 +8,8 @@ from typing import Protocol
 
 from kvis_cli.errors import KvisError, ResultError
 from kvis_cli.events import Listener
-from kvis_cli.jobs.planning.plan import Task
+from kvis_cli.jobs.planning.checking import refused_entries
+from kvis_cli.jobs.planning.plan import Plan, Task
 from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.shown import said
@@ -42,16 +43,16 @@ class Work:
     store
         Where results go.
     listener
-        Hears what happens.
+        Called for everything that happens.
     sink
         Takes what is finished.
     isolate
         Whether an error of any kind fails only its own tasks. Otherwise wrong requests and unknown
         errors are raised.
     predicted
-        Pairs of model and image whose first classes have been said.
+        Pairs of model and image whose first classes have been shown.
     memory_limit
-        So many inputs fit into memory at once, as far as is known.
+        Most inputs at once, as far as memory is known to suffice.
     """
 
     job: JobSpec
@@ -63,11 +64,28 @@ class Work:
     memory_limit: int = 1 << 30
 
 
+def without_refused(plan: Plan, todo: list[str], sink: Sink) -> list[str]:
+    """Let tasks fail that the model's files refuse; return the ids of the rest.
+
+    Of a job with one model, so that it need not start TensorFlow to hear it. Reading the files of
+    many models would keep their workers waiting.
+    """
+    if len(plan.models) > 1:
+        return todo
+    refused = refused_entries(plan)
+    tasks = {task.id: task for task in plan.tasks}
+    for entry, error in refused.items():
+        failed = [tasks[i] for i in todo if tasks[i].entry == entry]
+        if failed:
+            sink.failed(failed, plan.models[0].spec.path, error)
+    return [i for i in todo if tasks[i].entry not in refused]
+
+
 def unknown_error(error: Exception) -> KvisError:
     """Any other error as one that can be recorded."""
     text = said(error)
     return ResultError(
         f"{type(error).__name__}: {text}." if text else f"{type(error).__name__}.",
-        "That is a mistake in kvis, or something that it does not know.",
+        "This is a bug in kvis, or a case that it does not handle.",
         "A single command with --traceback shows where it comes from.",
     )

@@ -18,6 +18,8 @@ from kvis_cli.jobs.results.row import ResultRow
 from kvis_cli.jobs.results.store import ResultStore
 from kvis_cli.jobs.results.writers import WRITERS
 from kvis_cli.jobs.running.chunk import ChunkRun, about_model
+from kvis_cli.jobs.running.predicting import PredictionRun
+from kvis_cli.jobs.running.telling import tell_model, tell_preprocessing
 from kvis_cli.jobs.running.work import Sink, Work, unknown_error
 from kvis_cli.models.description.info import ModelInfo, describe_model
 from kvis_cli.runtime.interruption import held
@@ -42,7 +44,7 @@ class Worker:
     device
         Where to compute.
     listener
-        Hears what happens.
+        Called for everything that happens.
     sink
         Takes what is finished.
     isolate
@@ -75,9 +77,10 @@ class Worker:
         self.infos = infos or {}
         self._open: tuple[str, OpenModel] | None = None
         self._broken: dict[str, KvisError] = {}
+        self._told_fold = ""
 
     def run(self, chunk: Chunk) -> None:
-        """Do a chunk; whatever becomes of it, the sink hears of every one of its tasks."""
+        """Do a chunk; whatever becomes of it, the sink is called for each of its tasks."""
         import tensorflow as tf
 
         path = chunk.model.spec.path
@@ -85,10 +88,12 @@ class Worker:
             with tf.device(self.device.name):
                 opened = self._model(chunk)
                 if chunk.images:
+                    opened = self._for(chunk, opened)
                     task = compiled_task(
                         opened, chunk.spec, self.job, chunk.entry, self.listener.note
                     )
-                    self.chunk_run(self.work, chunk, opened, task).run()
+                    run = PredictionRun if chunk.spec.kind == "predict" else self.chunk_run
+                    run(self.work, chunk, opened, task).run()
                 else:
                     self._make(chunk, opened)
         except KvisError as error:
@@ -112,13 +117,26 @@ class Worker:
             top = any(task.needs_head for task in self.job.tasks)
             try:
                 info = self.infos.get(path) or describe_model(chunk.model.spec)
+                info.photos = chunk.model.photos
                 opened = open_model(info, top=top, seed=self.job.seed)
             except KvisError as error:
                 self._broken[path] = error
                 raise
             self._open = path, opened
-            self._tell(opened, top)
+            tell_model(opened, self.listener, top=top)
         return self._open[1]
+
+    def _for(self, chunk: Chunk, opened: OpenModel) -> OpenModel:
+        """Return the model as it takes the images of a chunk: photos, or arrays as they are."""
+        from kvis_cli.models.live.photo_input import as_given
+
+        found = as_given(opened, [image.image.source.path for image in chunk.images])
+        if found is not opened and self._told_fold != opened.info.reference:
+            self._told_fold = opened.info.reference
+            for note in found.notes:
+                self.listener.note(note)
+            tell_preprocessing(found, self.listener)
+        return found
 
     def close(self) -> None:
         """Let go of the model and of everything that was compiled for it."""
@@ -158,23 +176,3 @@ class Worker:
                 self.listener.wrote(made.path)
                 self.sink.made(task, row)
         self.sink.done(task, rows)
-
-    def _tell(self, opened: OpenModel, top: bool) -> None:
-        info, architecture = opened.info, opened.info.architecture
-        size = opened.image_input
-        facts = [f"{architecture.class_name} '{architecture.name}'"]
-        if architecture.params:
-            facts.append(f"{architecture.params:,} parameters")
-        facts.append(f"input {size.describe()}")
-        if top:
-            facts.append(f"{opened.head.classes} classes, labels: {opened.head.labels.source}")
-        self.listener.note(f"model {info.reference}: {', '.join(facts)}")
-        for change in info.changes:
-            self.listener.note(f"upgraded: {change}")
-        for note in opened.notes:
-            self.listener.note(note)
-        if not size.is_picture:
-            return
-        choice = opened.preprocessing_choice
-        tell = self.listener.note if choice.certain else self.listener.warn
-        tell(f"preprocessing {choice.preprocessing.describe()} ({choice.reason})")

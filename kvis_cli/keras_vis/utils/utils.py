@@ -49,6 +49,20 @@ def get_identifier(
 ) -> Any:
     """Return what `identifier` names among `known`; a function or None is itself.
 
+    Parameters
+    ----------
+    identifier
+        A key of `known`, a function, or None.
+    known
+        Name -> function; what cannot be called is left out.
+    name
+        The noun in the message.
+
+    Returns
+    -------
+    Callable or None
+        None for None.
+
     Raises
     ------
     UnknownNameError
@@ -62,12 +76,9 @@ def get_identifier(
 
 
 def apply_modifications(model: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Return a copy of `model` in which changed attributes of its layers, such as activations.
+    """Return a copy of `model` in which changed attributes of its layers count.
 
-    Count.
-
-    Nothing is written to disk. kvis' own functions see a changed activation without this, and
-    leave a final softmax out anyway.
+    Nothing is written to disk. kvis' own functions see a changed activation without this.
 
     Parameters
     ----------
@@ -75,6 +86,11 @@ def apply_modifications(model: Any, custom_objects: Mapping[str, Any] | None = N
         A Keras model that can be made from its config.
     custom_objects
         Classes and functions of your own, by name.
+
+    Returns
+    -------
+    keras.Model
+        With weights of its own, equal to those of `model`.
     """
     import keras
 
@@ -87,11 +103,30 @@ def apply_modifications(model: Any, custom_objects: Mapping[str, Any] | None = N
 def find_layer_idx(model: Any, layer_name: str) -> int:
     """Return the number of a layer in ``model.layers``.
 
+    Parameters
+    ----------
+    model
+        A Keras model.
+    layer_name
+        Of a layer directly in it.
+
+    Returns
+    -------
+    int
+        Counted from 0.
+
     Raises
     ------
     UnknownNameError
         When there is none. Layers inside nested models have no number: give functions their path
         as `layer_idx` instead.
+
+    Examples
+    --------
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="predictions")])
+    >>> find_layer_idx(model, "predictions")
+    0
     """
     names = [layer.name for layer in model.layers]
     if layer_name not in names:
@@ -136,10 +171,25 @@ def random_array(
 
     Parameters
     ----------
-    shape, mean, std
+    shape
         Of the array.
+    mean
+        Of all its values.
+    std
+        Their standard deviation.
     seed
         A seed or generator; None for other noise each time.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 of `shape`.
+
+    Examples
+    --------
+    >>> noise = random_array((64, 64, 3), mean=128, std=20, seed=0)
+    >>> round(float(noise.mean())), round(float(noise.std()))
+    (128, 20)
     """
     noise = np.random.default_rng(seed).random(tuple(shape))
     return np.asarray((noise - noise.mean()) / (noise.std() + EPSILON) * std + mean)
@@ -172,7 +222,7 @@ def load_img(
     Raises
     ------
     InputError
-        For a file that is no picture.
+        For a file that is not a picture.
     """
     from kvis_cli.images.photo import read_photo
 
@@ -199,10 +249,20 @@ def stitch_images(
     cols
         Pictures in a row.
 
+    Returns
+    -------
+    numpy.ndarray or None
+        Of the type of the pictures; black where there is none.
+
     Raises
     ------
     UsageError
         For pictures of different shapes.
+
+    Examples
+    --------
+    >>> stitch_images([np.ones((8, 8, 3), np.uint8)] * 3, margin=2, cols=2).shape
+    (18, 18, 3)
     """
     if len(images) == 0:
         return None
@@ -210,7 +270,7 @@ def stitch_images(
     if len(shapes) > 1:
         raise UsageError(f"The pictures have different shapes: {sorted(shapes)}.")
     if cols < 1 or margin < 0:
-        raise UsageError(f"{cols} columns with lines of {margin} pixels cannot be.")
+        raise UsageError(f"A sheet cannot have {cols} columns and lines of {margin} pixels.")
     height, width, *channels = np.shape(images[0])
     rows = -(-len(images) // cols)
     sheet = np.zeros(
@@ -277,6 +337,16 @@ def draw_text(
 
 def lookup_imagenet_labels(indices: Any) -> list[str]:
     """Return the ImageNet names of class indices.
+
+    Parameters
+    ----------
+    indices
+        An index or several, 0 to 999.
+
+    Returns
+    -------
+    list of str
+        A name for each index.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """keras-vis' functions, under their own names, on live models of today's Keras.
 
-The names, parameters and defaults are those of keras-vis 0.5.0; what differs is said in the page
-"Moving from keras-vis" of the documentation. They are thin layers over the engines of the commands.
+The names, parameters and defaults are those of keras-vis 0.5.0; the page "Moving from keras-vis" of
+the documentation describes what differs. They are thin layers over the engines of the commands.
 """
 
 from kvis_cli.keras_vis.visualization.activation_maximization import (

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from kvis_cli.engines.activation_maximization import regularizers
 from kvis_cli.engines.activation_maximization.engine import ActivationMaximizer
 from kvis_cli.engines.activation_maximization.history import UNCHANGED
 from kvis_cli.engines.activation_maximization.losses import Loss as EngineLoss
@@ -24,10 +23,6 @@ from kvis_cli.engines.activation_maximization.presets import (
     make_maximizer,
     phases,
 )
-from kvis_cli.engines.activation_maximization.published import (
-    KerasVisLPNorm,
-    KerasVisTotalVariation,
-)
 from kvis_cli.engines.activation_maximization.seeds import generator
 from kvis_cli.engines.gradient_modifiers import Modify, find_modifier
 from kvis_cli.engines.scores import ScoreKind
@@ -36,7 +31,13 @@ from kvis_cli.keras_vis.callbacks import OptimizerCallback, Print
 from kvis_cli.keras_vis.input_modifiers import InputModifier, get
 from kvis_cli.keras_vis.losses import Loss, input_of
 from kvis_cli.keras_vis.regularizers import LPNorm, TotalVariation
-from kvis_cli.keras_vis.visualization.composed import WeightedLosses, checked, loss_model, name_of
+from kvis_cli.keras_vis.visualization.composed import (
+    WeightedLosses,
+    checked,
+    loss_model,
+    name_of,
+    named_losses,
+)
 from kvis_cli.keras_vis.visualization.recipes import recipe_for
 from kvis_cli.keras_vis.visualization.setting import InputSetting, Range
 from kvis_cli.keras_vis.visualization.subject import (
@@ -75,28 +76,39 @@ def visualize_activation(
 
     Parameters
     ----------
-    model, layer_idx, filter_indices, score
-        See `visualize_saliency`.
+    model
+        A Keras model of one input; it stays as it is.
+    layer_idx
+        The layer: its number in ``model.layers``, its name, or a path through nested models.
+    filter_indices
+        A unit or channel, any sequence of them (their sum), or None for the mean of all.
     wrt_tensor
         The model's input, or None.
     seed_input
         Where to start, as a model input; None for noise around the middle of the range.
     input_range
         Lowest and highest model input. Pixels stay inside.
-    backprop_modifier, grad_modifier
-        See `visualize_saliency`; the gradient is that of the loss.
-    act_max_weight, lp_norm_weight, tv_weight
-        Weights of the activation and of `kvis_cli.engines.activation_maximization.regularizers`;
-        0 or None leaves a term out.
+    backprop_modifier
+        ``guided``, ``relu``, ``rectified``, ``deconv``, or a rule ``(local, g) -> g``.
+    grad_modifier
+        Applied to the gradient of the loss: a name or function as for `visualize_saliency`.
+    act_max_weight
+        Of the activation; 0 or None leaves the term out, and likewise below.
+    lp_norm_weight
+        Of the norm, `kvis_cli.engines.activation_maximization.regularizers.LPNorm`.
+    tv_weight
+        Of the total variation.
     max_iter
         Steps; None for 200, or for those of the preset.
     input_modifiers
         Random changes before the model, e.g. ``[Jitter(0.05)]``: `InputModifier` objects, or
         functions of pictures ``(1, …, C)`` in 0..1.
     callbacks
-        Told after every step.
+        Called after every step.
     verbose
         Print all losses of every step.
+    score
+        For the model's output: ``logit``, ``probability`` or ``log-probability``.
     preset
         None for the above. ``keras-vis``: its own losses, optimizer and display, as coded.
         ``quality``, ``atlas``, ``chollet``: as ``--preset``; the weights are then the preset's.
@@ -120,6 +132,14 @@ def visualize_activation(
     -----
     UserWarning
         When the picture is the one it started from.
+
+    Examples
+    --------
+    >>> import keras
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> picture = visualize_activation(model, -1, filter_indices=3, max_iter=2)
+    >>> picture.shape, picture.dtype
+    ((96, 96, 3), dtype('uint8'))
     """
     live = live_model(model)
     _check_wrt(wrt_tensor, live.model.inputs if hasattr(live.model, "inputs") else [])
@@ -182,12 +202,26 @@ def visualize_activation_with_losses(
         ``(loss, weight)`` pairs: `ActivationMaximization`, `LPNorm`, `TotalVariation`, subclasses
         of `Loss`, or functions from the symbolic input to a symbolic number. The two regularizers
         are means over pixels in the unit range; with ``preset="keras-vis"`` they are as coded.
+    wrt_tensor
+        The model's input, or None.
+    seed_input
+        Where to start, as a model input; None for noise around the middle of the range.
+    input_range
+        Lowest and highest model input. Pixels stay inside.
+    grad_modifier
+        Applied to the gradient of the sum.
+    max_iter
+        Steps; None for 200.
+    input_modifiers
+        Random changes before the model, as for `visualize_activation`.
+    callbacks
+        Called after every step.
+    verbose
+        Print all losses of every step.
     preset
         None or ``keras-vis``.
-    wrt_tensor, seed_input, input_range, grad_modifier
-        See `visualize_activation`.
-    max_iter, input_modifiers, callbacks, verbose, seed
-        See `visualize_activation`.
+    seed
+        Of everything random.
 
     Returns
     -------
@@ -229,23 +263,9 @@ def minimised(
     seed: int = 0,
     as_floats: bool = False,
 ) -> np.ndarray:
-    """Return the picture of a recipe for a weighted sum of losses.
-
-    Parameters
-    ----------
-    input_tensor, losses, wrt_tensor, seed_input, input_range
-        See `visualize_activation_with_losses`.
-    recipe
-        The losses of keras-vis are as coded where it is.
-    modify
-        Applied to the gradient of the sum.
-    sign
-        Of the losses that are no regularizers; -1 lowers what they raise.
-    input_modifiers, callbacks, verbose, seed
-        See `visualize_activation_with_losses`.
-    as_floats
-        Leave the picture in float32, whatever the range.
-    """
+    """Return the picture of a recipe; arguments as for `visualize_activation_with_losses`."""
+    # `modify` gets the gradient of the sum. `sign` multiplies the losses that are no regularizers:
+    # -1 lowers what they raise. `as_floats` leaves the picture in float32, whatever the range.
     input_tensor = input_of(input_tensor)
     _check_wrt(input_of(wrt_tensor), [input_tensor])
     kept = checked(losses)
@@ -302,7 +322,7 @@ def _run(
             before: int = before,
         ) -> None:
             values = [float(v) * t.weight for v, t in zip(seen[0, 1:], terms, strict=True)]
-            named = _as_keras_vis(terms, values)
+            named = named_losses(terms, values)
             picture = setting.inputs(images[:1], recipe)
             grads = setting.gradient(gradient[:1], recipe)
             for callback in listening:
@@ -342,26 +362,6 @@ def _modifier(given: str | Modify | None) -> tuple[Modify | None, float]:
     if given in ("negate", grad_modifiers.negate):
         return None, -1.0
     return find_modifier(given).modify, 1.0
-
-
-def _as_keras_vis(terms: list[Weighted], values: list[float]) -> list[tuple[str, float]]:
-    """Return the losses under keras-vis' names and in its order.
-
-    The activation, Lp norm, variation.
-    """
-    named = []
-    for term, value in zip(terms, values, strict=True):
-        loss, name, place = term.loss, term.loss.name, 0
-        if isinstance(loss, regularizers.LPNorm):
-            name, place = f"L-{loss.p} Norm Loss", 1
-        elif isinstance(loss, regularizers.TotalVariation):
-            name, place = f"TV({loss.beta}) Loss", 2
-        elif isinstance(loss, KerasVisLPNorm):
-            place = 1
-        elif isinstance(loss, KerasVisTotalVariation):
-            place = 2
-        named.append((place, name, value))
-    return [(name, value) for _, name, value in sorted(named, key=lambda entry: entry[0])]
 
 
 def _aims(subject: Subject, score: ScoreKind, sure: float) -> list[tuple[EngineLoss, float]]:

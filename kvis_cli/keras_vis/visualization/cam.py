@@ -52,8 +52,14 @@ def visualize_cam(
 
     Parameters
     ----------
-    model, layer_idx, filter_indices, seed_input, score
-        See `visualize_saliency`.
+    model
+        A Keras model of one input; it stays as it is.
+    layer_idx
+        The explained layer: its number in ``model.layers``, its name, or a path.
+    filter_indices
+        A unit, any sequence of them (the sum is explained), or None for the mean of all.
+    seed_input
+        One input, with or without a batch axis, or a batch. The model gets it as it is.
     penultimate_layer_idx
         The layer whose feature maps are weighted. None takes the last spatial feature map that
         everything passes through, after its activation.
@@ -63,6 +69,8 @@ def visualize_cam(
     grad_modifier
         Applied to the gradient before the channels' weights are taken. ``negate`` shows what
         lowers the score (the paper's counterfactual); any other makes a method that no paper knows.
+    score
+        For the model's output: ``logit``, ``probability`` or ``log-probability``.
 
     Returns
     -------
@@ -74,6 +82,15 @@ def visualize_cam(
     ------
     UsageError
         For a layer without feature maps, or one that the score does not depend on.
+
+    Examples
+    --------
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> photo = keras.utils.load_img("sample_models/images/house.png", target_size=(96, 96))
+    >>> photo = keras.utils.img_to_array(photo)
+    >>> heat = visualize_cam(model, -1, filter_indices=3, seed_input=photo)
+    >>> heat.shape, float(heat.max())
+    ((96, 96), 0.9861063957214355)
     """
     live = live_model(model)
     subject = subject_of(live, layer_idx)
@@ -101,12 +118,16 @@ def visualize_cam_with_losses(
 
     Parameters
     ----------
-    input_tensor, losses
-        See `visualize_saliency_with_losses`.
-    seed_input, grad_modifier
-        See `visualize_cam`.
+    input_tensor
+        The model's symbolic input, e.g. ``model.input``.
+    losses
+        ``(loss, weight)`` pairs, as for `visualize_saliency_with_losses`.
+    seed_input
+        One input, with or without a batch axis, or a batch.
     penultimate_layer
         The layer whose feature maps are weighted: itself or its name.
+    grad_modifier
+        Applied to the gradient before the channels' weights are taken.
 
     Returns
     -------
@@ -155,10 +176,7 @@ def _exact_grid(call: LayerCall | None) -> MapGrid | None:
 
 
 def _before(live: LiveModel, subject: Subject) -> Any:
-    """Return the layer that `auto` means for a layer inside the model.
-
-    That of the model up to it.
-    """
+    """Return the layer that `auto` means for the model up to a layer inside it."""
     assert subject.layer is not None
     try:
         layer = live.model.get_layer(subject.layer.path)

@@ -8,6 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from kvis_cli.engines.activation_maximization import regularizers
+from kvis_cli.engines.activation_maximization.losses import Weighted
+from kvis_cli.engines.activation_maximization.published import (
+    KerasVisLPNorm,
+    KerasVisTotalVariation,
+)
 from kvis_cli.errors import UsageError
 from kvis_cli.keras_vis.losses import AnyLoss, Loss, input_of
 from kvis_cli.models.live.session import LiveModel, live_model
@@ -23,8 +29,35 @@ def name_of(loss: AnyLoss) -> str:
     return loss.name if isinstance(loss, Loss) else getattr(loss, "__name__", "Unnamed Loss")
 
 
+def named_losses(terms: list[Weighted], values: list[float]) -> list[tuple[str, float]]:
+    """Return the losses under keras-vis' names, in its order: activation, Lp norm, variation."""
+    named = []
+    for term, value in zip(terms, values, strict=True):
+        loss, name, place = term.loss, term.loss.name, 0
+        if isinstance(loss, regularizers.LPNorm):
+            name, place = f"L-{loss.p} Norm Loss", 1
+        elif isinstance(loss, regularizers.TotalVariation):
+            name, place = f"TV({loss.beta}) Loss", 2
+        elif isinstance(loss, KerasVisLPNorm):
+            place = 1
+        elif isinstance(loss, KerasVisTotalVariation):
+            place = 2
+        named.append((place, name, value))
+    return [(name, value) for _, name, value in sorted(named, key=lambda entry: entry[0])]
+
+
 def checked(losses: WeightedLosses) -> list[tuple[AnyLoss, float]]:
     """Return the losses that count.
+
+    Parameters
+    ----------
+    losses
+        ``(loss, weight)`` pairs.
+
+    Returns
+    -------
+    list of tuple
+        Those whose weight is neither 0 nor None.
 
     Raises
     ------
@@ -44,10 +77,22 @@ def checked(losses: WeightedLosses) -> list[tuple[AnyLoss, float]]:
 def loss_model(input_tensor: Any, losses: Sequence[AnyLoss]) -> LiveModel:
     """Return the model ``input -> (1, number of losses)``, with the losses' layers shared.
 
+    Parameters
+    ----------
+    input_tensor
+        The model, or its symbolic input, with which loss models are kept.
+    losses
+        `Loss` objects, or functions from the symbolic input to a symbolic number.
+
+    Returns
+    -------
+    LiveModel
+        The same one for the same losses, so that nothing is compiled again.
+
     Raises
     ------
     UsageError
-        For a loss that is no function of the input.
+        For a loss that is not a function of the input.
     """
     input_tensor = input_of(input_tensor)
     store = input_tensor.__dict__.setdefault(_ATTRIBUTE, {})

@@ -1,4 +1,4 @@
-"""Raw maps as keras-vis hands them out: one array in 0..1."""
+"""Raw maps as keras-vis returns them: one array in 0..1."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ from kvis_cli.render.scale import MapKind, scale_map
 
 def shown(maps: np.ndarray, kind: MapKind, single: bool) -> np.ndarray:
     """Scale each map of a batch to 0..1 by its own limit, as the commands do.
+
+    Parameters
+    ----------
+    maps
+        float32 ``(B, …)``, raw.
+    kind
+        ``heatmap``, where 0 stays 0, or ``signed``, where 0 becomes 0.5.
+    single
+        Whether to return the first map alone.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 in 0..1, the shape of `maps`, or without the batch axis.
 
     Warns
     -----

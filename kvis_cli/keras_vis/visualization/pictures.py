@@ -16,6 +16,11 @@ def get_num_filters(layer: Any) -> int:
     ----------
     layer
         A Keras layer whose output shape is known.
+
+    Returns
+    -------
+    int
+        The size of its channel axis.
     """
     shape = tuple(layer.output.shape)
     first = getattr(layer, "data_format", "channels_last") == "channels_first"
@@ -30,9 +35,11 @@ def overlay(array1: np.ndarray, array2: np.ndarray, alpha: float = 0.5) -> np.nd
 
     Parameters
     ----------
-    array1, array2
-        Pictures of one shape. Where one holds whole numbers and the other floats within 0..1, the
-        floats are brought to 0..255.
+    array1
+        A picture. Where it holds whole numbers and `array2` floats within 0..1, or the other way
+        round, the floats are brought to 0..255.
+    array2
+        A picture of the same shape.
     alpha
         The share of the first, 0 to 1.
 
@@ -45,6 +52,12 @@ def overlay(array1: np.ndarray, array2: np.ndarray, alpha: float = 0.5) -> np.nd
     ------
     ValueError
         For an `alpha` out of its range, or arrays of different shapes.
+
+    Examples
+    --------
+    >>> heat, photo = np.full((2, 2, 3), 0.5), np.full((2, 2, 3), 100, np.uint8)
+    >>> overlay(heat, photo, alpha=0.4)[0, 0].tolist()
+    [111, 111, 111]
     """
     array1, array2 = np.asarray(array1), np.asarray(array2)
     if not 0.0 <= alpha <= 1.0:

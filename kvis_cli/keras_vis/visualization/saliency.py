@@ -77,6 +77,16 @@ def visualize_saliency(
     UsageError
         For units, layers or modifiers that are not there, and for a `backprop_modifier` that
         would change nothing.
+
+    Examples
+    --------
+    >>> import keras
+    >>> model = keras.models.load_model("sample_models/shapes.keras")
+    >>> photo = keras.utils.load_img("sample_models/images/house.png", target_size=(96, 96))
+    >>> photo = keras.utils.img_to_array(photo)
+    >>> heat = visualize_saliency(model, -1, filter_indices=3, seed_input=photo)
+    >>> heat.shape, float(heat.max())
+    ((96, 96), 1.0)
     """
     live = live_model(model)
     wrt = None
@@ -108,8 +118,14 @@ def visualize_saliency_with_losses(
         ``(loss, weight)`` pairs; ``(ActivationMaximization(layer, i), -1)`` is what
         `visualize_saliency` explains. A loss may also be a function from the symbolic input to a
         symbolic number.
-    seed_input, wrt_tensor, grad_modifier, keepdims
-        See `visualize_saliency`.
+    seed_input
+        One input, with or without a batch axis, or a batch. The model gets it as it is.
+    wrt_tensor
+        Differentiate with respect to this layer's output instead of the input.
+    grad_modifier
+        Applied to the gradient, as for `visualize_saliency`.
+    keepdims
+        Keep the channels; without it the strongest of each pixel is shown.
 
     Returns
     -------

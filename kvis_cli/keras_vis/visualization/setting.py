@@ -34,6 +34,22 @@ class InputSetting:
     ) -> InputSetting:
         """Return the setting of a call.
 
+        Parameters
+        ----------
+        live
+            The model.
+        input_range
+            Lowest and highest model input.
+        seed_input
+            Where to start, with or without a batch axis; None leaves it to the recipe.
+        any_size
+            Whether the picture may have another size than the model's input.
+
+        Returns
+        -------
+        InputSetting
+            Shape, range and start, channels last.
+
         Raises
         ------
         UsageError

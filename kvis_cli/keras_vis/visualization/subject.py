@@ -47,6 +47,16 @@ class Subject:
     def pairs(self, indices: Indices) -> tuple[tuple[int, float], ...]:
         """Units with weights: the sum of those named, the mean of all for None.
 
+        Parameters
+        ----------
+        indices
+            A unit, a sequence of them, negative ones counted from the end, or None.
+
+        Returns
+        -------
+        tuple
+            ``(unit, weight)`` pairs.
+
         Raises
         ------
         UsageError
@@ -122,6 +132,11 @@ def as_batch(live: LiveModel, seed: Any, *, any_size: bool = False) -> tuple[np.
         The array.
     any_size
         Accept another size than the model's own; only the channels have to fit.
+
+    Returns
+    -------
+    inputs, single
+        Of the model's input type, and whether the batch has one input.
 
     Raises
     ------

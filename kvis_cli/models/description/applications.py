@@ -60,10 +60,31 @@ class ApplicationRef:
         A key of `APPLICATIONS`.
     weights
         ``imagenet``, ``random`` or the path of a weights file.
+    options
+        Settings of its function, ``(("alpha", 0.5),)``.
+    classes
+        Of its classifier; None for those of ImageNet, 0 where the weights are without one.
     """
 
     name: str
     weights: str = "imagenet"
+    options: tuple[tuple[str, Any], ...] = ()
+    classes: int | None = None
+
+    def settings(self, top: bool) -> dict[str, Any]:
+        """Return the arguments of its function in Keras, but for the weights."""
+        classes = {"classes": self.classes} if self.classes and top else {}
+        return {**dict(self.options), "include_top": top, **classes}
+
+    def describe(self) -> str:
+        """``MobileNetV2(alpha=0.35, classes=5)`` for people."""
+        settings = dict(self.options)
+        if self.classes == 0:
+            settings["include_top"] = False
+        elif self.classes not in (None, 1000):
+            settings["classes"] = self.classes
+        inside = ", ".join(f"{key}={value}" for key, value in settings.items())
+        return APPLICATIONS[self.name] + (f"({inside})" if inside else "")
 
 
 def parse_reference(text: str) -> ApplicationRef | None:
@@ -107,6 +128,11 @@ def build(reference: ApplicationRef, *, top: bool = True, seed: int = 0) -> kera
     seed
         Seed of ``random`` weights.
 
+    Returns
+    -------
+    keras.Model
+        On the TensorFlow backend.
+
     Raises
     ------
     WeightsError
@@ -115,9 +141,10 @@ def build(reference: ApplicationRef, *, top: bool = True, seed: int = 0) -> kera
     import keras
 
     make = getattr(keras.applications, APPLICATIONS[reference.name])
+    top = top and reference.classes != 0
     if reference.weights == "random":
         keras.utils.set_random_seed(seed)
-        return make(weights=None, include_top=top)
+        return make(weights=None, **reference.settings(top))
     if reference.weights == "imagenet":
         return _pretrained(make, reference, top)
     path = user_path(reference.weights)
@@ -149,13 +176,14 @@ def _pretrained(make: Any, reference: ApplicationRef, top: bool) -> keras.Model:
 
 def _from_file(make: Any, reference: ApplicationRef, path: Path, top: bool) -> keras.Model:
     from kvis_cli.models.files.read import check_safe
+    from kvis_cli.models.legacy.groups import load_weights
 
     check_safe(path)
     reasons = []
     for include_top in dict.fromkeys((top, not top)):
-        model = make(weights=None, include_top=include_top)
+        model = make(weights=None, **reference.settings(include_top))
         try:
-            model.load_weights(path)
+            load_weights(model, path)
         except Exception as error:
             reasons.append(said(error, 200))
         else:

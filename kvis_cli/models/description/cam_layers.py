@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from kvis_cli.errors import UnknownNameError, UsageError
 from kvis_cli.models.description.info import ModelInfo
+from kvis_cli.models.description.output_regions import example_region
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import Architecture, LayerCall
 from kvis_cli.models.graph.layers import has_role
@@ -33,6 +35,7 @@ def cam_layers(info: ModelInfo, text: str) -> list[list[tuple[LayerCall, str]]]:
     UnknownNameError, UsageError
         For a layer that is not there, or has maps of one position.
     """
+    refuse_noise(info)
     if text == "all-spatial":
         return [[(call, "one stage")] for call in stages(info)]
     try:
@@ -47,8 +50,37 @@ def cam_layers(info: ModelInfo, text: str) -> list[list[tuple[LayerCall, str]]]:
     return [found]
 
 
+def refuse_noise(info: ModelInfo) -> None:
+    """Refuse a generator, whose input is a vector of noise: there is nothing to lay a map over.
+
+    Parameters
+    ----------
+    info
+        The model.
+
+    Raises
+    ------
+    UsageError
+        With the command that explains it.
+    """
+    form = info.input_form()
+    if form is not None and form.kind == "noise":
+        output = info.output_form()
+        raise UsageError(
+            f"{info.reference} has no photo that a class activation map could lie over.",
+            f"It makes {output.describe()} from {form.describe()}.",
+            "`kvis saliency` shows which numbers of the noise move a part of it: kvis saliency "
+            f"{shlex.quote(info.reference)} noise.npy --region {example_region(output)}",
+        )
+
+
 def refuse_single_position(call: LayerCall) -> None:
     """Refuse a layer whose maps have one position.
+
+    Parameters
+    ----------
+    call
+        The layer call; one of unknown size passes.
 
     Raises
     ------
@@ -67,8 +99,17 @@ def refuse_single_position(call: LayerCall) -> None:
 def stages(info: ModelInfo) -> list[LayerCall]:
     """Return the spatial layers that the whole output passes, in order.
 
-    Of each convolution with its
-    normalisation and activation only the last.
+    Of each convolution with its normalisation and activation only the last counts.
+
+    Parameters
+    ----------
+    info
+        A model whose graph is known.
+
+    Returns
+    -------
+    list of LayerCall
+        The last of them is what ``--layer auto`` takes.
 
     Raises
     ------
@@ -102,6 +143,15 @@ def _is_refined(call: LayerCall, users: dict[int, list[LayerCall]]) -> bool:
 
 def check_linear_head(architecture: Architecture, output_index: int, layer: LayerCall) -> None:
     """Refuse plain CAM where anything but average pooling and one linear layer follows `layer`.
+
+    Parameters
+    ----------
+    architecture
+        The model.
+    output_index
+        Which output is explained.
+    layer
+        Where the map is taken.
 
     Raises
     ------

@@ -125,6 +125,11 @@ def findings(config: Config, custom_objects: Collection[str] = ()) -> Iterator[F
         says of training (``compile_config``) is left out: kvis does not hand it on.
     custom_objects
         ``package.module:Name`` references of what the user lets the file use.
+
+    Yields
+    ------
+    ForbiddenPart
+        One for each forbidden part, in the order of the configuration.
     """
     known = _Known.of(custom_objects)
     root = {key: value for key, value in config.items() if key != "compile_config"}

@@ -2,68 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kvis_cli.errors import ModelError, UnknownNameError, UsageError
-from kvis_cli.models.description import applications, inputs, preprocessing
-from kvis_cli.models.description.fingerprint import PreprocessingChoice, guess_preprocessing
+from kvis_cli.errors import ModelError, SpecError, UnknownNameError, UsageError
+from kvis_cli.models.description import applications, inputs
+from kvis_cli.models.description.evidence.fingerprint import PreprocessingChoice
+from kvis_cli.models.description.evidence.weighing import Weights
+from kvis_cli.models.description.inputs import ImageInput
 from kvis_cli.models.description.labels import Labels, imagenet, read_labels
+from kvis_cli.models.description.recognized import application_of_weights
 from kvis_cli.models.description.replacements import apply_replacements
 from kvis_cli.models.description.sidecar import Sidecar, read_sidecar
 from kvis_cli.models.description.targets import Head
+from kvis_cli.models.files.json_models import with_architecture
 from kvis_cli.models.files.kinds import ModelFile
 from kvis_cli.models.files.read import read_model_file
 from kvis_cli.models.graph import autolayer
 from kvis_cli.models.graph.architecture import Architecture, LayerCall
 from kvis_cli.models.graph.editing import lambda_layers, with_input_layer
+from kvis_cli.models.graph.forms import (
+    InputForm,
+    OutputForm,
+    channels_first,
+    ending_activation,
+    input_form,
+    output_form,
+)
 from kvis_cli.models.graph.from_config import read_architecture
-from kvis_cli.models.graph.layers import has_role
 from kvis_cli.models.legacy.upgrade import Upgraded, upgrade
 from kvis_cli.models.request import ModelSpec, parse_shape, parse_size
 from kvis_cli.paths import user_path
 
 DEFAULT_SIZE = 224
-_WHOLE_NUMBERS = frozenset({"uint8", "int8", "int16", "uint16", "int32", "int64"})
-# Layers that may stand between the last activation and the output.
-
-
-@dataclass(frozen=True)
-class ImageInput:
-    """The input that photos go into.
-
-    Attributes
-    ----------
-    height, width
-        In pixels; what the model says, else `--size`, else the default.
-    channels
-        1, 3, 4 or what the model takes.
-    channels_first
-        Whether the model wants ``(B, C, H, W)``.
-    free
-        Whether the model left the size open.
-    shape
-        Of the input as the model says it, without the batch.
-    """
-
-    height: int
-    width: int
-    channels: int
-    channels_first: bool = False
-    free: bool = False
-    shape: tuple[int | None, ...] = ()
-
-    @property
-    def is_picture(self) -> bool:
-        """Whether it takes pictures; signals, volumes and texts come as .npy arrays."""
-        return len(self.shape) == 3
-
-    def describe(self) -> str:
-        """``224×224×3`` for people."""
-        if self.is_picture:
-            return f"{self.width}×{self.height}×{self.channels}"
-        return "×".join("?" if size is None else str(size) for size in self.shape)
 
 
 @dataclass
@@ -88,6 +62,13 @@ class ModelInfo:
         The flat graph.
     sidecar
         What the sidecar says.
+    photos
+        The first photos that are explained. Where the model's files do not say how it is fed, the
+        weights are asked what they expect of them.
+    weights
+        Opens the weights of a model that is already live; None for those of the file.
+    choice
+        How it is fed, once `kvis_cli.models.description.evidence.feeding.choose` has decided that.
     """
 
     spec: ModelSpec
@@ -101,6 +82,9 @@ class ModelInfo:
     sidecar_file: Path | None = None
     upgraded: Upgraded | None = field(default=None, repr=False)
     replacements: list[str] = field(default_factory=list)
+    photos: Sequence[Path] = ()
+    weights: Weights | None = field(default=None, repr=False)
+    choice: PreprocessingChoice | None = field(default=None, repr=False)
 
     @property
     def reference(self) -> str:
@@ -111,7 +95,8 @@ class ModelInfo:
     def native(self) -> bool:
         """Whether Keras 3 wrote the file, and nothing in it was changed."""
         found = self.upgraded
-        return found is not None and found.generation >= 3 and not self.changes
+        whole = self.file is not None and not self.file.beside
+        return whole and found is not None and found.generation >= 3 and not self.changes
 
     def stated_shape(self) -> tuple[int | None, ...] | None:
         """Return the input shape that the user gives, without the batch.
@@ -147,9 +132,12 @@ class ModelInfo:
         return inputs.explained_input(self.architecture.inputs, self.given_inputs())
 
     def image_input(self) -> ImageInput:
-        """Return the size that photos are brought to.
+        """Return the size of photos for the model, or the shape of the arrays that are explained.
 
-        Or the shape of the arrays that are explained.
+        Returns
+        -------
+        ImageInput
+            Height and width in pixels, and channels; 0 × 0 where the input is no picture.
 
         Raises
         ------
@@ -172,7 +160,7 @@ class ModelInfo:
             shape = (None, *stated)
         if len(shape) != 4:
             return ImageInput(0, 0, shape[-1] or 0, shape=tuple(shape[1:]))
-        first = _channels_first(self.architecture, shape)
+        first = channels_first(self.architecture, shape)
         height: int | None = shape[2] if first else shape[1]
         width: int | None = shape[3] if first else shape[2]
         channels = (shape[1] if first else shape[3]) or 3
@@ -181,8 +169,8 @@ class ModelInfo:
             asked = parse_size(str(wanted))
             if not free and asked != (height, width):
                 raise UsageError(
-                    f"--size {asked[1]}x{asked[0]} does not fit {self.reference}.",
-                    f"The model takes {width}x{height} and nothing else.",
+                    f"--size {asked[1]}x{asked[0]} (width x height) does not fit {self.reference}.",
+                    f"The model takes {height}×{width} (height × width) and nothing else.",
                     "Leave --size out.",
                 )
             height, width = asked
@@ -195,30 +183,10 @@ class ModelInfo:
             tuple(shape[1:]),
         )
 
-    def preprocessing(self) -> PreprocessingChoice:
-        """Return the preprocessing and the reason for it."""
-        if self.spec.preprocess != "auto":
-            return PreprocessingChoice(preprocessing.parse(self.spec.preprocess), "as asked")
-        if self.sidecar.preprocess not in (None, "auto"):
-            assert self.sidecar.preprocess is not None and self.sidecar_file is not None
-            return PreprocessingChoice(
-                preprocessing.parse(self.sidecar.preprocess), f"from {self.sidecar_file.name}"
-            )
-        endpoints = self.architecture.inputs
-        if endpoints and endpoints[self.explained_input()].dtype in _WHOLE_NUMBERS:
-            return PreprocessingChoice(
-                preprocessing.PRESETS["none"],
-                "its input takes whole numbers",
-            )
-        return guess_preprocessing([(c.class_name, c.name) for c in self.architecture.calls])
-
     def head(self) -> Head:
-        """Return the explained output's units and their names.
+        """Return the explained output's units and their names, where these are known.
 
-        Raises
-        ------
-        ModelError
-            When the file does not say how many outputs there are.
+        A `ModelError` where the file does not say how many outputs there are.
         """
         outputs = self.architecture.outputs
         shape = outputs[self.output_index()].shape if outputs else None
@@ -227,26 +195,45 @@ class ModelInfo:
                 f"The number of outputs of {self.reference} is not known.",
                 f"Its output has the shape {shape}.",
             )
-        units = shape[-1]
-        binary = units == 1 and self.final_activation() == "sigmoid"
-        return Head(units, self._labels(units), binary)
+        form = self.output_form()
+        labels = self._labels(form.units) if form.kind not in ("image", "signal") else Labels()
+        binary = form.kind == "classes" and form.units == 1
+        return Head(form.units, labels, binary, form.kind)
+
+    def output_form(self) -> OutputForm:
+        """Return what the explained output is: classes, a mask, an image …."""
+        output = self.architecture.outputs[self.output_index()]
+        entries = self.architecture.inputs
+        explained = entries[self.explained_input()] if entries else None
+        shape = output.shape or (None, 1)
+        # A labels.txt may belong to another model of the same folder.
+        said = self.spec.labels or self.sidecar.labels
+        names = len(self._labels(shape[-1] or 1).names) if said and len(shape) > 1 else 0
+        return output_form(self.architecture, output, explained, names)
+
+    def describe_output(self) -> str:
+        """``3 classes, labels: labels.txt`` or ``output: a mask of 128×128 (…)``, for people."""
+        head, form = self.head(), self.output_form()
+        labels = f", labels: {head.labels.source}"
+        if form.kind == "classes":
+            return f"{head.classes} classes{labels}"
+        return f"output: {form.describe()}{labels if head.labels.names else ''}"
+
+    def input_form(self) -> InputForm | None:
+        """Return what the explained input takes; None where its shape is not known."""
+        endpoints = self.architecture.inputs
+        explained = endpoints[self.explained_input()] if endpoints else None
+        if explained is None or not explained.shape:
+            return None
+        outputs = self.architecture.outputs
+        known = outputs and outputs[self.output_index()].shape
+        return input_form(self.architecture, explained, self.output_form() if known else None)
 
     def final_activation(self) -> str:
         """Return the name of the activation that ends the explained output; ``linear`` for none."""
         outputs = self.architecture.outputs
-        call: LayerCall | None = outputs[self.output_index()].call if outputs else None
-        while call is not None:
-            if call.class_name == "Softmax":
-                return "softmax"
-            activation = call.config.get("activation")
-            if isinstance(activation, dict):
-                activation = activation.get("config", activation.get("class_name"))
-            if isinstance(activation, str):
-                return activation.lower()
-            if not has_role(call.class_name, "reshaping") or len(call.inputs) != 1:
-                break
-            call = call.inputs[0]
-        return "linear"
+        call = outputs[self.output_index()].call if outputs else None
+        return ending_activation(call, resized=False)
 
     def _labels(self, units: int) -> Labels:
         if self.spec.labels:
@@ -269,6 +256,12 @@ class ModelInfo:
                     labels = read_labels(beside)
                     # A labels.txt may belong to another model of the same folder.
                     if name != "labels.txt" or len(labels.names) in (units, units + (units == 1)):
+                        return labels
+            if self.file.format == "tfjs":
+                # Of Teachable Machine; a file of that name by others is no list of labels.
+                with contextlib.suppress(SpecError):
+                    labels = read_labels(self.file.path.with_name("metadata.json"))
+                    if len(labels.names) in (units, units + (units == 1)):
                         return labels
         return imagenet() if units == 1000 else Labels()
 
@@ -294,6 +287,16 @@ class ModelInfo:
 def describe_model(spec: ModelSpec) -> ModelInfo:
     """Read what a model's files say about it, without TensorFlow.
 
+    Parameters
+    ----------
+    spec
+        The model's path or name, with the options about it.
+
+    Returns
+    -------
+    ModelInfo
+        The upgraded config, the graph, and the sidecar.
+
     Raises
     ------
     ModelError
@@ -308,10 +311,11 @@ def describe_model(spec: ModelSpec) -> ModelInfo:
             return ModelInfo(spec, reference.name, application=reference)
         if not path.suffix and path.parent == Path() and ":" not in path.name:
             raise applications.unknown(spec.path)
-    file = read_model_file(path, allow_weights_only=spec.arch is not None)
+    file = with_architecture(read_model_file(path, allow_weights_only=True), spec.arch)
+    sidecar, sidecar_file = read_sidecar(path) or (Sidecar(), None)
+    if file.format == "weights_h5" and spec.arch is None:
+        return _application_file(spec, file, sidecar, sidecar_file)
     upgraded = upgrade(file.config, keras_version=file.keras_version)
-    found = read_sidecar(path)
-    sidecar, sidecar_file = found or (Sidecar(), None)
     # The user's own words come last: they may replace what the sidecar says.
     replacements = _by_name([*sidecar.replace_layer, *spec.replace_layer])
     config, replaced = apply_replacements(upgraded.config, replacements)
@@ -340,6 +344,25 @@ def describe_model(spec: ModelSpec) -> ModelInfo:
     return info
 
 
+def _application_file(
+    spec: ModelSpec, file: ModelFile, sidecar: Sidecar, sidecar_file: Path | None
+) -> ModelInfo:
+    """Return what is known of a file of weights alone that are those of an application."""
+    reference = application_of_weights(file.path)
+    return ModelInfo(
+        spec,
+        file.path.stem,
+        file=file,
+        application=reference,
+        changes=[
+            f"Took the weights for those of keras.applications' {reference.describe()}"
+            + (", whose outputs are feature maps and no classes." if not reference.classes else ".")
+        ],
+        sidecar=sidecar,
+        sidecar_file=sidecar_file,
+    )
+
+
 def _by_name(assignments: list[str]) -> list[str]:
     return list({text.partition("=")[0].strip(): text for text in assignments}.values())
 
@@ -348,14 +371,3 @@ def _is_open_sequential(architecture: Architecture) -> bool:
     """Whether it is a Sequential whose file does not say the shape of its input."""
     inputs = architecture.inputs
     return architecture.class_name == "Sequential" and bool(inputs) and inputs[0].shape is None
-
-
-def _channels_first(architecture: Architecture, shape: tuple[int | None, ...]) -> bool:
-    colours = (1, 3, 4)
-    if (shape[1] in colours) != (shape[3] in colours):
-        return shape[1] in colours
-    for call in architecture.calls:
-        stated = call.config.get("data_format")
-        if stated in ("channels_first", "channels_last"):
-            return bool(stated == "channels_first")
-    return False

@@ -23,7 +23,7 @@ class Labels:
     names
         One name per unit; empty when no labels are known.
     source
-        Where the names come from, for people.
+        Where the names come from, in words.
     """
 
     names: tuple[str, ...] = ()
@@ -42,6 +42,16 @@ class Labels:
 
     def index(self, text: str) -> int:
         """Return the unit called `text`: case, blanks, ``_`` and ``-`` do not matter.
+
+        Parameters
+        ----------
+        text
+            As a user types it.
+
+        Returns
+        -------
+        int
+            Counted from 0.
 
         Raises
         ------
@@ -75,7 +85,20 @@ def read_labels(path: Path, named_in: str = "") -> Labels:
     """Read a label file.
 
     Text: a label a line, in order, or ``index label`` lines as Teachable Machine writes them.
-    JSON: a list of names, ``{"0": "cat"}``, ``{"cat": 0}``, or Keras' ``{"0": ["n01", "cat"]}``.
+    JSON: a list of names, ``{"0": "cat"}``, ``{"cat": 0}``, Keras' ``{"0": ["n01", "cat"]}``, or
+    ``{"labels": ["cat"]}`` as Teachable Machine writes it for TensorFlow.js.
+
+    Parameters
+    ----------
+    path
+        ``.json`` is read as JSON, anything else as text in UTF-8.
+    named_in
+        The file that refers to it, for the message.
+
+    Returns
+    -------
+    Labels
+        In the order of the units.
 
     Raises
     ------
@@ -125,6 +148,8 @@ def _from_json(path: Path, text: str) -> list[str]:
         data: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise wrong from None
+    if isinstance(data, dict) and isinstance(data.get("labels"), list):
+        data = data["labels"]
     if isinstance(data, dict):
         if data and all(isinstance(v, int) for v in data.values()):
             data = {str(v): k for k, v in data.items()}

@@ -25,20 +25,35 @@ class Preprocessing:
         channel order.
     color
         Channel order of the model's input.
+    per_image
+        Whether each picture has its own mean and deviation, over all its values, taken in place of
+        `mean` and `std`. These then only stand for a typical photo, where there is no picture.
     """
 
     name: str
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     color: Color = "rgb"
+    per_image: bool = False
 
     def apply(self, pixels: np.ndarray) -> np.ndarray:
         """Pictures ``(…, C)`` in 0..255, RGB or grey, as float32 model inputs."""
         x = np.asarray(pixels)
         if self.color == "bgr" and x.shape[-1] == 3:
             x = x[..., ::-1]
-        made = np.subtract(x, _float32(self.mean), dtype=np.float32)
-        return np.divide(made, _float32(self.std), out=made)
+        mean, std = self._statistics(x)
+        made = np.subtract(x, mean, dtype=np.float32)
+        return np.divide(made, std, out=made)
+
+    def _statistics(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if not self.per_image or x.ndim < 3:
+            return _float32(self.mean), _float32(self.std)
+        axes = (-3, -2, -1)
+        mean = x.mean(axes, keepdims=True, dtype=np.float64)
+        std = x.std(axes, keepdims=True, dtype=np.float64)
+        # A picture of one colour becomes zeros, and is not divided by zero.
+        least = 1 / np.sqrt(np.prod(x.shape[-3:]))
+        return mean.astype(np.float32), np.maximum(std, least).astype(np.float32)
 
     def invert(self, inputs: np.ndarray) -> np.ndarray:
         """Model inputs ``(…, C)`` as 0..255 pictures; the inverse of `apply`, not clipped."""
@@ -58,11 +73,11 @@ class Preprocessing:
 
     def describe(self) -> str:
         """In words: ``signed: pixels / 127.5 - 1``."""
-        if self.name in _WORDS:
+        if PRESETS.get(self.name) == self:
             return f"{self.name}: {_WORDS[self.name]}"
         order = "BGR, " if self.color == "bgr" else ""
         mean, std = (", ".join(f"{v:g}" for v in values) for values in (self.mean, self.std))
-        return f"{self.name}: {order}(pixels - [{mean}]) / [{std}]"
+        return f"{self.name}: {order}(pixels - [{mean}]) / [{std}]".replace(" / [1]", "")
 
 
 def _float32(values: tuple[float, ...]) -> np.ndarray:
@@ -75,6 +90,7 @@ PRESETS: dict[str, Preprocessing] = {
     "signed": Preprocessing("signed", (127.5,), (127.5,)),
     "caffe": Preprocessing("caffe", (103.939, 116.779, 123.68), (1.0,), "bgr"),
     "torch": Preprocessing("torch", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "standardize": Preprocessing("standardize", (117.0,), (60.0,), per_image=True),
 }
 _WORDS = {
     "none": "pixels as they are, 0..255",
@@ -82,11 +98,22 @@ _WORDS = {
     "signed": "pixels / 127.5 - 1",
     "caffe": "BGR, minus the ImageNet mean",
     "torch": "pixels / 255, minus mean, by deviation of ImageNet",
+    "standardize": "each picture minus its own mean, by its own deviation",
 }
 
 
 def parse(value: str | Mapping[str, Any]) -> Preprocessing:
     """Return a preset name, ``'color=bgr;mean=104,117,123;std=1'`` or a mapping as `Preprocessing`.
+
+    Parameters
+    ----------
+    value
+        As in an option or a sidecar.
+
+    Returns
+    -------
+    Preprocessing
+        A preset itself, or one called ``custom``.
 
     Raises
     ------
@@ -126,5 +153,7 @@ def _numbers(key: str, value: Any) -> tuple[float, ...]:
     except (TypeError, ValueError):
         numbers = ()
     if not numbers or not all(np.isfinite(numbers)):
-        raise SpecError(f"The preprocessing's {key} cannot be {value!r}.", "It is numbers.")
+        raise SpecError(
+            f"The preprocessing's {key} cannot be {value!r}.", "It is one number or several."
+        )
     return numbers

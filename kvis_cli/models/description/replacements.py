@@ -68,6 +68,13 @@ def parse_replacement(text: str) -> Config:
 def apply_replacements(config: Config, assignments: Sequence[str]) -> tuple[Config, list[str]]:
     """Replace the layers that ``NAME=LAYER`` texts name.
 
+    Parameters
+    ----------
+    config
+        The upgraded config; it is not modified.
+    assignments
+        ``NAME=LAYER`` texts, such as ``lambda_1=rescaling:scale=1/255``.
+
     Returns
     -------
     config, changes

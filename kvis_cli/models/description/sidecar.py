@@ -49,6 +49,16 @@ def read_sidecar(model: Path) -> tuple[Sidecar, Path] | None:
     Besides ``<stem>.kvis.yaml``, a ``model.kvis.yaml`` in the folder serves all models in it
     (the checkpoints of one run).
 
+    Parameters
+    ----------
+    model
+        The model's file.
+
+    Returns
+    -------
+    Sidecar and pathlib.Path, or None
+        The sidecar and its file.
+
     Raises
     ------
     SpecError
@@ -61,7 +71,7 @@ def read_sidecar(model: Path) -> tuple[Sidecar, Path] | None:
 
 
 def _read(path: Path) -> Sidecar:
-    # Most models have no sidecar, and wait for no YAML.
+    # Imported only where there is a sidecar: most models have none.
     from kvis_cli.options.yaml import load_yaml
 
     data = load_yaml(path, limit=MAX_SIDECAR)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from kvis_cli.errors import KvisError, OutputError, UsageError
+from kvis_cli.models.description.evidence.feeding import choose
 from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.description.labels import read_labels
 from kvis_cli.models.description.sidecar import sidecar_path
@@ -17,37 +18,51 @@ from kvis_cli.paths import user_path
 from kvis_cli.shown import shown
 
 
-def write_sidecar(info: ModelInfo, *, force: bool = False) -> Path:
+def write_sidecar(info: ModelInfo, *, force: bool = False, reason: str = "") -> Path:
     """Write the sidecar of a model file beside it.
+
+    Parameters
+    ----------
+    info
+        The model. What its request says is written down.
+    force
+        Replace a sidecar that is there.
+    reason
+        Why the preprocessing is what it is; without it, what the choice itself says.
+
+    Returns
+    -------
+    pathlib.Path
+        The sidecar's file.
 
     Raises
     ------
     UsageError
-        For a model that is no file, or a sidecar that is there and not to be replaced.
+        For a model that is not a file, or a sidecar that is there and not to be replaced.
     OutputError
         When it cannot be written.
     """
     if info.file is None:
         raise UsageError(
-            f"{info.reference} is no file.", "A sidecar lies beside the file of a model."
+            f"{info.reference} is not a file.", "A sidecar lies beside the file of a model."
         )
     path = sidecar_path(info.file.path)
     if path.exists() and not force:
         raise UsageError(f"'{path}' exists.", "", "Edit it, or add --force to replace it.")
     temporary = path.with_suffix(".tmp")
     try:
-        temporary.write_text(sidecar_text(info, path.parent), "utf-8")
+        temporary.write_text(sidecar_text(info, path.parent, reason), "utf-8")
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written.", f"{error.strerror}.") from error
     return path
 
 
-def sidecar_text(info: ModelInfo, folder: Path) -> str:
+def sidecar_text(info: ModelInfo, folder: Path, reason: str = "") -> str:
     """Return the sidecar as YAML with a comment for every choice."""
     lines = [f"# What kvis knows about {shown(Path(info.reference).name)} beyond its file."]
-    choice = info.preprocessing()
-    reason = shown(choice.reason)
+    choice = choose(info)
+    reason = shown(reason or choice.reason)
     lines += [f"# {reason}"] if choice.certain else [f"# A guess: {reason}"]
     lines.append(_entry("preprocess", choice.preprocessing.to_spec()))
     lines += _labels(info, folder)

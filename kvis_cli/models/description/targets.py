@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kvis_cli.errors import UsageError
 from kvis_cli.explanation import Target
 from kvis_cli.lazy import np
 from kvis_cli.models.description.labels import Labels
+from kvis_cli.models.graph.forms import WITHOUT_CLASSES, OutputKind
+
+if TYPE_CHECKING:
+    pass
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,19 @@ class Head:
         Their names.
     binary
         One sigmoid unit that stands for two classes: class 0 is the negated logit.
+    kind
+        What the output is; a mask and an image have no classes, a score is one number.
     """
 
     units: int
     labels: Labels
     binary: bool = False
+    kind: OutputKind = "classes"
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether its units can be asked for; otherwise the output is explained as a whole."""
+        return self.kind not in WITHOUT_CLASSES
 
     @property
     def classes(self) -> int:
@@ -74,18 +87,46 @@ class Head:
             p = float(output[0])
             rows = [(self.class_name(1), p), (self.class_name(0), 1 - p)]
             return sorted(rows, key=lambda row: -row[1])
+        if not self.has_classes:
+            return [(f"mean of the {self.kind}", float(np.mean(output)))]
+        if self._is_number:
+            return [("output", float(output[0]))]
         best = np.argsort(-output, kind="stable")[:count]
         return [(self.class_name(int(i)), float(output[i])) for i in best]
+
+    def values(self, output: np.ndarray) -> np.ndarray:
+        """Return the output of each class.
+
+        Parameters
+        ----------
+        output
+            ``(…, units)``: the model's own outputs.
+
+        Returns
+        -------
+        np.ndarray
+            ``(…, classes)``; of one sigmoid unit ``1 - p`` and ``p``.
+        """
+        return np.concatenate([1 - output, output], -1) if self.binary else output
 
     def label(self, units: Sequence[tuple[int, float]]) -> str:
         """For captions: ``tabby``, ``water_ouzel + scorpion``, ``tabby - Egyptian_cat``."""
         if self.binary:
             return self.class_name(1 if units[0][1] > 0 else 0)
+        if not self.has_classes:
+            return self.labels.names[-1] if self.labels.names else self.kind
+        if self._is_number:
+            return "output"
         text = ""
         for index, weight in units:
             sign = " + " if weight > 0 else " - "
             text += (sign if text else sign.strip("+ ")) + self.class_name(index)
         return text
+
+    @property
+    def _is_number(self) -> bool:
+        """Whether it is the one number of a regression, of which there is no name."""
+        return self.kind == "score" and not self.labels.names
 
     def target(
         self,
@@ -100,6 +141,8 @@ class Head:
         if not units:
             units = tuple((index, -weight) for index, weight in minus) + minus
             return Target(self.label(units), _file_name(units), ())
+        if self._is_number or not self.has_classes:
+            return Target(self.label(units), "output" if self._is_number else self.kind, units)
         shown = units
         if self.binary:
             shown = ((1 if units[0][1] > 0 else 0, 1.0),)
@@ -129,11 +172,18 @@ def parse_classes(texts: Sequence[str], head: Head, contrast: Sequence[str] = ()
         One class that is subtracted from each, or two: the first minus the second, instead of
         `texts`.
 
+    Returns
+    -------
+    list of Request
+        Each names units with weights, a rank in the output, or both.
+
     Raises
     ------
     UsageError
-        For an index beyond the outputs or an unknown label.
+        For an index beyond the outputs, an unknown label, or a class of an output without classes.
     """
+    if not head.has_classes:
+        return [_whole(texts, head, contrast)]
     if len(contrast) == 2:
         texts = contrast[:1]
     minus = _subtracted(contrast[-1], head) if contrast else ()
@@ -156,6 +206,18 @@ def parse_classes(texts: Sequence[str], head: Head, contrast: Sequence[str] = ()
             found = [Request(_summed(_units(text.strip(), head) + minus))]
         requests.extend(r for r in found if r not in requests)
     return requests
+
+
+def _whole(texts: Sequence[str], head: Head, contrast: Sequence[str]) -> Request:
+    """Return the request for the mean over all channels of an output without classes."""
+    named = [text for text in (*texts, *contrast) if text.strip().lower() not in ("top1", "top")]
+    if named:
+        raise UsageError(
+            f"There is no class '{named[0]}'.",
+            f"The values of the {head.kind} that the model makes are no classes.",
+            "Leave the class out; --region says which part of the output is explained.",
+        )
+    return Request(tuple((index, 1.0 / head.units) for index in range(head.units)))
 
 
 def _units(text: str, head: Head) -> tuple[tuple[int, float], ...]:
@@ -222,8 +284,41 @@ def _unit(text: str, head: Head) -> tuple[int, float]:
     return index, 1.0
 
 
+def class_index(text: str, head: Head) -> int:
+    """Return the index of a class from its index or label.
+
+    Parameters
+    ----------
+    text
+        Such as ``22`` or ``tabby``.
+    head
+        The model's outputs.
+
+    Returns
+    -------
+    int
+        Counted from 0; of a binary sigmoid 0 or 1.
+
+    Raises
+    ------
+    UsageError
+        For an index beyond the outputs or an unknown label.
+    """
+    index, sign = _unit(text.strip(), head)
+    return int(sign > 0) if head.binary else index
+
+
 def encode(requests: Sequence[Request], batch: int, units: int) -> tuple[np.ndarray, np.ndarray]:
     """Return requests as the tensors that engines take, so that no class is compiled in.
+
+    Parameters
+    ----------
+    requests
+        T targets.
+    batch
+        Rows of the tensors, all alike.
+    units
+        Outputs of the model.
 
     Returns
     -------

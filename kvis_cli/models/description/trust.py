@@ -1,4 +1,4 @@
-"""What a model file may not do to whoever opens it: refused before Keras starts, by one check.
+"""Checks that refuse unsafe model files before Keras starts.
 
 Every road from a file to Keras leads through `check_file`: the container by `files.check_safe`,
 then what its configuration names, by `check_code` (of a description) or `check_config` (alone).
@@ -7,6 +7,7 @@ then what its configuration names, by `check_code` (of a description) or `check_
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from kvis_cli.errors import ModelError, UntrustedError
 from kvis_cli.models.description.config_check import ForbiddenPart, findings
@@ -25,6 +26,11 @@ _LONGEST = 80
 def check_file(info: ModelInfo) -> None:
     """Refuse a model file that must not reach Keras; without TensorFlow, and cheap when repeated.
 
+    Parameters
+    ----------
+    info
+        The model; an application passes.
+
     Raises
     ------
     ModelError
@@ -39,6 +45,11 @@ def check_file(info: ModelInfo) -> None:
 
 def check_code(info: ModelInfo) -> None:
     """Refuse what cannot be opened, or not without running code of the file or reading others.
+
+    Parameters
+    ----------
+    info
+        The model with its upgraded config.
 
     Raises
     ------
@@ -162,13 +173,42 @@ def _name(reference: str, config: Config, found: list[ForbiddenPart]) -> Untrust
     )
 
 
+def missing_class(info: ModelInfo, imported: Collection[str] = ()) -> ModelError | None:
+    """Return the error for classes that neither Keras nor the user has; None without any.
+
+    Parameters
+    ----------
+    info
+        The model.
+    imported
+        Names of classes that were found where the file says.
+
+    Returns
+    -------
+    ModelError or None
+        To be raised.
+    """
+    found = [
+        f
+        for f in findings(info.config, info.spec.custom_objects)
+        if f.kind == "unknown" and f.text.rpartition(".")[2] not in imported
+    ]
+    return _unknown(info.reference, info.config, found) if found else None
+
+
 def _unknown(reference: str, config: Config, found: list[ForbiddenPart]) -> ModelError:
     what = found[0].reason
+    module, _, name = found[0].text.rpartition(".")
+    where = f" (in the module '{_shown(module)}' when it was saved)" if module else ""
+    bare = [replace(f, text=f.text.rpartition(".")[2]) for f in found]
+    first = {f.text: f for f in reversed(bare)}
     return ModelError(
-        f"{reference} needs a {what} that is not part of Keras: {_listed(found)}.",
-        "Its code is not in the file, and kvis imports nothing that a file names.",
+        f"{reference} needs a {what} that is not part of Keras: "
+        f"{_listed([f for f in bare if first[f.text] is f])}.",
+        f"The code of '{_shown(name)}'{where} is not in the file, and kvis imports nothing that a "
+        "file names.",
         "Give it with --custom-objects package.module:Name, or add --trust where you trust the "
-        "file and the modules that it names.",
+        f"file and the modules that it names. `kvis init-code {reference}` begins such a module.",
     )
 
 

@@ -11,7 +11,7 @@ from kvis_cli.models.files.errors import SAVE_AGAIN
 from kvis_cli.paths import MODEL_SUFFIXES
 
 # h5py (and numpy with it) is imported where HDF5 is read: a .keras archive is answered without.
-Format = Literal["keras", "h5", "weights_h5", "savedmodel"]
+Format = Literal["keras", "h5", "weights_h5", "savedmodel", "tfjs", "json"]
 
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -50,14 +50,17 @@ class ModelFile:
     path
         The file, or the folder of a SavedModel.
     format
-        ``"keras"`` (zip archive), ``"h5"`` (whole model), ``"weights_h5"`` (no architecture) or
-        ``"savedmodel"``.
+        ``"keras"`` (zip archive), ``"h5"`` (whole model), ``"weights_h5"`` (no architecture),
+        ``"savedmodel"``, ``"tfjs"`` (``model.json`` of TensorFlow.js) or ``"json"`` (an
+        architecture as JSON, its weights in an HDF5 file beside it).
     config
         The architecture as ``{"class_name": ..., "config": {...}}``; empty where there is none.
     keras_version
         The version that wrote the file, such as ``"2.4.0"``; empty when the file does not say.
     backend
         ``"tensorflow"``, ``"theano"`` ...; empty when the file does not say.
+    beside
+        The files that hold the weights, where `path` does not.
     """
 
     path: Path
@@ -65,6 +68,12 @@ class ModelFile:
     config: dict[str, Any] = field(repr=False)
     keras_version: str = ""
     backend: str = ""
+    beside: tuple[Path, ...] = ()
+
+    @property
+    def weights_path(self) -> Path:
+        """The file with the weights; of a model of TensorFlow.js, which has several, `path`."""
+        return self.beside[0] if self.format == "json" else self.path
 
     @property
     def keras_major(self) -> int | None:
@@ -82,12 +91,13 @@ class StoredWeight:
     dtype: str
 
 
-def kind_of(path: Path) -> Literal["zip", "hdf5", "savedmodel"]:
+def kind_of(path: Path) -> Literal["zip", "hdf5", "savedmodel", "json"]:
     """Tell the kind of a model file by its first bytes."""
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "savedmodel"
         models = [p for p in sorted(path.iterdir()) if p.suffix in MODEL_SUFFIXES]
+        models += [p for p in (path / "model.json",) if p.is_file()]
         raise ModelError(
             f"'{path}' is a folder, not a model.",
             "It holds no saved_model.pb.",
@@ -104,6 +114,8 @@ def kind_of(path: Path) -> Literal["zip", "hdf5", "savedmodel"]:
         head = stream.read(512)
         if head.startswith(ZIP_MAGIC):
             return "zip"
+        if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+            return "json"
         for offset in HDF5_OFFSETS:
             stream.seek(offset)
             if stream.read(len(HDF5_MAGIC)) == HDF5_MAGIC:
@@ -144,12 +156,6 @@ def _foreign(path: Path, head: bytes) -> ModelError:
             what,
             "Its content is a web page, so the download gave the page in place of the file.",
             "Download the file itself (on GitHub: the 'Raw' link).",
-        )
-    if text.startswith(b"{") and b'"class_name"' in head:
-        return ModelError(
-            what,
-            "It is the architecture as JSON, without weights.",
-            "Build the model from it, load the weights and save it with `model.save()`.",
         )
     try:
         head.decode("utf-8")

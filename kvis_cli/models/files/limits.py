@@ -21,6 +21,10 @@ MAX_MEMBERS = 20_000
 MAX_OBJECTS = 500_000
 
 
+# TensorFlow.js cuts weights into files of 4 MB.
+MAX_SHARDS = 20_000
+
+
 MAX_GROUP_DEPTH = 64
 
 

@@ -43,6 +43,18 @@ class Walker:
     def fields(self, start: int, stop: int) -> Iterator[Field]:
         """Yield the fields of the message at ``start … stop``, in order.
 
+        Parameters
+        ----------
+        start
+            The first byte of the message.
+        stop
+            The first byte behind it.
+
+        Yields
+        ------
+        Field
+            Number, type and place of each field; its bytes are not copied.
+
         Raises
         ------
         WireError

@@ -20,8 +20,10 @@ from kvis_cli.models.files.archive import (
 )
 from kvis_cli.models.files.errors import as_model_error
 from kvis_cli.models.files.hdf5 import check_hdf5, read_h5, weights_group, weights_of
+from kvis_cli.models.files.json_models import read_document, read_json_model
 from kvis_cli.models.files.kinds import ModelFile, StoredWeight, kind_of
 from kvis_cli.models.files.probe import survive
+from kvis_cli.models.files.tfjs import groups, is_tfjs, listed_weights
 
 
 def read_model_file(path: str | Path, *, allow_weights_only: bool = False) -> ModelFile:
@@ -30,9 +32,15 @@ def read_model_file(path: str | Path, *, allow_weights_only: bool = False) -> Mo
     Parameters
     ----------
     path
-        A ``.keras`` archive, an HDF5 file of any Keras, or a SavedModel folder.
+        A ``.keras`` archive, an HDF5 file of any Keras, a SavedModel folder, or a JSON file with
+        its weights beside it (TensorFlow.js, or ``model.to_json()``).
     allow_weights_only
         Return a file without architecture as format ``"weights_h5"`` instead of refusing it.
+
+    Returns
+    -------
+    ModelFile
+        Format, config and versions; no weights.
 
     Raises
     ------
@@ -44,6 +52,8 @@ def read_model_file(path: str | Path, *, allow_weights_only: bool = False) -> Mo
         kind = kind_of(path)
         if kind == "savedmodel":
             return ModelFile(path, "savedmodel", {})
+        if kind == "json":
+            return read_json_model(path)
         if kind == "zip":
             return read_keras(path)
         survive(path, read_h5)
@@ -64,6 +74,11 @@ def check_safe(path: str | Path) -> None:
     sizes, and HDF5 links, external storage, virtual datasets and object references, all of which
     make a reader touch other files or other objects. Reads headers only, no weights.
 
+    Parameters
+    ----------
+    path
+        As for `read_model_file`.
+
     Raises
     ------
     ModelError
@@ -71,7 +86,11 @@ def check_safe(path: str | Path) -> None:
     """
     path = Path(path)
     with as_model_error(path):
-        if kind_of(path) != "savedmodel":
+        kind = kind_of(path)
+        if kind == "json":
+            for weights in _hdf5_beside(path):
+                check_safe(weights)
+        elif kind != "savedmodel":
             survive(path, try_all)
             _check(path)
 
@@ -115,10 +134,22 @@ def stored_weights(path: str | Path) -> tuple[StoredWeight, ...]:
     """
     path = Path(path)
     with as_model_error(path):
-        if kind_of(path) == "savedmodel":
+        kind = kind_of(path)
+        if kind == "savedmodel":
             return ()
+        if kind == "json":
+            document = read_document(path)
+            if is_tfjs(document):
+                return listed_weights(groups(path, document))
+            return tuple(w for beside in _hdf5_beside(path) for w in stored_weights(beside))
         survive(path, try_all)
         return _stored_weights(path)
+
+
+def _hdf5_beside(path: Path) -> tuple[Path, ...]:
+    """Return the HDF5 file that an architecture as JSON has its weights in."""
+    found = read_json_model(path)
+    return found.beside if found.format == "json" else ()
 
 
 def _stored_weights(path: Path) -> tuple[StoredWeight, ...]:

@@ -36,7 +36,7 @@ KEY, VALUE = 1, 2
 LIST, FUNC, LIST_FUNC = 1, 10, 9
 CALLED_NAME, CALLED_ATTR = 1, 2
 OBJECT, CONCRETE_FUNCTIONS = 1, 2
-OBJECT_FUNCTION, OBJECT_CONCRETE_FUNCTION = 6, 8
+SLOT_VARIABLES, OBJECT_FUNCTION, OBJECT_CONCRETE_FUNCTION = 3, 6, 8
 
 SAVING = frozenset({b"SaveV2", b"MergeV2Checkpoints"})
 CHECKPOINT = SAVING | {b"RestoreV2"}
@@ -67,7 +67,7 @@ class SavedGraph:
     Raises
     ------
     WireError
-        When the bytes are no SavedModel.
+        When the bytes are not a SavedModel.
     """
 
     def __init__(self, data: bytes, allowed: frozenset[bytes]) -> None:
@@ -234,11 +234,25 @@ class SavedGraph:
         if is_object_graph:
             # TensorFlow takes constants from its main graph, and never runs it.
             self._cuts.update(node.span[0] for node in found.checkpoint_nodes)
+            self._cut_slots(*found.parts[OBJECT_GRAPH_DEF][0])
             for name in self._exposed(*found.parts[OBJECT_GRAPH_DEF][0]):
                 if name in found.savers:
                     self._refuse(found.savers[name], b"", name)
         elif found.checkpoint_nodes or found.savers:
             self._judge_main_graph(found)
+
+    def _cut_slots(self, start: int, stop: int) -> None:
+        """Cut which variables are an optimizer's: old TensorFlow's optimizers cannot be made anew.
+
+        They stay in the graph as variables of nobody.
+        """
+        for number, wire, _, begin, end in self._walker.fields(start, stop):
+            if number != OBJECT or wire != LENGTH:
+                continue
+            for kind, _, at, _, _ in self._walker.fields(begin, end):
+                if kind == SLOT_VARIABLES:
+                    self._cuts.add(at)
+                    self._nests.update((start, begin))
 
     def _exposed(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the functions that the object graph gives to whoever opens it."""
@@ -342,7 +356,7 @@ class SavedGraph:
     # --- cutting ------------------------------------------------------------------------------
 
     def _rebuilt(self, start: int, stop: int) -> tuple[int, list[Span | bytes]]:
-        """Return the message without what is cut, and its size; lengths are written anew."""
+        """Return the message without what is cut, and its size; lengths are written again."""
         size, kept = 0, start
         pieces: list[Span | bytes] = []
         for number, _, begin, at, end in self._walker.fields(start, stop):

@@ -37,6 +37,16 @@ def allowed_operations() -> frozenset[bytes]:
 def check_savedmodel(folder: Path) -> SavedGraph:
     """Refuse a SavedModel that would do more than compute; give the graph that was judged.
 
+    Parameters
+    ----------
+    folder
+        Of the SavedModel.
+
+    Returns
+    -------
+    SavedGraph
+        The graph that was read; `opened_folder` writes it for TensorFlow.
+
     Raises
     ------
     ModelError
@@ -71,7 +81,44 @@ def check_savedmodel(folder: Path) -> SavedGraph:
         ) from None
     if graph.findings:
         raise _refusal(folder, graph.findings)
+    check_variables(folder, needed=b"VarHandleOp" in data)
     return graph
+
+
+def check_variables(folder: Path, *, needed: bool = False) -> None:
+    """Refuse a folder without the files of its variables.
+
+    Parameters
+    ----------
+    folder
+        Of the SavedModel.
+    needed
+        Whether its graph has variables.
+
+    Raises
+    ------
+    ModelError
+        Naming what is not there.
+    """
+    index = folder / VARIABLES / "variables.index"
+    parts = sorted((folder / VARIABLES).glob("variables.data-?????-of-?????"))
+    first = f"{VARIABLES}/variables.data-00000-of-00001"
+    missing = ""
+    if parts:
+        count = int(parts[0].name[-5:]) if parts[0].name[-5:].isdecimal() else 0
+        names = [f"variables.data-{n:05}-of-{count:05}" for n in range(count)]
+        there = {part.name for part in parts}
+        missing = next((f"{VARIABLES}/{name}" for name in names if name not in there), "")
+        if not index.is_file():
+            missing = f"{VARIABLES}/variables.index"
+    elif index.is_file() or needed:
+        missing = first
+    if missing:
+        raise ModelError(
+            f"'{folder}' is not complete: there is no '{missing}' in it.",
+            "A SavedModel keeps its weights there.",
+            "Copy the whole folder again; Git LFS and archives may have left out the large file.",
+        )
 
 
 @contextmanager
@@ -81,12 +128,20 @@ def opened_folder(folder: Path, *, trust: bool) -> Iterator[Path]:
     What saves and restores is cut out of the graph, and nothing else of the SavedModel is in the
     folder: no other graph, no Keras metadata, no assets. A trusted SavedModel is opened as it is.
 
+    Parameters
+    ----------
+    folder
+        Of the SavedModel.
+    trust
+        Whether to open it as it is.
+
     Raises
     ------
     ModelError, UntrustedError
         As `check_savedmodel`.
     """
     if trust:
+        check_variables(folder)
         yield folder
         return
     graph = check_savedmodel(folder)

@@ -2,7 +2,7 @@
 
 Pure graph work on an `Architecture`: the right target is the last spatial tensor that *dominates*
 the explained output, that is, one that every path from the input passes. A branch, a tensor before
-its activation, or a 1×1 map is never it.
+its activation, or a 1×1 map is never chosen.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kvis_cli.models.graph.layers import has_role
 
 @dataclass(frozen=True)
 class LayerChoice:
-    """The layer that was chosen, and why, as a sentence for people."""
+    """The layer that was chosen, and why, as a sentence."""
 
     call: LayerCall
     reason: str
@@ -34,6 +34,11 @@ def choose_cam_layer(architecture: Architecture, output_index: int = 0) -> Layer
         The model.
     output_index
         Which output is explained.
+
+    Returns
+    -------
+    LayerChoice
+        The layer call, and why it was chosen.
 
     Raises
     ------
@@ -124,6 +129,11 @@ def resolve(architecture: Architecture, address: str | int, *, model: str = "MOD
         counted from the end when negative.
     model
         The file's name, for the message.
+
+    Returns
+    -------
+    LayerCall
+        The only one at that address.
 
     Raises
     ------

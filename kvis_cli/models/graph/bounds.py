@@ -41,8 +41,10 @@ def constant_channels(call: LayerCall, layer_of: LayerOf, low: Any, high: Any) -
         The layer.
     layer_of
         From a layer's path to the layer, for its weights.
-    low, high
-        What the model's input lies between: numbers, or one per channel.
+    low
+        The least value of the model's input: a number, or one per channel.
+    high
+        The largest value, likewise.
 
     Returns
     -------
@@ -54,7 +56,18 @@ def constant_channels(call: LayerCall, layer_of: LayerOf, low: Any, high: Any) -
 
 
 def channel_bounds(call: LayerCall, layer_of: LayerOf, low: Any, high: Any) -> Interval | None:
-    """Return what the channels of a layer lie between; the arguments of `constant_channels`.
+    """Return what the channels of a layer lie between.
+
+    Parameters
+    ----------
+    call
+        The layer.
+    layer_of
+        From a layer's path to the layer, for its weights.
+    low
+        The least value of the model's input: a number, or one per channel.
+    high
+        The largest value, likewise.
 
     Returns
     -------

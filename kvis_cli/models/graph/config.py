@@ -54,13 +54,13 @@ def is_functional(config: Config) -> bool:
 
 
 def is_model_layer(layer: Config) -> bool:
-    """Whether a serialized layer is a whole model."""
+    """Whether a serialised layer is a whole model."""
     config = layer.get("config")
     return isinstance(config, list) or (isinstance(config, dict) and is_model(config))
 
 
 def name_of(layer: Config) -> str:
-    """Return the name of a serialized layer."""
+    """Return the name of a serialised layer."""
     config = layer.get("config")
     inner = config.get("name") if isinstance(config, dict) else None
     name = layer.get("name") or inner

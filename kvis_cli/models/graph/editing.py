@@ -33,6 +33,11 @@ def replace_layer(config: Config, name: str, new_layer: Config) -> Config:
     new_layer
         ``{"class_name": ..., "config": {...}}`` of a Keras layer.
 
+    Returns
+    -------
+    Config
+        A copy with the new layer.
+
     Raises
     ------
     UnknownNameError

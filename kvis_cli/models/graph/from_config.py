@@ -270,6 +270,11 @@ def read_architecture(
     input_shapes
         Shapes, batch included, to use in place of those in the config.
 
+    Returns
+    -------
+    Architecture
+        Layer calls in execution order, with shapes and connections; nested models inlined.
+
     Raises
     ------
     ModelError

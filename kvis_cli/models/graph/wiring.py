@@ -21,6 +21,11 @@ _MAX_OUTPUTS = 10_000
 def nested_numbering(config: Config) -> dict[str, tuple[int, int]]:
     """Return the number that the first call of each nested model has in a functional config.
 
+    Parameters
+    ----------
+    config
+        Of a functional model.
+
     Returns
     -------
     dict

@@ -24,6 +24,16 @@ def has_branches(layer: Config) -> bool:
 def as_graph(model: Config) -> Config:
     """Return the functional model that such a Sequential is; still in Keras 1's terms.
 
+    Parameters
+    ----------
+    model
+        The config of a Sequential of Keras 1.
+
+    Returns
+    -------
+    Config
+        Class ``Model``, with the same layers.
+
     Raises
     ------
     ModelError

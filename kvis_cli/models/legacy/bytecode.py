@@ -22,6 +22,17 @@ CHILD_BYTES = 1 << 30
 def check_bytecode(reference: str, layer: str, function: Any, replace: str) -> None:
     """Refuse bytecode that another Python wrote: running it can end the process.
 
+    Parameters
+    ----------
+    reference
+        The model, for the message.
+    layer
+        The path of the Lambda layer.
+    function
+        Its entry in the config, of any form.
+    replace
+        The hint that names a replacement.
+
     Raises
     ------
     UntrustedError

@@ -27,11 +27,51 @@ def _fix_lambda(config: Config) -> None:
         }
 
 
+RESIZED = "Made RandomCrop the resizing that it was in use, with its sides cut to fit"
+
+
+def resize_in_use(config: Config) -> None:
+    """Give a RandomCrop, which tf.keras and Keras 3.0 to 3.5 made a Resizing in use, its settings.
+
+    Keras 3.8 and later return the input as it is.
+    """
+    kept = {"data_format", "dtype", "height", "name", "width"}
+    for key in set(config) - kept:
+        del config[key]
+    config["crop_to_aspect_ratio"] = True
+
+
 FIXES: dict[str, tuple[Callable[[Config], None], ...]] = {
     "BatchNormalization": (_fix_axis,),
     "Lambda": (_fix_lambda,),
     "Softmax": (_fix_axis,),
 }
+
+
+def flat_nodes(layer: Config) -> bool:
+    """Nest the connections of a layer as later versions did; whether they were flat.
+
+    tf.keras 1.13 to 2.0 wrote a call with one input as ``["input", 0, 0, {}]``, where all others
+    have ``[["input", 0, 0, {}]]``.
+    """
+    nodes = layer.get("inbound_nodes")
+    if not isinstance(nodes, list):
+        return False
+    new = [[node] if _is_reference(node) else node for node in nodes]
+    if new == nodes:
+        return False
+    layer["inbound_nodes"] = new
+    return True
+
+
+def _is_reference(node: Any) -> bool:
+    return (
+        isinstance(node, list)
+        and len(node) in (3, 4)
+        and isinstance(node[0], str)
+        and type(node[1]) is int
+        and type(node[2]) is int
+    )
 
 
 def plain_value(value: Any) -> Any:
@@ -43,6 +83,9 @@ def plain_value(value: Any) -> Any:
     if "class_name" not in value or not isinstance(value.get("config"), dict):
         return value
     new = {**value, "config": {k: v for k, v in value["config"].items() if k != "dtype"}}
+    if isinstance(new["class_name"], str) and new["class_name"][-2:] in ("V1", "V2"):
+        # Initializers of tf.keras 1.13 to 2.2; none of today's ends so.
+        new["class_name"] = new["class_name"][:-2]
     module = new.get("module")
     if isinstance(module, str) and is_keras(module):
         new["module"] = next((f"keras.{m}" for m in MODULES if f".{m}" in module), module)

@@ -103,6 +103,13 @@ def is_keras1(layer: Config) -> bool:
 def upgrade_layer(class_name: str, config: Config) -> tuple[str, Config]:
     """Say one layer of Keras 1 in Keras 2's terms.
 
+    Parameters
+    ----------
+    class_name
+        As Keras 1 calls it.
+    config
+        Its config; it is not modified.
+
     Returns
     -------
     class_name, config

@@ -81,6 +81,11 @@ def operation_name(layer: Config) -> str:
 def upgrade_op(layer: Config) -> Config | None:
     """One wrapped operation as a layer, or operation, of Keras 3.
 
+    Parameters
+    ----------
+    layer
+        A ``TensorFlowOpLayer`` or ``TFOpLambda`` of a config.
+
     Returns
     -------
     dict or None

@@ -27,9 +27,9 @@ def to_float32(config: Config, log: ChangeLog, *, copied: bool) -> Config:
 
 
 def _wrapped(layer: Config) -> Iterator[Config]:
-    """Yield a serialised layer, and those that it wraps.
+    """Yield a serialised layer and those inside it.
 
-    ``TimeDistributed``, cells, whole models.
+    Such are the layers of ``TimeDistributed``, cells, whole models.
     """
     yield layer
     config = layer.get("config")

@@ -19,6 +19,8 @@ CLASSES = {
     "Model": "Functional",
     "SyncBatchNormalization": "BatchNormalization",
     "ThresholdedReLU": "ReLU",
+    "UnifiedGRU": "GRU",
+    "UnifiedLSTM": "LSTM",
 }
 
 
@@ -26,8 +28,42 @@ CLASSES = {
 TRAINING_ONLY = frozenset({"RandomHeight", "RandomWidth"})
 
 
-# Keys that Keras 3 does not take, by class; "" is every layer.
 CONV_KERNEL = ("kernel_constraint", "kernel_initializer", "kernel_regularizer")
+
+
+# Keys that Keras 3 does not take, by class; "" is every layer.
+DROPPED_KEYS: dict[str, tuple[str, ...]] = {
+    "": (
+        "autocast", "batch_input_shape", "batch_size", "dynamic", "experimental_autocast",
+        "force_generator", "implementation", "input_dim", "input_dtype", "input_length",
+        "input_shape", "rng_type", "type_spec", "weights",
+    ),
+    "Attention": ("causal",),
+    "AdditiveAttention": ("causal",),
+    "BatchNormalization": ("adjustment", "fused", "virtual_batch_size"),
+    "Conv1DTranspose": ("groups",),
+    "Conv2DTranspose": ("groups",),
+    "Conv3DTranspose": ("groups",),
+    "ConvLSTM1D": ("groups", "time_major"),
+    "ConvLSTM2D": ("groups", "time_major"),
+    "ConvLSTM3D": ("groups", "time_major"),
+    "DepthwiseConv1D": ("filters", "groups", *CONV_KERNEL),
+    "DepthwiseConv2D": ("filters", "groups", *CONV_KERNEL),
+    "GRU": ("time_major",),
+    "LSTM": ("time_major",),
+    "MultiHeadAttention": ("key_shape", "query_shape", "value_shape"),
+    "RNN": ("time_major",),
+    "SeparableConv1D": ("groups", *CONV_KERNEL),
+    "SeparableConv2D": ("groups", *CONV_KERNEL),
+    "SimpleRNN": ("time_major",),
+    "SpatialDropout1D": ("noise_shape", "trainable"),
+    "SpatialDropout2D": ("noise_shape", "trainable"),
+    "SpatialDropout3D": ("noise_shape", "trainable"),
+}  # fmt: skip
+
+
+# Defaults that were other ones when the file was written.
+OLD_DEFAULTS: dict[str, dict[str, bool]] = {"GRU": {"reset_after": False}}
 
 
 # Keys that Keras 3 takes but that say nothing when they have this value.

@@ -19,56 +19,33 @@ from kvis_cli.models.graph.wiring import nested_numbering
 from kvis_cli.models.legacy import keras1
 from kvis_cli.models.legacy.branches import as_graph, has_branches
 from kvis_cli.models.legacy.changes import ChangeLog
-from kvis_cli.models.legacy.fixes import FIXES, module_of, plain_value, registered_name
+from kvis_cli.models.legacy.fixes import (
+    FIXES,
+    RESIZED,
+    flat_nodes,
+    module_of,
+    plain_value,
+    registered_name,
+    resize_in_use,
+)
 from kvis_cli.models.legacy.generation import generation_of
+from kvis_cli.models.legacy.keras3 import upgrade_keras3
 from kvis_cli.models.legacy.operations import is_op, operation_name, upgrade_op
 from kvis_cli.models.legacy.precision import to_float32
 from kvis_cli.models.legacy.tables import (
     CLASSES,
-    CONV_KERNEL,
+    DROPPED_KEYS,
     DROPPED_WHEN,
     FUNCTIONAL,
     HARD_SIGMOID_KEYS,
     KEPT_LAYERS,
     LEGACY_HARD_SIGMOID,
+    OLD_DEFAULTS,
     RENAMED_KEYS,
     TRAINING_KEYS,
     TRAINING_ONLY,
 )
 from kvis_cli.shown import said
-
-DROPPED_KEYS: dict[str, tuple[str, ...]] = {
-    "": (
-        "autocast", "batch_input_shape", "batch_size", "dynamic", "experimental_autocast",
-        "force_generator", "implementation", "input_dim", "input_dtype", "input_length",
-        "input_shape", "rng_type", "type_spec", "weights",
-    ),
-    "Attention": ("causal",),
-    "AdditiveAttention": ("causal",),
-    "BatchNormalization": ("adjustment", "fused", "virtual_batch_size"),
-    "Conv1DTranspose": ("groups",),
-    "Conv2DTranspose": ("groups",),
-    "Conv3DTranspose": ("groups",),
-    "ConvLSTM1D": ("groups", "time_major"),
-    "ConvLSTM2D": ("groups", "time_major"),
-    "ConvLSTM3D": ("groups", "time_major"),
-    "DepthwiseConv1D": ("filters", "groups", *CONV_KERNEL),
-    "DepthwiseConv2D": ("filters", "groups", *CONV_KERNEL),
-    "GRU": ("time_major",),
-    "LSTM": ("time_major",),
-    "MultiHeadAttention": ("key_shape", "query_shape", "value_shape"),
-    "RNN": ("time_major",),
-    "SeparableConv1D": ("groups", *CONV_KERNEL),
-    "SeparableConv2D": ("groups", *CONV_KERNEL),
-    "SimpleRNN": ("time_major",),
-    "SpatialDropout1D": ("noise_shape", "trainable"),
-    "SpatialDropout2D": ("noise_shape", "trainable"),
-    "SpatialDropout3D": ("noise_shape", "trainable"),
-}  # fmt: skip
-
-
-# Defaults that were other ones when the file was written.
-OLD_DEFAULTS: dict[str, Config] = {"GRU": {"reset_after": False}}
 
 # What reading a config that no Keras wrote may raise.
 _BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -111,6 +88,11 @@ def upgrade(config: Config, *, keras_version: str = "", float32: bool = True) ->
     float32
         Turn mixed and low precision into float32, so that maps are computed in float32.
 
+    Returns
+    -------
+    Upgraded
+        The config for Keras 3, what was changed in sentences, and what has no equal there.
+
     Raises
     ------
     ModelError
@@ -126,7 +108,7 @@ def upgrade(config: Config, *, keras_version: str = "", float32: bool = True) ->
         if generation < 3:
             new = _Upgrade(generation, log).model(copy.deepcopy(config))
         else:
-            new = config
+            new = upgrade_keras3(config, log, keras_version)
         if float32:
             new = to_float32(new, log, copied=new is not config)
     except ModelError:
@@ -178,6 +160,9 @@ class _Upgrade:
         name = name_of(layer)
         functional = "input_layers" in config
         if functional:
+            for inner in config["layers"]:
+                if not is_op(inner) and flat_nodes(inner):
+                    self.log.add("Read the inputs of layers as lists of one", name_of(inner))
             self._wiring(config, name)
         config["layers"] = [self._in_graph(inner) for inner in config["layers"]]
         build = layer.pop("build_config", None)
@@ -274,6 +259,13 @@ class _Upgrade:
             self._kept(class_name, config, name)
         class_name = self._renamed(class_name, config, name)
         self._dtype(config)
+        stated_dtype = config.get("dtype") if class_name == "Embedding" else None
+        if isinstance(stated_dtype, str) and "int" in stated_dtype:
+            # Keras 2.0 said of what numbers its input is.
+            del config["dtype"]
+            self.log.add(f"Took {class_name}'s 'dtype' for that of its input", name)
+        else:
+            stated_dtype = None
         if class_name == "InputLayer":
             dtype = config.get("dtype") or input_dtype or "float32"
             config = {"batch_shape": shape, "dtype": dtype, "name": config.get("name", name)}
@@ -293,6 +285,7 @@ class _Upgrade:
         new.update({key: layer[key] for key in ("name", "inbound_nodes") if key in layer})
         if shape is not None and class_name != "InputLayer":
             new["kvis_input_shape"] = shape
+            input_dtype = input_dtype or stated_dtype
             if input_dtype:
                 new["kvis_input_dtype"] = input_dtype
             elif class_name == "Embedding":
@@ -330,6 +323,10 @@ class _Upgrade:
             for key in set(config) - {"name", "dtype"}:
                 del config[key]
             return "Identity"
+        if class_name == "RandomCrop":
+            resize_in_use(config)
+            self.log.add(RESIZED, name)
+            return "Resizing"
         new = CLASSES.get(class_name, class_name)
         if class_name == "CuDNNGRU":
             config["reset_after"] = True

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
-from kvis_cli.errors import ModelError
 from kvis_cli.models.files.errors import as_model_error
 from kvis_cli.models.files.hdf5 import weights_group
+from kvis_cli.models.files.weight_layers import listed_names
 from kvis_cli.models.graph.editing import iterate_layers
 from kvis_cli.models.legacy.upgrade import Config
 
@@ -36,8 +35,10 @@ def legacy_arrays(
         The file; pass it through `kvis_cli.models.files.read.check_safe` before.
     config
         The upgraded config, for the class of each layer.
-    generation, backend
-        What wrote the file (`Upgraded.generation`, `ModelFile.backend`).
+    generation
+        Major version of the Keras that wrote the file (`Upgraded.generation`).
+    backend
+        Its backend (`ModelFile.backend`).
 
     Returns
     -------
@@ -59,8 +60,10 @@ def legacy_arrays(
     found: dict[str, Arrays] = {}
     with as_model_error(path), h5py.File(path, "r") as h5:
         group = weights_group(h5)
-        for name in _names(group, "layer_names"):
-            arrays = [np.asarray(group[name][key]) for key in _names(group[name], "weight_names")]
+        for name in listed_names(group, "layer_names"):
+            arrays = [
+                np.asarray(group[name][key]) for key in listed_names(group[name], "weight_names")
+            ]
             if arrays:
                 class_name, inner = classes.get(name, ("", {}))
                 found[name] = convert_arrays(
@@ -76,13 +79,22 @@ def convert_arrays(
 
     Parameters
     ----------
-    class_name, config
+    class_name
         Of the layer, after the upgrade.
+    config
+        Its config, after the upgrade.
     arrays
         In the file's order.
-    generation, backend
-        What wrote the file. A Keras 1 file that does not name its backend and has its channels
-        first is taken for Theano's, whose default that was.
+    generation
+        Major version of the Keras that wrote the file.
+    backend
+        Its backend. A Keras 1 file that does not name it and has its channels first is taken for
+        Theano's, whose default that was.
+
+    Returns
+    -------
+    Arrays
+        The same weights in the order and the shapes of Keras 3.
     """
     arrays = list(arrays)
     if class_name == "Bidirectional" and isinstance(config.get("layer"), dict):
@@ -159,17 +171,3 @@ def _from_cudnn(class_name: str, arrays: Arrays) -> Arrays:
     recurrent = each(recurrent, lambda gate: gate.T)
     halves = bias.reshape(2, -1)
     return [kernel, recurrent, halves.sum(axis=0) if class_name == "LSTM" else halves]
-
-
-def _names(group: Any, key: str) -> list[str]:
-    """Return a list of names among a group's attributes.
-
-    A long one is cut into ``key0``, ``key1`` …
-    """
-    parts = [key] if key in group.attrs else []
-    while parts[:1] != [key] and f"{key}{len(parts)}" in group.attrs:
-        parts.append(f"{key}{len(parts)}")
-    values = [value for part in parts for value in group.attrs[part]]
-    if not all(isinstance(value, (bytes, str)) for value in values):
-        raise ModelError(f"'{group.name}' lists names that are not text.")
-    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]

@@ -26,6 +26,13 @@ TOLERANCE = 1e-5
 def convert_model(info: ModelInfo, out: Path) -> float:
     """Open a model, write it to `out` and compare the predictions of both.
 
+    Parameters
+    ----------
+    info
+        The model.
+    out
+        Where the ``.keras`` file goes; one that is there is replaced.
+
     Returns
     -------
     float

@@ -1,4 +1,4 @@
-"""Convolutions that share no weights: Keras 2 had them, Keras 3 has not."""
+"""Convolutions that share no weights: Keras 2 had them, Keras 3 does not."""
 
 from __future__ import annotations
 

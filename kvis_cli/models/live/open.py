@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import keras
 import numpy as np
 
-from kvis_cli.errors import WeightsError
+from kvis_cli.errors import UnknownNameError, WeightsError
 from kvis_cli.models.description import applications, inputs
-from kvis_cli.models.description.fingerprint import PreprocessingChoice
-from kvis_cli.models.description.info import ImageInput, ModelInfo
+from kvis_cli.models.description.evidence.feeding import choose
+from kvis_cli.models.description.evidence.fingerprint import PreprocessingChoice
+from kvis_cli.models.description.evidence.forward import NotKnown
+from kvis_cli.models.description.info import ModelInfo
+from kvis_cli.models.description.inputs import ImageInput
 from kvis_cli.models.description.preprocessing import Preprocessing
 from kvis_cli.models.description.targets import Head
-from kvis_cli.models.graph.architecture import Architecture
+from kvis_cli.models.graph.architecture import Architecture, LayerCall
+from kvis_cli.models.graph.forms import InputForm
 from kvis_cli.models.graph.from_config import read_architecture
 from kvis_cli.models.live import feeding
 from kvis_cli.models.live.build import build_model
@@ -47,6 +52,9 @@ class OpenModel:
         Choices made on the user's behalf.
     engines
         What was compiled for it.
+    fold
+        ``(H, W, C)`` of the pictures that stand for an input of numbers; None for the input as it
+        is.
     """
 
     info: ModelInfo
@@ -54,6 +62,7 @@ class OpenModel:
     reader: ModelReader
     notes: list[str] = field(default_factory=list)
     engines: Cache = field(default_factory=lambda: Cache(MOST_ENGINES))
+    fold: tuple[int, int, int] | None = None
 
     @cached_property
     def head(self) -> Head:
@@ -63,12 +72,28 @@ class OpenModel:
     @cached_property
     def image_input(self) -> ImageInput:
         """The input that photos go into."""
+        if self.fold is not None:
+            height, width, channels = self.fold
+            return ImageInput(height, width, channels, shape=self.fold)
         return self.info.image_input()
+
+    @cached_property
+    def for_photos(self) -> OpenModel:
+        """The same model, given pictures where its input is their numbers without channels.
+
+        Itself where there is no such input.
+        """
+        form = self.info.input_form()
+        if form is None or form.fold is None or self.fold is not None:
+            return self
+        arrange = feeding.folding(form.shape, self.reader.arrange)
+        reader = ModelReader(self.model, arrange, self.reader.shown)
+        return OpenModel(self.info, self.model, reader, [fold_note(form)], fold=form.fold)
 
     @cached_property
     def preprocessing_choice(self) -> PreprocessingChoice:
         """The preprocessing, and why it was chosen."""
-        return self.info.preprocessing()
+        return choose(self.info)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -79,8 +104,12 @@ class OpenModel:
     def digest(self) -> str:
         """SHA-256 of the model file; of the weights for an application."""
         if self.info.file is not None and self.info.file.path.is_file():
-            with self.info.file.path.open("rb") as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest()
+            digests = []
+            for path in dict.fromkeys((self.info.file.path, *self.info.file.beside)):
+                with path.open("rb") as stream:
+                    digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+            joined = hashlib.sha256(" ".join(digests).encode()).hexdigest()
+            return digests[0] if len(digests) == 1 else joined
         digest = hashlib.sha256()
         for weight in self.model.weights:
             digest.update(np.asarray(weight).tobytes())
@@ -110,6 +139,11 @@ def open_model(info: ModelInfo, *, top: bool = True, seed: int = 0) -> OpenModel
     seed
         Seed of an application's ``random`` weights.
 
+    Returns
+    -------
+    OpenModel
+        With its reader, labels and preprocessing.
+
     Raises
     ------
     ModelError
@@ -136,6 +170,11 @@ def open_live(model: keras.Model, spec: ModelSpec) -> OpenModel:
     spec
         How its inputs and outputs are to be read; its path is only a name.
 
+    Returns
+    -------
+    OpenModel
+        The model itself is not copied.
+
     Raises
     ------
     WeightsError
@@ -154,7 +193,33 @@ def _opened(info: ModelInfo, model: keras.Model) -> OpenModel:
     notes, arrange = _arranged(info, specs, names)
     if info.file is not None and info.file.format == "savedmodel":
         notes.append("a SavedModel is sealed: scores are its outputs, never before their softmax")
-    return OpenModel(info, model, ModelReader(model, arrange), notes)
+    outputs = info.architecture.outputs
+    shown = None
+    if outputs and outputs[info.output_index()].shape:
+        shown = feeding.units_last(info.output_form(), info.output_index())
+    reader = ModelReader(model, arrange, shown)
+    if info.file is None or info.application is not None:
+        info.weights = lambda: nullcontext(partial(_arrays, reader))
+    return OpenModel(info, model, reader, notes)
+
+
+def fold_note(form: InputForm) -> str:
+    """Say how a photo becomes the numbers of an input without channels."""
+    assert form.fold is not None
+    size = "×".join(map(str, form.fold))
+    if len(form.shape) == 1:
+        order = "row by row" + (", the colours of a pixel side by side" if form.fold[2] > 1 else "")
+        return f"the {form.shape[0]} numbers of the input are taken as a picture of {size}, {order}"
+    return f"the input has no channel axis: photos become grey pictures of {size}"
+
+
+def _arrays(reader: ModelReader, call: LayerCall) -> list[np.ndarray]:
+    """Return the weights of a layer of a live model, float32."""
+    try:
+        layer = reader.operation(call.layer_path)
+    except UnknownNameError:
+        raise NotKnown(call.layer_path) from None
+    return [np.asarray(weight, np.float32) for weight in layer.weights]
 
 
 def _arranged(info: ModelInfo, specs: Any, names: Any) -> tuple[list[str], feeding.Arrange | None]:
@@ -182,6 +247,13 @@ def _arranged(info: ModelInfo, specs: Any, names: Any) -> tuple[list[str], feedi
 
 def check_weights(reference: str, model: keras.Model) -> None:
     """Refuse weights that are not finite: a rectifier can hide them in a plausible output.
+
+    Parameters
+    ----------
+    reference
+        The model, for the message.
+    model
+        All of its weights are looked at.
 
     Raises
     ------

@@ -64,14 +64,32 @@ class ModelReader:
         Any Keras 3 model on the TensorFlow backend; it is never changed.
     arrange
         From the explained input to all that the model takes, where that is more than one tensor.
+    shown
+        From the model's outputs to outputs ``(B, *positions, units)``, where they are not that.
     """
 
-    def __init__(self, model: keras.Model, arrange: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        arrange: Callable[[Any], Any] | None = None,
+        shown: Callable[[list[Any]], list[Any]] | None = None,
+    ) -> None:
         self.model = model
+        self.shown = shown or (lambda outputs: outputs)
         self.arrange = arrange or (lambda inputs: inputs)
 
     def operation(self, path: str) -> Any:
         """Return the layer or operation at `path` (``base/conv1``).
+
+        Parameters
+        ----------
+        path
+            Names of nested models and the layer, joined by ``/``.
+
+        Returns
+        -------
+        Any
+            The object of the model itself.
 
         Raises
         ------
@@ -109,6 +127,11 @@ class ModelReader:
         stop
             Leave once all taps are there; nothing behind them is computed.
 
+        Returns
+        -------
+        Forward
+            The model's outputs, empty with `stop`, and the tapped tensors in the order of `taps`.
+
         Raises
         ------
         UnknownNameError
@@ -123,7 +146,8 @@ class ModelReader:
             if stop:
                 stack.enter_context(any_input_size(self.model))
             try:
-                outputs = keras.tree.flatten(self.model(self.arrange(inputs), training=False))
+                made = self.model(self.arrange(inputs), training=False)
+                outputs = self.shown(keras.tree.flatten(made))
             except _StopForward:
                 outputs = []
         for tap in taps:

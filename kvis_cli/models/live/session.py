@@ -27,7 +27,7 @@ Address = Any
 
 # Keras leaves out attributes that begin like this when it saves a model.
 _ATTRIBUTE = "__kvis__"
-# Callables made anew for each call must not pile up as engines.
+# Callables made again for each call must not pile up as engines.
 _MOST_ENGINES = 32
 _MOST_OPENED = 4
 
@@ -101,13 +101,23 @@ class LiveModel:
     def address(self, layer: Address) -> str:
         """Return the path of a layer.
 
+        Parameters
+        ----------
+        layer
+            A number in ``model.layers``, a name or path, a layer, or a symbolic tensor.
+
+        Returns
+        -------
+        str
+            Names joined by ``/``.
+
         Raises
         ------
         UnknownNameError
             For what is not in the model.
         """
         if isinstance(layer, bool) or layer is None:
-            raise UnknownNameError(f"'{layer}' is no layer.", "", "Give a number, name or path.")
+            raise UnknownNameError(f"'{layer}' is not a layer.", "", "Give a number, name or path.")
         if isinstance(layer, int | np.integer):
             layers = self.model.layers
             if not -len(layers) <= layer < len(layers):
@@ -142,6 +152,16 @@ class LiveModel:
 
 def live_model(model: keras.Model) -> LiveModel:
     """Return the `LiveModel` of a model: the same one until a layer or an activation is replaced.
+
+    Parameters
+    ----------
+    model
+        A Keras model.
+
+    Returns
+    -------
+    LiveModel
+        It is kept with the model.
 
     Raises
     ------

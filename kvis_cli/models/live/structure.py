@@ -15,6 +15,18 @@ from kvis_cli.models.description.info import ModelInfo
 def input_structure(info: ModelInfo, model: keras.Model) -> tuple[Any, Any]:
     """Return what a model takes: its structure of ``tf.TensorSpec``, and that of the inputs' names.
 
+    Parameters
+    ----------
+    info
+        What the user said about the input's shape.
+    model
+        A built model.
+
+    Returns
+    -------
+    structure, names
+        Nested alike; batch sizes are None.
+
     Raises
     ------
     UsageError

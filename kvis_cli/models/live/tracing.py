@@ -33,6 +33,11 @@ def traced_architecture(model: keras.Model, inputs: Any, names: Any) -> Architec
         Its input as a structure of ``tf.TensorSpec``.
     names
         The same structure with the name of each input.
+
+    Returns
+    -------
+    Architecture
+        In the order in which the layers were called.
     """
     recorder = _Recorder()
 
@@ -90,10 +95,7 @@ def _parameters_within(architecture: Architecture, path: str) -> int | None:
 
 
 def _own_parameters(operation: Any) -> int | None:
-    """Return the weights of a layer without those of the layers inside.
-
-    Which have their own rows.
-    """
+    """Return how many weights a layer has, without those of the layers inside it."""
     if not getattr(operation, "built", False) or not hasattr(operation, "count_params"):
         return None
     inner = [child for child in children(operation) if hasattr(child, "count_params")]
@@ -182,10 +184,7 @@ class _Recorder:
         return call
 
     def _readers(self, tensors: list[Any]) -> tuple[LayerCall, ...]:
-        """Return the calls whose tensors `tensors` were computed from.
-
-        With nothing noted between.
-        """
+        """Return the nearest recorded calls that `tensors` were computed from."""
         found: dict[int, LayerCall] = {}
         # A layer that hands its input on unchanged, or a block that ends in a layer of its own.
         pending = []

@@ -11,7 +11,8 @@ from kvis_cli.report.checks.junit import checks_to_junit
 from kvis_cli.report.checks.markdown import checks_to_markdown
 from kvis_cli.report.checks.worst import worst_sheet
 
-JSON, MARKDOWN, JUNIT, WORST = "check.json", "check.md", "check-junit.xml", "worst.png"
+JSON, MARKDOWN, JUNIT = "check.json", "check.md", "check-junit.xml"
+PAGE, WORST = "check.html", "worst.png"
 
 
 def write_check_reports(checked: Checked, folder: Path, file: str) -> list[Path]:
@@ -29,7 +30,8 @@ def write_check_reports(checked: Checked, folder: Path, file: str) -> list[Path]
     Returns
     -------
     list of pathlib.Path
-        ``check.json``, ``check.md``, ``check-junit.xml`` and, where an image failed, ``worst.png``.
+        ``check.json``, ``check.md``, ``check-junit.xml`` and, where an image failed, ``check.html``
+        and ``worst.png``.
 
     Raises
     ------
@@ -46,8 +48,12 @@ def write_check_reports(checked: Checked, folder: Path, file: str) -> list[Path]
     ):
         written.append(write_bytes_atomic(folder / name, text.encode()))
     if picture is None:
-        # That of an earlier run would speak of this one.
-        (folder / WORST).unlink(missing_ok=True)
+        # Those of an earlier run would speak of this one.
+        for name in (PAGE, WORST):
+            (folder / name).unlink(missing_ok=True)
     else:
+        from kvis_cli.report.checks.page import check_page
+
+        written.append(write_bytes_atomic(folder / PAGE, check_page(checked).encode()))
         written.append(store.write_picture(folder / WORST, picture, {"check": judgement.headline}))
     return written

@@ -18,6 +18,11 @@ def github_annotations(judgement: Judgement, file: str) -> list[str]:
         The verdicts.
     file
         The job file, which they point to.
+
+    Returns
+    -------
+    list of str
+        At most ten lines.
     """
     found = [(case.name, f"{case.model}: {case.text}") for case in judgement.failed]
     found += [("not evaluated", problem) for problem in judgement.problems]

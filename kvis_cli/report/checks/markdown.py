@@ -31,6 +31,11 @@ def checks_to_markdown(judgement: Judgement, file: str, picture: bool) -> str:
         The job file.
     picture
         Whether ``worst.png`` lies beside it.
+
+    Returns
+    -------
+    str
+        At most 60,000 characters.
     """
     mark = {0: "✅", 1: "❌"}.get(int(judgement.exit_code), "❔")
     lines = [f"### {mark} Attention: {as_text(judgement.headline)}", ""]

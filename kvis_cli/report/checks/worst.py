@@ -33,7 +33,7 @@ def worst_sheet(checked: Checked, count: int = COUNT) -> np.ndarray | None:
     rows = []
     for case, finding in worst(checked.judgement, count):
         try:
-            rows.append(_row(checked, case, finding))
+            rows.append(row_of(checked, case, finding))
         except KvisError:
             # What cannot be read any more cannot be shown; its numbers are in the report.
             continue
@@ -47,7 +47,28 @@ def worst_sheet(checked: Checked, count: int = COUNT) -> np.ndarray | None:
     return next(sheets(rows, columns, f"kvis check: {checked.judgement.headline}"))
 
 
-def _row(checked: Checked, case: Case, finding: Finding) -> Row:
+def row_of(checked: Checked, case: Case, finding: Finding) -> Row:
+    """Return the accepted map, the new one and their difference as a row of a sheet.
+
+    Parameters
+    ----------
+    checked
+        The maps.
+    case
+        What the image failed.
+    finding
+        The image.
+
+    Returns
+    -------
+    Row
+        Without the accepted map where the baseline has none.
+
+    Raises
+    ------
+    InputError
+        When the map cannot be read any more.
+    """
     answer, row = finding.answer, finding.answer.row
     signed = row.map == "signed"
     value = finding.why if finding.value is None else f"{finding.value:.3g}"

@@ -490,8 +490,9 @@ def test_regions_of_a_segmentation(tf, lib, segmenter, batch, region):
     chosen = {
         "predicted": (output.argmax(-1) == 1).astype(np.float32),
         "box": np.broadcast_to(box, (4, 12, 12)),
-        None: np.full((4, 12, 12), 1 / 144, np.float32),
+        None: np.ones((4, 12, 12), np.float32),
     }[region]
+    chosen = chosen / chosen.sum((1, 2), keepdims=True)
     objective = {"region": box if region == "box" else region}
     found = engine_of(lib, segmenter, ["maps"], objective=objective)(inputs, *classes([1], 4, 3))
     features = np.array(segmenter.get_layer("maps")(inputs), np.float64)
@@ -526,6 +527,7 @@ def test_the_predicted_region_of_one_sigmoid_has_two_sides(tf, lib, batch):
     kernel = np.array(model.get_layer("pixels").kernel)[0, 0, :, 0]
     logits = features @ kernel + float(np.array(model.get_layer("pixels").bias)[0])
     for t, (sign, region) in enumerate(((1, said), (-1, ~said))):
+        region = region / region.sum((1, 2), keepdims=True)
         np.testing.assert_allclose(
             found.scores[:, t], (sign * logits * region).sum((1, 2)), rtol=1e-4
         )

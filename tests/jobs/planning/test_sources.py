@@ -37,7 +37,7 @@ def test_a_table(tmp_path):
     [
         ("", {}, SpecError, "is empty"),
         ("imge\na.png", {}, UnknownNameError, "Did you mean 'imge'"),
-        ("image,box\na.png,1 2 3", {"box": "box"}, SpecError, "gate.csv:2: '1 2 3' is no box"),
+        ("image,box\na.png,1 2 3", {"box": "box"}, SpecError, "gate.csv:2: '1 2 3' is not a box"),
         ('image\n"' + "x" * 200_000, {}, SpecError, "gate.csv:"),
     ],
 )

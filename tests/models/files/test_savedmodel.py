@@ -548,3 +548,85 @@ def test_names_of_the_file_are_made_printable(tmp_path):
     assert "Evil\\x07" in said
     assert said.isprintable()
     assert len(said) < 500
+
+
+# --- old and incomplete folders ------------------------------------------------------------------
+
+
+def test_folders_without_their_variables_are_refused_in_one_sentence(tf, tmp_path):
+    import shutil
+
+    class Model(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = tf.Variable(tf.ones([3, 2]))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 3])])
+        def serve(self, x):
+            return x @ self.weight
+
+    model = Model()
+    whole = tmp_path / "whole"
+    tf.saved_model.save(model, str(whole), signatures=model.serve)
+    check_savedmodel(whole)
+    data = "variables.data-00000-of-00001"
+    for names, missing in (
+        ((data,), data), (("variables.index",), "variables.index"),
+        ((data, "variables.index"), data),
+    ):  # fmt: skip
+        folder = tmp_path / missing / str(len(names))
+        shutil.copytree(whole, folder)
+        for name in names:
+            (folder / "variables" / name).unlink()
+        with pytest.raises(ModelError, match=f"there is no 'variables/{missing}' in it"):
+            check_savedmodel(folder)
+    folder = tmp_path / "sharded"
+    shutil.copytree(whole, folder)
+    (folder / "variables" / data).rename(folder / "variables/variables.data-00001-of-00002")
+    with pytest.raises(ModelError, match=r"no 'variables/variables\.data-00000-of-00002'"):
+        check_savedmodel(folder)
+    bare = tmp_path / "bare"
+    tf.saved_model.save(
+        tf.Module(), str(bare), signatures=tf.function(lambda x: x * 2).get_concrete_function(
+            tf.TensorSpec([None, 3])
+        )
+    )  # fmt: skip
+    shutil.rmtree(bare / "variables")
+    check_savedmodel(bare)
+
+
+def test_the_slots_of_an_optimizer_that_is_gone_are_left_out(tf, tmp_path):
+    import tf_keras
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    from kvis_cli.models.description.info import describe_model
+    from kvis_cli.models.live.open import open_model
+    from kvis_cli.models.request import ModelSpec
+
+    tf_keras.utils.set_random_seed(1)
+    layers = tf_keras.layers
+    model = tf_keras.Sequential(
+        [layers.Input((8, 8, 3)), layers.Conv2D(2, 3, activation="relu"), layers.Flatten(),
+         layers.Dense(3, activation="softmax")]
+    )  # fmt: skip
+    model.compile(tf_keras.optimizers.legacy.Adam(), "mse")
+    pixels = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
+    model.fit(pixels, np.ones((4, 3)), verbose=0)
+    folder = tmp_path / "old"
+    model.save(folder, save_format="tf")
+    path = folder / GRAPH_FILE
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString(path.read_bytes())
+    objects = proto.meta_graphs[0].object_graph_def.nodes
+    optimizers = [node for node in objects if node.slot_variables]
+    assert optimizers
+    for node in optimizers:
+        # As an optimizer that this TensorFlow does not know any more.
+        node.user_object.identifier = "optimizer_of_another_time"
+    path.write_bytes(proto.SerializeToString())
+    with pytest.raises(AttributeError, match="add_slot"):
+        tf.saved_model.load(str(folder))
+    opened = open_model(describe_model(ModelSpec(path=str(folder))))
+    np.testing.assert_allclose(
+        np.asarray(opened.model(pixels)), model.predict(pixels, verbose=0), atol=1e-6
+    )

@@ -304,3 +304,12 @@ def test_attention_whose_file_names_one_input_is_of_itself(name):
     config = {**heads, "head_dim": 3, "use_bias": True}
     # Three projections of 4 to 2·3 numbers and one back, each with its bias.
     assert count_parameters(name, config, [(None, 9, 4)]) == 3 * (4 * 6 + 6) + 6 * 4 + 4
+
+
+@pytest.mark.parametrize("wrong", [[], {}, "x"])
+def test_a_size_that_is_no_number_leaves_the_shape_unknown(wrong):
+    from kvis_cli.models.graph.layers import output_shapes
+
+    config = {"filters": wrong, "kernel_size": [3, 3]}
+    assert output_shapes("Conv2D", config, [(None, 8, 8, 3)]) == [None]
+    assert output_shapes("Conv2D", config | {"filters": 4}, [(None, 8, 8, 3)]) == [(None, 6, 6, 4)]

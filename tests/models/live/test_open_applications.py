@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from kvis_cli.models.description.fingerprint import guess_preprocessing
+from kvis_cli.models.description.evidence.fingerprint import known_preprocessing
 from kvis_cli.models.graph.from_config import read_architecture
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ FAMILIES = [
 
 def guessed(model):
     architecture = read_architecture(json.loads(model.to_json()))
-    return guess_preprocessing([(c.class_name, c.name) for c in architecture.calls])
+    return known_preprocessing([(c.class_name, c.name) for c in architecture.calls])
 
 
 @pytest.mark.parametrize(("name", "module"), FAMILIES)

@@ -65,6 +65,16 @@ def baseline(
 def committed(folder: Path) -> Baseline:
     """Return the baseline of a folder as git's HEAD has it.
 
+    Parameters
+    ----------
+    folder
+        The folder.
+
+    Returns
+    -------
+    Baseline
+        What was committed last.
+
     Raises
     ------
     NotEvaluatedError

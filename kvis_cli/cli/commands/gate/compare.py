@@ -52,6 +52,8 @@ def compare(
         from kvis_cli.gate.compare_sheet import write_sheets
         from kvis_cli.jobs.results.store import ResultStore
         from kvis_cli.options.mistakes import describe, sentence
+        from kvis_cli.paths import write_bytes_atomic
+        from kvis_cli.report.compare import compare_page
 
         models, images = parted(arguments)
         asked = _spec(given[CompareSpec], describe, sentence)
@@ -68,6 +70,8 @@ def compare(
             )
             store = ResultStore(found.models[0].folder.parent)
             written = [store.write_json("compare.json", found.to_json())]
+            page = compare_page(found)
+            written.append(write_bytes_atomic(store.folder / "compare.html", page.encode()))
             written += write_sheets(found, store)
         finally:
             listener.close()
@@ -83,6 +87,16 @@ def compare(
 
 def parted(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the models and the images among the arguments.
+
+    Parameters
+    ----------
+    arguments
+        Models, then images.
+
+    Returns
+    -------
+    tuple of list of str
+        The models and the images.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Layers that keep the shape: activations, normalization, dropout, augmentation."""
+"""Layers that keep the shape: activations, normalisation, dropout, augmentation."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _lambda_shape(config: Config, inputs: list[Shape]) -> Shape:
 
 
 def axes_size(config: Config, shape: Shape) -> int:
-    """Return how many positions the axes of a normalization have."""
+    """Return how many positions the axes of a normalisation have."""
     axes = config.get("axis", -1)
     axes = axes if isinstance(axes, (list, tuple)) else [axes]
     return math.prod(known(shape[axis]) for axis in axes)

@@ -35,7 +35,7 @@ ROLES: dict[Role, str] = {
     "passive": "only pools, drops, flattens or pads: a map over its output shows nothing more than "
     "one over what it reads",
     "feature": "computes features",
-    "preparing": "scales, resizes, normalizes or augments: what only such layers have touched is "
+    "preparing": "scales, resizes, normalises or augments: what only such layers have touched is "
     "still the input",
     "refining": "follows a feature layer and changes its values, not what it is about",
     "plain": "leaves every value as it is between feature maps and a linear head",
@@ -190,7 +190,12 @@ def output_shapes(
     except _UNREADABLE:
         # A config that Keras itself would refuse: the shape stays unknown.
         return [None]
-    return [None] if found is None else [*found]
+    return [None] if found is None else [shape if _is_shape(shape) else None for shape in found]
+
+
+def _is_shape(shape: Shape | None) -> bool:
+    """Whether a shape that came out of a config holds sizes and nothing else."""
+    return shape is not None and all(size is None or isinstance(size, int) for size in shape)
 
 
 def count_parameters(
@@ -198,7 +203,16 @@ def count_parameters(
 ) -> int | None:
     """Count the weights of one layer, trained or not.
 
-    Parameters are those of `output_shapes`.
+    Parameters
+    ----------
+    class_name
+        Keras' class name, such as ``"Conv2D"``.
+    config
+        The layer's own config.
+    inputs
+        The shapes of the tensors that it is called on, batch included.
+    infer
+        Infers a model inside of the layer.
 
     Returns
     -------

@@ -43,7 +43,7 @@ def _time_distributed_shape(
 
 
 def _wrapped_shapes(layer: Config, shape: Shape, infer: Infer) -> list[Shape | None]:
-    """Return the output shapes of a serialized layer, or whole model, called on one tensor."""
+    """Return the output shapes of a serialised layer, or whole model, called on one tensor."""
     if "layers" in layer["config"]:
         return infer(layer, shape).shapes
     return output_shapes(layer["class_name"], layer["config"], [shape], infer)

@@ -1,0 +1,1 @@
+"""Small networks trained for the benchmarks, on data that is drawn here."""
