@@ -144,7 +144,8 @@ def to_normal(metric: str, value: float) -> float:
     """Return a value of a measure on a scale on which larger is better and the spread is even.
 
     Fisher's z, ``atanh r``, of correlations and SSIM; the same of shares (``iou``, ``energy``) and
-    of one minus ``centroid`` after they are stretched over -1 to 1; the logarithm of ``enrichment``.
+    of one minus ``centroid`` after they are stretched over -1 to 1; the logarithm of
+    ``enrichment``.
     """
     if metric == "enrichment":
         return math.log(max(value, _LEAST_RATIO))

@@ -36,7 +36,7 @@ from kvis_cli.jobs.planning.sources import find_sources
 from kvis_cli.jobs.running.runner import Options, Outcome, Run, result_folder
 from kvis_cli.metrics import Undefined
 from kvis_cli.runtime.tensorflow import check_device
-from kvis_cli.spec.checks import DriftCheck
+from kvis_cli.spec.checks import DriftCheck, RegionCheck
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.pictures import ExplainSpec
 
@@ -219,7 +219,7 @@ def _accepted(job: JobSpec, folder: Path | None, asking: Asking) -> Baseline | N
 def _need_thresholds(job: JobSpec, thresholds: list[Threshold], file: str) -> None:
     """Say at once that nothing is calibrated, not after everything was computed."""
     for check in job.checks:
-        if not isinstance(check, DriftCheck) or check.of in (None, "conversion"):
+        if not isinstance(check, DriftCheck | RegionCheck) or check.of in (None, "conversion"):
             continue
         there = any((t.of, t.metric) == (check.of, check.metric) for t in thresholds)
         if check.limit == "calibrated" and not there:
@@ -270,7 +270,7 @@ def _pinned(job: JobSpec, old: Baseline, digests: Digests) -> JobSpec:
 
 
 def answers_by_model(
-    run: Run, known: dict[str, bool], pinned_to: Baseline | None
+    run: Run, known: dict[str, bool], pinned_to: Baseline | None = None
 ) -> dict[str, list[MapAnswer]]:
     """Return the answers of a finished run.
 

@@ -1,4 +1,4 @@
-"""A model whose top layers are re-initialised, one after the other: what no explanation may survive.
+"""A model whose top layers are re-initialised, one after the other: no map may survive that.
 
 Adebayo et al. 2018, Sanity Checks for Saliency Maps, arXiv:1810.03292: a map that stays the same
 when the weights are random does not depend on what was learnt.
