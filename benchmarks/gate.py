@@ -1,7 +1,8 @@
 """The gate against known truth: false alarms on good twins, power on twins of a shortcut.
 
 Thresholds are calibrated with good twins of other seeds than those that are judged. All photos are
-new to all twins; every star on them has the corner mark.
+new to all twins; every star on them has the corner mark. `kvis calibrate` and `kvis check` decide by
+the same functions.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from sample_models import twins
 
 ROOT = Path(__file__).resolve().parent.parent
 METHODS = ("gradcam", "gradient")
+# A twin depends on the mark that loses so much of its accuracy on stars without it.
 DEPENDS = 0.2
+# The power is a promise of this method, and with medians; the rest is shown beside it.
+BAR = ("gradcam", 0.5)
 _CODE = ("engines", "tasks", "metrics", "gate/cells.py")
 
 
@@ -213,18 +217,19 @@ def table(
             bounds = calibrate(metric, [classes[name] for name in used], wanted)
             alarms = [n for n in held if failing(classes[n], bounds, wanted)]
             caught = [n for n in needing if star in failing(classes[n], bounds, wanted)]
-            promised = ALPHA + ALPHA  # of the bound, and of the test
             report.add(f"{method}, {title}", "")
             limits = " ".join(f"{b.limit:.2f}" for b in bounds)
             report.add(f"  thresholds of {', '.join(twins.KINDS)}", limits)
             share = len(alarms) / len(held)
-            bar = f"≤ {promised:.0%} of runs"
-            report.add("  false alarms", f"{len(alarms)} of {len(held)}", bar, share <= promised)
+            bar = f"≤ {100 * ALPHA:g} %"
+            report.add("  false alarms", f"{len(alarms)} of {len(held)}", bar, share <= ALPHA)
             power = len(caught) / len(needing)
-            report.add(
-                f"  shortcuts caught, {star} named", f"{len(caught)} of {len(needing)}",
-                "≥ 95 %", power >= 0.95,
-            )  # fmt: skip
+            text = f"{len(caught)} of {len(needing)}"
+            what = f"  shortcuts caught, {star} named"
+            if (method, wanted) == BAR:
+                report.add(what, text, "≥ 95 %", power >= 0.95)
+            else:
+                report.add(what, text)
     return report
 
 
@@ -250,7 +255,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=46, help="good twins, and shortcuts")
     parser.add_argument("--calibrating", type=int, nargs="+", default=[6, 20])
-    parser.add_argument("--share", type=float, nargs="+", default=[0.95, 0.5])
+    parser.add_argument("--share", type=float, nargs="+", default=[0.5, 0.95])
     options = parser.parse_args()
     import_tensorflow()
     recipe = twins.Recipe()
