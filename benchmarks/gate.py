@@ -1,8 +1,8 @@
 """The gate against known truth: false alarms on good twins, power on twins of a shortcut.
 
 Thresholds are calibrated with good twins of other seeds than those that are judged. All photos are
-new to all twins; every star on them has the corner mark. `kvis calibrate` and `kvis check` decide by
-the same functions.
+new to all twins; every star on them has the corner mark. `kvis calibrate` and `kvis check` decide
+by the same functions.
 """
 
 from __future__ import annotations

@@ -4,35 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
 
 from kvis_cli.errors import NotEvaluatedError, UsageError
 from kvis_cli.events import Listener
 from kvis_cli.gate.answers import MapAnswer, pinned
-from kvis_cli.gate.baseline import Baseline
-from kvis_cli.gate.bounds import SMALL_IS_GOOD, bound_of, weakest
-from kvis_cli.gate.calibration import Calibration, Level, Power, write_thresholds
+from kvis_cli.gate.bounds import weakest
+from kvis_cli.gate.calibration import Calibration, Level, write_thresholds
 from kvis_cli.gate.check import accepted, answers_by_model, known_classes, not_computed
 from kvis_cli.gate.decision import ALPHA
 from kvis_cli.gate.disturbed import DISTURBANCES, write_disturbed
-from kvis_cli.gate.judging import judge
+from kvis_cli.gate.levels import Asked, Key, levels_of, notes_of, powers_of, values_of
 from kvis_cli.gate.maps import Maps
-from kvis_cli.gate.thresholds import Threshold
-from kvis_cli.gate.verdicts import Case
 from kvis_cli.images.finding import expand_glob
+from kvis_cli.jobs.planning.digests import Digests
 from kvis_cli.jobs.planning.plan import make_plan
 from kvis_cli.jobs.planning.sources import Source, find_sources
 from kvis_cli.jobs.running.runner import Options, Run
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.paths import user_path
 from kvis_cli.runtime.tensorflow import check_device, import_tensorflow
-from kvis_cli.spec.checks import Check, DriftCheck, PassSpec, RegionCheck
+from kvis_cli.spec.checks import Check, DriftCheck, RegionCheck
 from kvis_cli.spec.job import JobSpec
 
 FOLDER = "calibration"
 LEAST_GOOD = 3
-Key = tuple[str, str, str | None]
-"""Measure, method, class as ``--class`` names it."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +52,6 @@ class Calibrating:
     bad: Sequence[str] = ()
     of: str = "retrain"
     alpha: float = ALPHA
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """The questions, and the model's own answers to them."""
-
-    job: JobSpec
-    checks: Sequence[Check]
-    sources: Mapping[str, Source]
-    known: dict[str, bool]
-    own: Sequence[MapAnswer]
-    baseline: Baseline
 
 
 def calibrate_job(
@@ -96,6 +81,7 @@ def calibrate_job(
     """
     check_device(job.device)
     good, bad = _models(asking.good, "--good"), _models(asking.bad, "--bad")
+    good = _others(good, job)
     if len(good) < LEAST_GOOD:
         raise UsageError(
             f"{len(good)} good models say nothing of the spread between them.",
@@ -116,24 +102,25 @@ def calibrate_job(
     everyone = [*good, *bad, *control]
     answers = _answers(asked, listener, folder / "models", models=[str(p) for p in everyone])
     by_role = {
-        "good": {path.stem: answers[str(path)] for path in good},
-        "bad": {path.stem: answers[str(path)] for path in bad},
+        "good": {str(path): answers[str(path)] for path in good},
+        "bad": {str(path): answers[str(path)] for path in bad},
         "control": {path.stem: answers[str(path)] for path in control},
     }
-    levels = _levels(asked, by_role["good"], asking.alpha)
+    levels = levels_of(asked, by_role["good"], asking.alpha)
     levels = _with_noise(asked, levels, listener, folder / "photos")
     powers = [
         power
         for kind in ("control", "bad")
         if by_role[kind]
-        for power in _powers(asked, levels, by_role[kind], kind, asking)
+        for power in powers_of(asked, levels, by_role[kind], kind, asking.of, asking.alpha)
     ]
     found = Calibration(
         asking.of, job.pass_.wanted, asking.alpha, len(good), levels, powers,
-        notes=_notes(levels),
+        notes=notes_of(levels),
     )  # fmt: skip
     if not any(level.bound for level in levels):
-        raise NotEvaluatedError("No threshold could be calibrated.", found.notes[0])
+        why = found.notes[0] if found.notes else "No map of the job has a verdict."
+        raise NotEvaluatedError("No threshold could be calibrated.", why)
     return replace(found, written=write_thresholds(Path(job.baseline), found))
 
 
@@ -150,7 +137,19 @@ def _models(patterns: Sequence[str], flag: str) -> list[Path]:
     return list(found)
 
 
-def _asked(job: JobSpec, listener: Listener, folder: Path, of: str) -> _Asked:
+def _others(good: Sequence[Path], job: JobSpec) -> list[Path]:
+    """Leave out the job's own model, which a glob may find: it is no other one."""
+    digests = Digests()
+    own = {
+        digests.file(path)
+        for spec in job.models
+        for path in expand_glob(escape(spec.path) if Path(spec.path).exists() else spec.path)
+        if path.is_file()
+    }
+    return [path for path in good if not path.is_file() or digests.file(path) not in own]
+
+
+def _asked(job: JobSpec, listener: Listener, folder: Path, of: str) -> Asked:
     """Ask the model; ranks become the classes that it predicts."""
     job = job.with_maps()
     plan = make_plan(job)
@@ -168,7 +167,7 @@ def _asked(job: JobSpec, listener: Listener, folder: Path, of: str) -> _Asked:
     sources = {image.name: image.source for image in run.plan.images}
     fixed = job.model_copy(update={"images": pinned(find_sources(job.images), _classes(own))})
     baseline = accepted(Maps(answers, sources), run.plan)
-    return _Asked(fixed, _checks(job, of), sources, known, own, baseline)
+    return Asked(fixed, _checks(job, of), sources, known, own, baseline)
 
 
 def _classes(answers: Sequence[MapAnswer]) -> dict[Path, list[str]]:
@@ -201,7 +200,7 @@ def _run(job: JobSpec, listener: Listener, folder: Path) -> Run:
 
 
 def _answers(
-    asked: _Asked,
+    asked: Asked,
     listener: Listener,
     folder: Path,
     *,
@@ -250,70 +249,8 @@ def _control(spec: ModelSpec, folder: Path, listener: Listener) -> list[Path]:
     return write_randomized(info, folder)
 
 
-# --- numbers ----------------------------------------------------------------------------------
-
-
-def _open(checks: Sequence[Check]) -> list[Check]:
-    """Return the checks with thresholds that everything passes."""
-    found: list[Check] = []
-    for check in checks:
-        if isinstance(check, DriftCheck):
-            limit = {"max": 1.0} if check.metric in SMALL_IS_GOOD else {"min": -1.0}
-            given = {"metric": check.metric, "method": check.method, **limit}
-            found.append(DriftCheck.model_validate(given))
-        elif isinstance(check, RegionCheck):
-            found.append(check.model_copy(update={"min": 0.0}))
-    return found
-
-
-def _values(
-    asked: _Asked, answers: Sequence[MapAnswer], *, drift_alone: bool = False
-) -> dict[Key, tuple[str, list[float | None]]]:
-    """Return for each measure, method and class its label and the values of a model's photos."""
-    checks = [c for c in _open(asked.checks) if not drift_alone or isinstance(c, DriftCheck)]
-    found: dict[Key, tuple[str, list[float | None]]] = {}
-    for per in ("class", "model"):
-        passing = PassSpec(share=asked.job.pass_.share, any=False, per=per)
-        maps = Maps({"model": answers}, asked.sources, asked.baseline)
-        for case in judge(maps, checks, passing).cases:
-            values = [f.value for f in case.findings if f.passed is not None]
-            if values:
-                found.setdefault((_metric(case), case.method, _class(case)), (case.label, values))
-    return found
-
-
-def _metric(case: Case) -> str:
-    return case.check.split()[1]
-
-
-def _class(case: Case) -> str | None:
-    return case.findings[0].answer.row.asked if case.label else None
-
-
-def _levels(asked: _Asked, good: Mapping[str, Sequence[MapAnswer]], alpha: float) -> list[Level]:
-    wanted = asked.job.pass_.wanted
-    labels: dict[Key, str] = {}
-    weak: dict[Key, list[float | None]] = {}
-    for answers in good.values():
-        for key, (label, values) in _values(asked, answers).items():
-            labels[key] = label
-            weak.setdefault(key, []).append(weakest(key[0], values, wanted))
-    # What one run decides, and what its chance of a false alarm is shared out over.
-    per_class = asked.job.pass_.per == "class"
-    with_classes = {key[:2] for key in labels if key[2] is not None and per_class}
-    deciding = [key for key in labels if (key[2] is not None) == (key[:2] in with_classes)]
-    found = []
-    for (metric, method, name), values in sorted(weak.items(), key=lambda item: str(item[0])):
-        numbers = [value for value in values if value is not None]
-        whole = len(numbers) == len(values) == len(good)
-        bound = bound_of(metric, numbers, alpha / len(deciding)) if whole else None
-        label = labels[metric, method, name]
-        found.append(Level(metric, method, name, label, values, {}, bound))
-    return found
-
-
 def _with_noise(
-    asked: _Asked, levels: Sequence[Level], listener: Listener, folder: Path
+    asked: Asked, levels: Sequence[Level], listener: Listener, folder: Path
 ) -> list[Level]:
     """Return levels with the model's own values on photos that are changed a little."""
     sources = [s for s in asked.sources.values() if s.path.suffix.lower() != ".npy"]
@@ -342,52 +279,9 @@ def _with_noise(
                 }
                 row = replace(answer.row, **of_photo)
                 moved.append(replace(answer, row=row, known=before.known))
-        for key, (_, values) in _values(asked, moved, drift_alone=True).items():
+        for key, (_, values) in values_of(asked, moved, drift_alone=True).items():
             noise.setdefault(key, {})[kind] = weakest(key[0], values, asked.job.pass_.wanted)
     return [
         replace(level, noise=noise.get((level.metric, level.method, level.asked), {}))
         for level in levels
-    ]
-
-
-def _powers(
-    asked: _Asked,
-    levels: Sequence[Level],
-    models: Mapping[str, Sequence[MapAnswer]],
-    kind: str,
-    asking: Calibrating,
-) -> list[Power]:
-    """Judge models by the thresholds, each by one measure and method at a time."""
-    thresholds = [
-        Threshold(asking.of, level.metric, level.method, level.asked, level.bound.limit)
-        for level in levels
-        if level.bound is not None
-    ]
-    there = {(t.metric, t.method, t.asked) for t in thresholds}
-    names = {answer.method: str(answer.row.method) for answer in asked.own}
-    found = []
-    for check in asked.checks:
-        assert isinstance(check, DriftCheck | RegionCheck)
-        for method in dict.fromkeys(level.method for level in levels):
-            wanted = check.metric, method
-            mine = [level for level in levels if (level.metric, level.method) == wanted]
-            if not mine or any((*wanted, level.asked) not in there for level in mine):
-                continue
-            alone = check.model_copy(update={"method": [names[method]]})
-            failing = {}
-            for model, answers in models.items():
-                theirs = [a for a in answers if a.method == method]
-                maps = Maps({model: theirs}, asked.sources, asked.baseline, thresholds)
-                judged = judge(maps, [alone], asked.job.pass_, alpha=asking.alpha)
-                failing[model] = [case.label or "all classes" for case in judged.failed]
-            found.append(Power(check.metric, method, kind, failing))
-    return found
-
-
-def _notes(levels: Sequence[Level]) -> list[str]:
-    return [
-        f"{level.metric} of {level.method}, {level.label or 'all classes'}: no threshold, for too "
-        "many maps of good models have no value."
-        for level in levels
-        if level.bound is None
     ]
