@@ -75,7 +75,7 @@ class RegionCheck(Spec):
     metric: Literal["enrichment", "energy", "pointing"] = Field(
         "enrichment", description="Measure of the map and the region; see docs/gate.md."
     )
-    min: Annotated[float, Field(ge=0)] | Literal["calibrated"] = Field(
+    min: float | Literal["calibrated"] = Field(
         description="The least that passes: a number, or calibrated."
     )
     of: Literal["finetune", "retrain"] = Field(
@@ -98,8 +98,11 @@ class RegionCheck(Spec):
             raise ValueError("pointing is 0 or 1 for each image: 'min' has to be a number")
         if self.min != "calibrated" and "of" in self.model_fields_set:
             raise ValueError("'of' belongs to 'min: calibrated'")
-        if self.metric != "enrichment" and self.min != "calibrated" and self.min > 1:
-            raise ValueError(f"{self.metric} is a share: at most 1")
+        if isinstance(self.min, float):
+            if self.min < 0:
+                raise ValueError("'min' is at least 0")
+            if self.metric != "enrichment" and self.min > 1:
+                raise ValueError(f"{self.metric} is a share: at most 1")
         return self
 
     @property

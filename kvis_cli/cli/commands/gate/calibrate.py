@@ -15,7 +15,7 @@ from kvis_cli.cli.shared import Json, Quiet, Traceback, exit_codes
 from kvis_cli.spec.run import RunSpec
 
 if TYPE_CHECKING:
-    from kvis_cli.gate.calibration import Calibration, Level
+    from kvis_cli.gate.calibration.found import Calibration, Level
 
 CALIBRATE = "Calibrate"
 
@@ -91,7 +91,7 @@ def calibrate(
       kvis calibrate job.yaml --good 'epochs/*.keras' --of finetune
     """
     with exit_codes(traceback):
-        from kvis_cli.gate.calibrate import Calibrating, calibrate_job
+        from kvis_cli.gate.calibration.calibrate import Calibrating, calibrate_job
         from kvis_cli.spec.file import read_job
 
         spec = read_job(job, given[RunSpec])

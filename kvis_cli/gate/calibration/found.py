@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kvis_cli.gate.bounds import SMALL_IS_GOOD, Bound
+from kvis_cli.gate.calibration.bounds import SMALL_IS_GOOD, SpreadBound
 from kvis_cli.gate.thresholds import NAME, read_entries
 from kvis_cli.paths import write_bytes_atomic
 
@@ -39,7 +39,7 @@ class Level:
     label: str
     values: Sequence[float | None]
     noise: dict[str, float | None]
-    bound: Bound | None
+    bound: SpreadBound | None
 
     @property
     def worst_noise(self) -> float | None:

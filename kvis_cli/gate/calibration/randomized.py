@@ -10,14 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
-
 from kvis_cli.errors import ModelError, OutputError
+from kvis_cli.lazy import np
 from kvis_cli.models.description.info import ModelInfo
 from kvis_cli.models.description.sidecar import sidecar_path
 from kvis_cli.models.description.sidecar_writing import sidecar_text
-from kvis_cli.models.live.open import open_model
 from kvis_cli.paths import safe_name
 from kvis_cli.shown import said
 
@@ -51,6 +48,8 @@ def write_randomized(info: ModelInfo, folder: Path, *, most: int = 4, seed: int 
     OutputError
         When a file cannot be written.
     """
+    from kvis_cli.models.live.open import open_model
+
     opened = open_model(info)
     layers = list(with_kernels(opened.model))[::-1]
     if not layers:
@@ -78,6 +77,8 @@ def write_randomized(info: ModelInfo, folder: Path, *, most: int = 4, seed: int 
 
 def with_kernels(model: Any) -> Iterator[Any]:
     """Yield the layers that hold weights of two or more axes, from the input to the output."""
+    import keras
+
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from with_kernels(layer)
@@ -87,6 +88,8 @@ def with_kernels(model: Any) -> Iterator[Any]:
 
 def randomize(layer: Any, rng: np.random.Generator) -> None:
     """Draw the kernels of a layer anew, and let its biases change places."""
+    import keras
+
     normalises = isinstance(layer, keras.layers.BatchNormalization)
     weights = []
     for weight in layer.get_weights():

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from kvis_cli.gate.answers import MapAnswer
 from kvis_cli.gate.baseline import Baseline
-from kvis_cli.gate.bounds import SMALL_IS_GOOD, bound_of, weakest
-from kvis_cli.gate.calibration import Level, Power
+from kvis_cli.gate.calibration.bounds import SMALL_IS_GOOD, bound_of, weakest
+from kvis_cli.gate.calibration.found import Level, Power
 from kvis_cli.gate.judging import judge
 from kvis_cli.gate.maps import Maps
 from kvis_cli.gate.thresholds import Threshold
@@ -22,7 +22,7 @@ Key = tuple[str, str, str | None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Questions:
     """The questions, and the accepted model's own answers to them.
 
     Attributes
@@ -61,7 +61,7 @@ def _opened(checks: Sequence[Check]) -> list[Check]:
 
 
 def values_of(
-    asked: Asked, answers: Sequence[MapAnswer], *, drift_alone: bool = False
+    asked: Questions, answers: Sequence[MapAnswer], *, drift_alone: bool = False
 ) -> dict[Key, tuple[str, list[float | None]]]:
     """Return what a model's photos measure.
 
@@ -100,7 +100,9 @@ def _class(case: Case) -> str | None:
     return case.findings[0].answer.row.asked if case.label else None
 
 
-def levels_of(asked: Asked, good: Mapping[str, Sequence[MapAnswer]], alpha: float) -> list[Level]:
+def levels_of(
+    asked: Questions, good: Mapping[str, Sequence[MapAnswer]], alpha: float
+) -> list[Level]:
     """Return a threshold for every measure, method and class, and for all classes together.
 
     Parameters
@@ -140,7 +142,7 @@ def levels_of(asked: Asked, good: Mapping[str, Sequence[MapAnswer]], alpha: floa
 
 
 def powers_of(
-    asked: Asked,
+    asked: Questions,
     levels: Sequence[Level],
     models: Mapping[str, Sequence[MapAnswer]],
     kind: str,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from kvis_cli.gate.bounds import (
+from kvis_cli.gate.calibration.bounds import (
     bound_of,
     from_normal,
     prediction_bound,

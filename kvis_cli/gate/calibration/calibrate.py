@@ -10,12 +10,19 @@ from pathlib import Path
 from kvis_cli.errors import NotEvaluatedError, UsageError
 from kvis_cli.events import Listener
 from kvis_cli.gate.answers import MapAnswer, pinned
-from kvis_cli.gate.bounds import weakest
-from kvis_cli.gate.calibration import Calibration, Level, write_thresholds
+from kvis_cli.gate.calibration.bounds import weakest
+from kvis_cli.gate.calibration.disturbed import DISTURBANCES, write_disturbed
+from kvis_cli.gate.calibration.found import Calibration, Level, write_thresholds
+from kvis_cli.gate.calibration.levels import (
+    Key,
+    Questions,
+    levels_of,
+    notes_of,
+    powers_of,
+    values_of,
+)
 from kvis_cli.gate.check import accepted, answers_by_model, known_classes, not_computed
 from kvis_cli.gate.decision import ALPHA
-from kvis_cli.gate.disturbed import DISTURBANCES, write_disturbed
-from kvis_cli.gate.levels import Asked, Key, levels_of, notes_of, powers_of, values_of
 from kvis_cli.gate.maps import Maps
 from kvis_cli.images.finding import expand_glob
 from kvis_cli.jobs.planning.digests import Digests
@@ -149,7 +156,7 @@ def _others(good: Sequence[Path], job: JobSpec) -> list[Path]:
     return [path for path in good if not path.is_file() or digests.file(path) not in own]
 
 
-def _asked(job: JobSpec, listener: Listener, folder: Path, of: str) -> Asked:
+def _asked(job: JobSpec, listener: Listener, folder: Path, of: str) -> Questions:
     """Ask the model; ranks become the classes that it predicts."""
     job = job.with_maps()
     plan = make_plan(job)
@@ -167,7 +174,7 @@ def _asked(job: JobSpec, listener: Listener, folder: Path, of: str) -> Asked:
     sources = {image.name: image.source for image in run.plan.images}
     fixed = job.model_copy(update={"images": pinned(find_sources(job.images), _classes(own))})
     baseline = accepted(Maps(answers, sources), run.plan)
-    return Asked(fixed, _checks(job, of), sources, known, own, baseline)
+    return Questions(fixed, _checks(job, of), sources, known, own, baseline)
 
 
 def _classes(answers: Sequence[MapAnswer]) -> dict[Path, list[str]]:
@@ -200,7 +207,7 @@ def _run(job: JobSpec, listener: Listener, folder: Path) -> Run:
 
 
 def _answers(
-    asked: Asked,
+    asked: Questions,
     listener: Listener,
     folder: Path,
     *,
@@ -244,13 +251,13 @@ def _control(spec: ModelSpec, folder: Path, listener: Listener) -> list[Path]:
     check_file(info)
     listener.starting()
     import_tensorflow()
-    from kvis_cli.models.live.randomized import write_randomized
+    from kvis_cli.gate.calibration.randomized import write_randomized
 
     return write_randomized(info, folder)
 
 
 def _with_noise(
-    asked: Asked, levels: Sequence[Level], listener: Listener, folder: Path
+    asked: Questions, levels: Sequence[Level], listener: Listener, folder: Path
 ) -> list[Level]:
     """Return levels with the model's own values on photos that are changed a little."""
     sources = [s for s in asked.sources.values() if s.path.suffix.lower() != ".npy"]

@@ -19,7 +19,7 @@ _TINY = 1e-300
 
 
 @dataclass(frozen=True)
-class Bound:
+class SpreadBound:
     """A threshold, and what it rests on.
 
     Attributes
@@ -188,7 +188,7 @@ def weakest(metric: str, values: Sequence[float | None], wanted: float) -> float
     return numbers[needed - 1] if 0 < needed <= len(numbers) else None
 
 
-def bound_of(metric: str, values: Sequence[float], alpha: float) -> Bound:
+def bound_of(metric: str, values: Sequence[float], alpha: float) -> SpreadBound:
     """Return the threshold that good models say the next good one keeps.
 
     Where there are enough of them for `alpha`, 1/alpha - 1, it is the least of their values, which
@@ -208,9 +208,9 @@ def bound_of(metric: str, values: Sequence[float], alpha: float) -> Bound:
     mean, spread = _moments(normal)
     if (k + 1) * alpha >= 1 - 1e-9:
         limit = (max if metric in SMALL_IS_GOOD else min)(values)
-        return Bound(limit, k, mean, spread, 1 / (k + 1), normal=False)
+        return SpreadBound(limit, k, mean, spread, 1 / (k + 1), normal=False)
     limit = from_normal(metric, prediction_bound(normal, alpha))
-    return Bound(limit, k, mean, spread, alpha, normal=True)
+    return SpreadBound(limit, k, mean, spread, alpha, normal=True)
 
 
 def _moments(values: Sequence[float]) -> tuple[float, float]:
