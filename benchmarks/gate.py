@@ -295,14 +295,15 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=46, help="good twins, and shortcuts")
     parser.add_argument("--calibrating", type=int, nargs="+", default=[6, 20])
     parser.add_argument("--share", type=float, nargs="+", default=[0.5, 0.95])
+    parser.add_argument("--seed", type=int, default=1, help="of the first good twin")
     options = parser.parse_args()
     import_tensorflow()
     recipe = twins.Recipe()
-    folder = twins.train_twins(options.count)
+    folder = twins.train_twins(options.count, options.seed)
     photos = Photos.drawn(recipe)
     found = {
         twin.name: measured(folder / f"{twin.name}.keras", lambda: photos)
-        for twin in twins.twins_of(options.count)
+        for twin in twins.twins_of(options.count, options.seed)
     }
     reports = [
         table(found, photos.labels, calibrating, wanted)
