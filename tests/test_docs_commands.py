@@ -434,6 +434,9 @@ def before(page, line, folder):
 
     if line.startswith("kvis merge") and page == "ci.md":
         shards(3, "out")
+    elif line.startswith("kvis convert old.h5 new.keras"):
+        # One of the models of `kvis compare`.
+        (folder / "new.keras").unlink(missing_ok=True)
     elif line == "kvis merge kvis-out":
         shards(2, "kvis-out")
     elif line.startswith("kvis merge joined"):

@@ -36,7 +36,7 @@ from kvis_cli.jobs.planning.sources import find_sources
 from kvis_cli.jobs.running.runner import Options, Outcome, Run, result_folder
 from kvis_cli.metrics import Undefined
 from kvis_cli.runtime.tensorflow import check_device
-from kvis_cli.spec.checks import DriftCheck, RegionCheck
+from kvis_cli.spec.gate import DriftCheck, RegionCheck
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.pictures import ExplainSpec
 
@@ -165,6 +165,7 @@ def check_job(
     if maps.baseline is not None and any(c.kind in ("drift", "prediction") for c in job.checks):
         for model, theirs in answers.items():
             problems += differences(maps.baseline, model, theirs)
+    problems = list(dict.fromkeys(problems))
     try:
         judgement = judge(
             maps, job.checks, job.pass_, alpha=asking.alpha, strict=asking.strict, problems=problems

@@ -18,7 +18,7 @@ from kvis_cli.metrics import MEASURES, Undefined
 from kvis_cli.metrics.undefined import Measured
 from kvis_cli.paths import safe_name, user_path
 from kvis_cli.spec.build import build_job
-from kvis_cli.spec.compare import CompareSpec
+from kvis_cli.spec.gate import CompareSpec
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.pictures import ExplainSpec
 

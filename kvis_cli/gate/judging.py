@@ -14,7 +14,7 @@ from kvis_cli.gate.thresholds import check_share, find_threshold, not_calibrated
 from kvis_cli.gate.verdicts import Case, Finding, Judgement
 from kvis_cli.metrics import MEASURES, Undefined, energy_in_mask, enrichment, pointing_game
 from kvis_cli.metrics.undefined import Measured
-from kvis_cli.spec.checks import (
+from kvis_cli.spec.gate import (
     CONVERSION,
     AvoidCheck,
     BlankCheck,

@@ -119,8 +119,8 @@ class Judgement:
             classes = f", of {', '.join(named[:5])}" if named else ""
             return f"{len(self.failed)} of {count} checks failed{classes}"
         if self.exit_code:
-            lost = len(self.open) + len(self.problems)
-            return f"not evaluated: {lost} of {count} checks and questions have no verdict"
+            lost = f"{len(self.open)} of {count} checks have no verdict"
+            return f"not evaluated: {self.problems[0] if self.problems else lost}"
         few = sum(case.verdict is Verdict.TOO_FEW for case in self.cases)
         rest = f", {few} of them on too few images to show what is wanted" if few else ""
         return f"all {count} checks passed{rest}"

@@ -66,7 +66,7 @@ def suggester(job: Mapping[str, Any]) -> Suggest:
 
 def _spec_at(location: tuple[Any, ...], job: Mapping[str, Any]) -> type[Spec] | None:
     """Return the spec whose keys stand at the place of an error in a job, or None."""
-    from kvis_cli.spec.checks import CHECK_KINDS, PassSpec
+    from kvis_cli.spec.gate import CHECK_KINDS, PassSpec
     from kvis_cli.spec.job import TASK_KINDS, JobSpec
 
     match location:

@@ -18,7 +18,7 @@ from kvis_cli.options.yaml import Document, Place, load_document
 from kvis_cli.paths import user_path
 from kvis_cli.shown import shown
 from kvis_cli.spec.build import suggester
-from kvis_cli.spec.checks import CHECK_KINDS
+from kvis_cli.spec.gate import CHECK_KINDS
 from kvis_cli.spec.images import CsvSpec, ImageEntry, ImageSpec
 from kvis_cli.spec.job import TASK_KINDS, JobSpec
 

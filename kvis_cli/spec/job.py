@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 from kvis_cli.errors import close_matches
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.spec.cam import CamSpec
-from kvis_cli.spec.checks import Checks, PassSpec
 from kvis_cli.spec.filters import FiltersSpec
+from kvis_cli.spec.gate import Checks, PassSpec
 from kvis_cli.spec.images import ImageEntry
 from kvis_cli.spec.maximize import MaximizeSpec
 from kvis_cli.spec.predict import PredictSpec

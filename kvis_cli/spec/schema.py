@@ -7,7 +7,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from kvis_cli.options.fields import Spec
-from kvis_cli.spec.checks import CHECK_KINDS
+from kvis_cli.spec.gate import CHECK_KINDS
 from kvis_cli.spec.job import TASK_KINDS, JobSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -115,6 +115,17 @@ def test_a_job_file_runs_in_short(name, tmp_path):
     assert (out / "report.html").is_file()
 
 
+def test_the_accepted_maps_of_the_ci_recipe_are_of_todays_results():
+    """Where this fails: kvis check configs/ci/attention.yaml --update-baseline."""
+    from kvis_cli.gate.baseline import read_baseline
+    from kvis_cli.spec.cam import CamSpec
+
+    found = read_baseline(ROOT / "configs/ci/attention-baseline")
+    versions = {settings["version"] for settings in found.settings.values()}
+    assert versions == {CamSpec.results_version}
+    assert set(found.models) == {"epoch-11", "epoch-20"}
+
+
 GH = """#!/bin/sh
 # Stands for GitHub's command: it has no comment to edit yet, and keeps the one that is written.
 case "$*" in *--edit-last*) exit 1 ;; esac

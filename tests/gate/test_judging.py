@@ -16,7 +16,7 @@ from kvis_cli.gate.thresholds import Threshold
 from kvis_cli.gate.verdicts import worst
 from kvis_cli.jobs.planning.sources import Source
 from kvis_cli.metrics import area_average, energy_in_mask, spearman
-from kvis_cli.spec.checks import PassSpec, read_check
+from kvis_cli.spec.gate import PassSpec, read_check
 from tests.gate.conftest import blob
 
 PASSING = PassSpec.model_validate({"share": 0.9})

@@ -32,7 +32,7 @@ from kvis_cli.jobs.running.runner import Options, Run
 from kvis_cli.models.request import ModelSpec
 from kvis_cli.paths import user_path
 from kvis_cli.runtime.tensorflow import check_device, import_tensorflow
-from kvis_cli.spec.checks import Check, DriftCheck, RegionCheck
+from kvis_cli.spec.gate import Check, DriftCheck, RegionCheck
 from kvis_cli.spec.job import JobSpec
 
 FOLDER = "calibration"

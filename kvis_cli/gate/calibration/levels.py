@@ -14,7 +14,7 @@ from kvis_cli.gate.maps import Maps
 from kvis_cli.gate.thresholds import Threshold
 from kvis_cli.gate.verdicts import Case
 from kvis_cli.jobs.planning.sources import Source
-from kvis_cli.spec.checks import Check, DriftCheck, PassSpec, RegionCheck
+from kvis_cli.spec.gate import Check, DriftCheck, PassSpec, RegionCheck
 from kvis_cli.spec.job import JobSpec
 
 Key = tuple[str, str, str | None]

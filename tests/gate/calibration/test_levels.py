@@ -14,7 +14,7 @@ from kvis_cli.gate.thresholds import NAME, read_thresholds
 from kvis_cli.jobs.planning.sources import Source
 from kvis_cli.metrics import spearman
 from kvis_cli.spec.build import build_job
-from kvis_cli.spec.checks import read_check
+from kvis_cli.spec.gate import read_check
 from tests.gate.conftest import blob
 from tests.gate.test_judging import baseline_of, judged
 

@@ -12,7 +12,7 @@ from kvis_cli.cli.options import with_options
 from kvis_cli.cli.output import Column, Table, print_json, print_line, print_path, print_table
 from kvis_cli.cli.shared import Json, Quiet, Traceback, exit_codes
 from kvis_cli.models.request import ModelSpec
-from kvis_cli.spec.compare import CompareSpec
+from kvis_cli.spec.gate import CompareSpec
 from kvis_cli.spec.run import RunSpec
 
 if TYPE_CHECKING:

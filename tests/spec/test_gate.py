@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kvis_cli.errors import SpecError
-from kvis_cli.spec.checks import AvoidCheck, BlankCheck, DriftCheck, PassSpec, RegionCheck
 from kvis_cli.spec.file import read_job
+from kvis_cli.spec.gate import AvoidCheck, BlankCheck, DriftCheck, PassSpec, RegionCheck
 
 JOB = """\
 models: [m.keras]
