@@ -91,10 +91,14 @@ def test_thresholds_are_written_and_the_other_model_is_found(project, models, kv
     assert len(read_thresholds(project / "base")) == 6
     # Once more: nothing is computed, the same bytes come out, now as a table.
     before = (project / "base" / "thresholds.json").read_bytes()
+    maps = [*(project / "out" / "calibration").rglob("manifest.jsonl")]
+    written = {path: path.stat().st_mtime_ns for path in maps}
+    assert len(maps) == 3
     again = kvis(*arguments, *good)
     assert again.code == 0
     assert "assuming a normal spread" in again.out and "noise" in again.out
     assert (project / "base" / "thresholds.json").read_bytes() == before
+    assert {path: path.stat().st_mtime_ns for path in maps} == written
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from kvis_cli.jobs.planning.plan import make_plan
 from kvis_cli.jobs.planning.sources import Source, find_sources
 from kvis_cli.jobs.running.runner import Options, Run
 from kvis_cli.models.request import ModelSpec
-from kvis_cli.paths import user_path
+from kvis_cli.paths import natural_key, user_path
 from kvis_cli.runtime.tensorflow import check_device, import_tensorflow
 from kvis_cli.spec.gate import Check, DriftCheck, RegionCheck
 from kvis_cli.spec.job import JobSpec
@@ -105,7 +105,8 @@ def calibrate_job(
         )
     folder = user_path(job.output) / FOLDER
     asked = _asked(job, listener, folder / "model", asking.of)
-    control = _control(asked.job.models[0], folder / "control", listener)
+    digest = next(iter(asked.baseline.models.values())) or "model"
+    control = _control(asked.job.models[0], folder / "control" / digest, listener)
     everyone = [*good, *bad, *control]
     answers = _answers(asked, listener, folder / "models", models=[str(p) for p in everyone])
     by_role = {
@@ -244,6 +245,10 @@ def _answers(
 
 def _control(spec: ModelSpec, folder: Path, listener: Listener) -> list[Path]:
     """Write the models with re-initialised layers; those of an earlier calibration are kept."""
+    # Written last: with it all are there.
+    last = list(folder.glob("all-*.keras"))
+    if last:
+        return sorted(folder.glob("top-*.keras"), key=natural_key) + last
     from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.description.trust import check_file
 
