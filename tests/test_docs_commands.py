@@ -350,9 +350,26 @@ def gate_page(folder, monkeypatch):
     )
 
 
+def calibrate_page(folder, monkeypatch):
+    """Models that differ from the accepted one by a little, and one that differs by much."""
+    import keras
+
+    gate_page(folder, monkeypatch)
+    model = keras.models.load_model(folder / "model.keras")
+    weights = model.get_weights()
+    rng = np.random.default_rng(0)
+    for name, amount in [(f"{f}/{k}", 0.02) for f in ("twins", "epochs") for k in range(3)] + [
+        ("shortcut", 2.0)
+    ]:
+        (folder / name).parent.mkdir(exist_ok=True)
+        model.set_weights([w * rng.normal(1, amount, w.shape) for w in weights])
+        model.save(folder / f"{name}.keras")
+
+
 SCENES = {
     "ci.md": gate_page,
-    "gate.md": gate_page,
+    "gate.md": calibrate_page,
+    "commands/calibrate.md": calibrate_page,
     "commands/check.md": gate_page,
     "commands/baseline.md": gate_page,
     "README.md": readme,
@@ -429,7 +446,7 @@ def before(page, line, folder):
             (folder / "parts" / f"shard-{i}-of-3").rename(folder / f"shard-{i}")
     elif line.startswith(("kvis baseline", "kvis check job.yaml")):
         base = folder / "attention-baseline"
-        if not base.exists() and "--update-baseline" not in line:
+        if not (base / "baseline.txt").exists() and "--update-baseline" not in line:
             done = run_in(folder, "kvis check job.yaml --update-baseline")
             assert done.exit_code == 0, done.stderr
         if line.startswith("kvis baseline diff"):

@@ -50,6 +50,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "gate.check",
         "Does the model still look where it should? Runs a job and judges its maps by its checks.",
     ),
+    "calibrate": (
+        "gate.calibrate",
+        "What difference is harmless? Measures thresholds for kvis check with models known to be "
+        "good.",
+    ),
     "baseline": (
         "gate.baseline",
         "What was accepted: show a baseline of kvis check, or what changed in it.",

@@ -36,7 +36,7 @@ from kvis_cli.jobs.planning.sources import find_sources
 from kvis_cli.jobs.running.runner import Options, Outcome, Run, result_folder
 from kvis_cli.metrics import Undefined
 from kvis_cli.runtime.tensorflow import check_device
-from kvis_cli.spec.gate import DriftCheck
+from kvis_cli.spec.gate import DriftCheck, RegionCheck
 from kvis_cli.spec.job import JobSpec
 from kvis_cli.spec.pictures import ExplainSpec
 
@@ -141,15 +141,15 @@ def check_job(
     thresholds = read_thresholds(folder) if folder else []
     _need_thresholds(job, thresholds, file)
     digests = Digests(result_folder(job, None))
-    known = _known(job)
+    known = known_classes(job)
     fixed = old is not None and not (asking.update and not asking.only and not asking.beside)
     asked = _pinned(job, old, digests) if fixed and old else job
     options = Options(processes=True, resume=True, clean_stale=asking.clean)
     run = Run(make_plan(asked, digests=digests), listener, options)
     outcome = run.run()
-    answers = _answers(run, known, old if asked is not job else None)
+    answers = answers_by_model(run, known, old if asked is not job else None)
     maps = Maps(answers, {i.name: i.source for i in run.plan.images}, old, thresholds, job=file)
-    problems = _not_computed(run)
+    problems = not_computed(run)
     written = None
     if asking.update:
         assert folder is not None
@@ -220,7 +220,7 @@ def _accepted(job: JobSpec, folder: Path | None, asking: Asking) -> Baseline | N
 def _need_thresholds(job: JobSpec, thresholds: list[Threshold], file: str) -> None:
     """Say at once that nothing is calibrated, not after everything was computed."""
     for check in job.checks:
-        if not isinstance(check, DriftCheck) or check.of in (None, "conversion"):
+        if not isinstance(check, DriftCheck | RegionCheck) or check.of in (None, "conversion"):
             continue
         there = any((t.of, t.metric) == (check.of, check.metric) for t in thresholds)
         if check.limit == "calibrated" and not there:
@@ -228,8 +228,8 @@ def _need_thresholds(job: JobSpec, thresholds: list[Threshold], file: str) -> No
             raise not_calibrated(file, str(check.of), check.metric, methods[0])
 
 
-def _known(job: JobSpec) -> dict[str, bool]:
-    """Path of an image -> whether the job says its class, without any rank."""
+def known_classes(job: JobSpec) -> dict[str, bool]:
+    """Return for each image, by its path, whether the job says its class, without any rank."""
     tasks = [t for t in job.tasks if isinstance(t, ExplainSpec) and t.explains_output]
     ranked = any(_RANK.match(c) for task in tasks for c in task.class_)
     return {
@@ -270,10 +270,25 @@ def _pinned(job: JobSpec, old: Baseline, digests: Digests) -> JobSpec:
     return job.model_copy(update={"images": pinned(sources, found)})
 
 
-def _answers(
-    run: Run, known: dict[str, bool], pinned_to: Baseline | None
+def answers_by_model(
+    run: Run, known: dict[str, bool], pinned_to: Baseline | None = None
 ) -> dict[str, list[MapAnswer]]:
-    """Model name -> its answers; of other models' classes those are left out."""
+    """Return the answers of a finished run.
+
+    Parameters
+    ----------
+    run
+        The run.
+    known
+        Path of an image -> whether the job says its class.
+    pinned_to
+        Of the questions that this baseline knows, only what it was asked of its model.
+
+    Returns
+    -------
+    dict of str to list of MapAnswer
+        By the name of the model.
+    """
     plan = run.plan
     found: dict[str, list[MapAnswer]] = {model.name: [] for model in plan.models}
     explaining = {
@@ -297,7 +312,8 @@ def _answers(
     return found
 
 
-def _not_computed(run: Run) -> list[str]:
+def not_computed(run: Run) -> list[str]:
+    """Return what a run could not do, in words; empty where it did all."""
     lost = list(run.failed_rows.values())
     if not lost:
         return []

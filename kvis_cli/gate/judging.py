@@ -10,7 +10,7 @@ from kvis_cli.gate.baseline import Kept
 from kvis_cli.gate.cells import settled
 from kvis_cli.gate.decision import ALPHA, Decision, Tally, Verdict, decide
 from kvis_cli.gate.maps import Maps
-from kvis_cli.gate.thresholds import find_threshold, not_calibrated
+from kvis_cli.gate.thresholds import check_share, find_threshold, not_calibrated
 from kvis_cli.gate.verdicts import Case, Finding, Judgement
 from kvis_cli.metrics import MEASURES, Undefined, energy_in_mask, enrichment, pointing_game
 from kvis_cli.metrics.undefined import Measured
@@ -139,7 +139,11 @@ class _Judging:
     def _drift(self, check: DriftCheck, metric: str, limit: float | str) -> list[_Waiting]:
         found = []
         for group in self._groups(check.method):
-            threshold = limit if isinstance(limit, float) else self._calibrated(check, group)
+            threshold = (
+                limit
+                if isinstance(limit, float)
+                else self._calibrated(str(check.of), check.metric, group)
+            )
 
             def measure(answer: MapAnswer, group: _Group = group) -> Measured | str:
                 return self._likeness(metric, group.model, answer)
@@ -171,11 +175,12 @@ class _Judging:
             return undefined
         return min(values) if metric == "centroid" else max(values)
 
-    def _calibrated(self, check: DriftCheck, group: _Group) -> float:
-        of, asked = str(check.of), group.asked
-        found = find_threshold(self.maps.thresholds, of, check.metric, group.method, asked)
+    def _calibrated(self, of: str, metric: str, group: _Group) -> float:
+        thresholds, method = self.maps.thresholds, group.method
+        found = find_threshold(thresholds, of, metric, method, group.asked)
         if found is None:
-            raise not_calibrated(self.maps.job, of, check.metric, group.method)
+            raise not_calibrated(self.maps.job, of, metric, method)
+        check_share(thresholds, of, metric, method, self.passing.wanted)
         return found
 
     def region(self, check: RegionCheck) -> list[_Waiting]:
@@ -189,10 +194,13 @@ class _Judging:
                 return pointing_game(raw, share, check.tolerance * raw.shape[1])
             return (enrichment if check.metric == "enrichment" else energy_in_mask)(raw, share)
 
-        return [
-            self._waiting(f"region {check.metric}", group, measure, check.min)
-            for group in self._groups(check.method)
-        ]
+        found = []
+        for group in self._groups(check.method):
+            least = check.min
+            if isinstance(least, str):
+                least = self._calibrated(check.of, check.metric, group)
+            found.append(self._waiting(f"region {check.metric}", group, measure, least))
+        return found
 
     def avoid(self, check: AvoidCheck) -> list[_Waiting]:
         def measure(answer: MapAnswer) -> Measured | str:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kvis_cli.errors import NotEvaluatedError
 
@@ -30,6 +31,8 @@ class Threshold:
         The class as ``--class`` names it; None for all classes.
     limit
         The least value that passes; of ``centroid`` the largest.
+    share
+        The share of the images that has to pass it; None where that is not known.
     """
 
     of: str
@@ -37,6 +40,7 @@ class Threshold:
     method: str
     asked: str | None
     limit: float
+    share: float | None = None
 
 
 def read_thresholds(folder: Path) -> list[Threshold]:
@@ -58,6 +62,34 @@ def read_thresholds(folder: Path) -> list[Threshold]:
         For a file that is not one of kvis.
     """
     path = folder / NAME
+    return [_threshold(path, entry) for entry in _entries(path)]
+
+
+def read_entries(folder: Path) -> list[dict[str, Any]]:
+    """Return the entries of ``thresholds.json`` with all that stands in them.
+
+    Parameters
+    ----------
+    folder
+        The baseline folder.
+
+    Returns
+    -------
+    list of dict
+        Each has ``of``, ``metric``, ``method`` and ``limit``, and is what a `Threshold` is made of.
+
+    Raises
+    ------
+    NotEvaluatedError
+        For a file that is not one of kvis.
+    """
+    entries = _entries(folder / NAME)
+    for entry in entries:
+        _threshold(folder / NAME, entry)
+    return entries
+
+
+def _entries(path: Path) -> list[Any]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise _wrong(path, f"It is larger than {MAX_BYTES // 2**20} MiB.")
@@ -69,7 +101,7 @@ def read_thresholds(folder: Path) -> list[Threshold]:
     entries = document.get("thresholds") if isinstance(document, dict) else None
     if not isinstance(entries, list) or document.get("schema") != 1:
         raise _wrong(path, "It is not of schema 1.")
-    return [_threshold(path, entry) for entry in entries]
+    return entries
 
 
 def find_threshold(
@@ -82,6 +114,28 @@ def find_threshold(
             if threshold.asked == wanted:
                 return threshold.limit
     return None
+
+
+def check_share(
+    thresholds: Sequence[Threshold], of: str, metric: str, method: str, wanted: float
+) -> None:
+    """Refuse thresholds that were calibrated for another share of images.
+
+    Raises
+    ------
+    NotEvaluatedError
+        Where they were.
+    """
+    for t in thresholds:
+        if (t.of, t.metric, t.method) != (of, metric, method) or t.share is None:
+            continue
+        if abs(t.share - wanted) > 1e-9:
+            raise NotEvaluatedError(
+                f"The thresholds of {metric} for {method} are for another 'pass'.",
+                f"They were calibrated for {100 * t.share:g} % of the images, and the job wants "
+                f"{100 * wanted:g} % to pass.",
+                "Calibrate again, or mend 'pass' in the job file.",
+            )
 
 
 def not_calibrated(job: str, of: str, metric: str, method: str) -> NotEvaluatedError:
@@ -101,8 +155,14 @@ def _threshold(path: Path, entry: object) -> Threshold:
             asked = rest.get("class")
             number = isinstance(limit, int | float) and not isinstance(limit, bool)
             if number and math.isfinite(limit) and (asked is None or isinstance(asked, str)):
-                return Threshold(of, metric, method, asked, float(limit))
+                return Threshold(of, metric, method, asked, float(limit), _share(rest.get("share")))
     raise _wrong(path, "An entry of it is no threshold.")
+
+
+def _share(share: object) -> float | None:
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        return None
+    return float(share)
 
 
 def _wrong(path: Path, why: str) -> NotEvaluatedError:

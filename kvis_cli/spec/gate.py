@@ -77,7 +77,13 @@ class RegionCheck(Spec):
     metric: Literal["enrichment", "energy", "pointing"] = Field(
         "enrichment", description="Measure of the map and the region; see docs/gate.md."
     )
-    min: float = Field(description="The least that passes.", ge=0)
+    min: float | Literal["calibrated"] = Field(
+        description="The least that passes: a number, or calibrated."
+    )
+    of: Literal["finetune", "retrain"] = Field(
+        "retrain",
+        description="What separates the models that `min: calibrated` was calibrated with.",
+    )
     tolerance: float = Field(
         0.0, description="pointing: a hit this near to the region counts, in shares of the width.",
         ge=0, le=0.5,
@@ -90,9 +96,21 @@ class RegionCheck(Spec):
     def _tolerance_is_read(self) -> Self:
         if self.tolerance and self.metric != "pointing":
             raise ValueError(f"'tolerance' is for pointing, not for {self.metric}")
-        if self.metric != "enrichment" and self.min > 1:
-            raise ValueError(f"{self.metric} is a share: at most 1")
+        if self.min == "calibrated" and self.metric == "pointing":
+            raise ValueError("pointing is 0 or 1 for each image: 'min' has to be a number")
+        if self.min != "calibrated" and "of" in self.model_fields_set:
+            raise ValueError("'of' belongs to 'min: calibrated'")
+        if isinstance(self.min, float):
+            if self.min < 0:
+                raise ValueError("'min' is at least 0")
+            if self.metric != "enrichment" and self.min > 1:
+                raise ValueError(f"{self.metric} is a share: at most 1")
         return self
+
+    @property
+    def limit(self) -> float | str:
+        """The threshold: a number, or ``calibrated``."""
+        return self.min
 
 
 class AvoidCheck(Spec):

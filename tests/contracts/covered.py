@@ -5,6 +5,9 @@ COVERED_BY = {
         cli/commands/cam.py engines/cam/fusion.py explanation.py
         models/description/output_regions.py tasks/cam_targets.py
     """,
+    "cli/test_calibrate.py": """
+        cli/commands/gate/calibrate.py gate/calibration/calibrate.py
+    """,
     "cli/test_check.py": """
         cli/commands/gate/baseline.py cli/commands/gate/check.py gate/check.py gate/differing.py
         gate/thresholds.py report/checks/github.py report/checks/junit.py
@@ -92,6 +95,9 @@ COVERED_BY = {
     """,
     "gate/test_baseline.py": """
         gate/accepting.py
+    """,
+    "gate/calibration/test_levels.py": """
+        gate/calibration/found.py
     """,
     "gate/test_judging.py": """
         gate/maps.py gate/verdicts.py
