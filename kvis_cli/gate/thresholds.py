@@ -121,6 +121,19 @@ def check_share(
 ) -> None:
     """Refuse thresholds that were calibrated for another share of images.
 
+    Parameters
+    ----------
+    thresholds
+        What was calibrated.
+    of
+        What the models differ in: ``retrain``, ``finetune`` or ``conversion``.
+    metric
+        The measure.
+    method
+        The method of the maps.
+    wanted
+        The share of images that has to pass, 0 to 1.
+
     Raises
     ------
     NotEvaluatedError

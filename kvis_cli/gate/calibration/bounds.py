@@ -132,6 +132,11 @@ def prediction_bound(values: Sequence[float], alpha: float) -> float:
         Two or more, k in all.
     alpha
         Above 0 and below 1; t is Student's quantile of 1 - alpha, k - 1 degrees of freedom.
+
+    Returns
+    -------
+    float
+        In the unit of the values.
     """
     k = len(values)
     if k < 2:
@@ -202,6 +207,11 @@ def bound_of(metric: str, values: Sequence[float], alpha: float) -> SpreadBound:
         The weakest value of each good model, two or more.
     alpha
         The chance, above 0 and below 1, that the next good model lies below.
+
+    Returns
+    -------
+    SpreadBound
+        The threshold, and what it assumes.
     """
     k = len(values)
     normal = [to_normal(metric, value) for value in values]

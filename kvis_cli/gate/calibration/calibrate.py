@@ -77,6 +77,11 @@ def calibrate_job(
     file
         The job file, for messages.
 
+    Returns
+    -------
+    Calibration
+        What was measured; the thresholds are in the baseline folder.
+
     Raises
     ------
     UsageError

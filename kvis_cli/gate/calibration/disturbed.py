@@ -43,6 +43,20 @@ DISTURBANCES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def write_disturbed(photo: Path, change: Callable[[np.ndarray], np.ndarray], out: Path) -> Path:
     """Write a changed photo as PNG.
 
+    Parameters
+    ----------
+    photo
+        Its file.
+    change
+        From and to uint8 ``(H, W, 3)``.
+    out
+        Where it is written.
+
+    Returns
+    -------
+    Path
+        `out`.
+
     Raises
     ------
     InputError

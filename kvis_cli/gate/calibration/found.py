@@ -185,6 +185,18 @@ class Calibration:
 def write_thresholds(folder: Path, found: Calibration) -> Path:
     """Write the thresholds into a baseline folder; what is there of other models stays.
 
+    Parameters
+    ----------
+    folder
+        The baseline folder.
+    found
+        What was measured.
+
+    Returns
+    -------
+    Path
+        The file of thresholds.
+
     Raises
     ------
     NotEvaluatedError
