@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kvis_cli.errors import UsageError
 from kvis_cli.explain.predictions import Prediction, predictions
 from kvis_cli.explain.truth import (
     MOST_TRIED,
@@ -99,6 +100,13 @@ def judge(
         For a truth that cannot be read or names what the model does not have.
     """
     head, judged = opened.head, PredictionReport()
+    form = opened.info.output_form()
+    if truth and not form.has_classes:
+        raise UsageError(
+            "The truth names classes, and the model has none.",
+            f"Its output is {form.describe()}.",
+            "Leave --truth out: the mean of the output is printed.",
+        )
     named = read_truth(truth, paths) if truth else {}
     indices, judged.note = indices_of(named, head) if named else ({}, "")
     pixels: list[np.ndarray] = []

@@ -187,3 +187,19 @@ def test_evidence_is_shown(kvis, tf, samples, scenes):
     assert evidence["decided"] and evidence["hypotheses"][0]["preprocess"] == "none"
     ran = kvis("layers", samples / "shapes.keras", "--preprocess-evidence", scenes)
     assert "none is expected" in ran.out and "divergence" in ran.out
+
+
+def test_an_output_without_classes_is_its_mean(kvis, tf, tmp_path, picture):
+    from tests.helpers import output_models
+
+    path = tmp_path / "unet.keras"
+    model = output_models.u_net(size=(32, 32, 3))
+    model.save(path)
+    arguments = ("predict", path, picture, "--preprocess", "unit")
+    (row,) = json.loads(kvis(*arguments, "--json").out)["images"]
+    pixels = np.asarray(Image.open(picture).convert("RGB").resize((32, 32), Image.BILINEAR))
+    mask = np.asarray(model(pixels[None] / np.float32(255), training=False))
+    assert row["top"][0]["output"] == pytest.approx(mask.mean(), rel=1e-4)
+    assert "mean of the output, a mask" in kvis(*arguments).out
+    ran = kvis(*arguments, "--truth", "folders")
+    assert ran.code == 2 and "has none" in ran.err

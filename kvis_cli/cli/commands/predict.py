@@ -153,7 +153,11 @@ def _print(opened: OpenModel, judged: PredictionReport) -> None:
     known = judged.accuracy is not None
     columns = [Column("image", folds=True)]
     columns += [Column("truth"), Column("")] if known else []
-    table = Table([*columns, Column("says", folds=True)])
+    form = opened.info.output_form()
+    says = "says" if form.has_classes else f"mean of the output, {form.describe()}, by channel"
+    if form.kind == "score":
+        says = "output"
+    table = Table([*columns, Column(says, folds=True)])
     for row in judged.rows:
         cells: list[Any] = [row["image"]]
         if known:
