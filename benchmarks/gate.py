@@ -293,7 +293,7 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=46, help="good twins, and shortcuts")
-    parser.add_argument("--calibrating", type=int, nargs="+", default=[6, 20])
+    parser.add_argument("--calibrating", type=int, nargs="+", default=[10, 20])
     parser.add_argument("--share", type=float, nargs="+", default=[0.5, 0.95])
     parser.add_argument("--seed", type=int, default=1, help="of the first good twin")
     options = parser.parse_args()

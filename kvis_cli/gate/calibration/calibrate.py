@@ -98,7 +98,7 @@ def calibrate_job(
         raise UsageError(
             f"{len(good)} good models say nothing of the spread between them.",
             "",
-            f"Train the model with at least {LEAST_GOOD} other seeds; 6 are a good start.",
+            f"Train the model with at least {LEAST_GOOD} other seeds; 10 are a good start.",
         )
     if both := sorted(set(good) & set(bad)):
         raise UsageError(f"'{both[0]}' cannot be good and bad.")
