@@ -35,6 +35,7 @@ CHANGED = [
 LEFT_OUT = {
     "kvis layers MODEL": "a placeholder",
     "kvis init-code MODEL": "a placeholder",
+    "kvis predict MODEL PHOTOS --truth FILE": "a placeholder",
     "kvis init-code WEIGHTS": "a placeholder",
     "kvis init-sidecar MODEL": "a placeholder",
     "kvis report DIR --format html": "a placeholder; its page has it with a folder",
@@ -182,6 +183,9 @@ def pieces(tf, tmp_path_factory):
     for name in names:
         pixels = rng.integers(0, 256, (9, 12, 3), np.uint8).repeat(5, 0).repeat(5, 1)
         Image.fromarray(pixels).save(folder / name)
+    for label, name in (("bear", "a.jpg"), ("tabby", "b.png")):
+        (folder / "validation" / label).mkdir(parents=True)
+        shutil.copy(folder / "photos" / name, folder / "validation" / label)
     (folder / "labels.csv").write_text("image,class\na.jpg,bear\nb.png,tabby\n")
     (folder / "job.yaml").write_text(
         "models: [model.keras]\nimages: [photos/*]\noutput: kvis-out\nreport: [html]\n"

@@ -211,6 +211,7 @@ def test_renamed_images_are_found_and_removed_and_added_ones_are_said(gate, kvis
     assert gate.base.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_other_settings_are_said(gate, kvis):
     gate.write(task={"saliency": {"method": "gradient", "modifier": "relu"}}, checks=CHECKS[:1])
     gate.compute()
@@ -238,6 +239,7 @@ def test_a_damaged_baseline_is_refused_and_left(gate, kvis, harm):
     assert gate.base.read_text() == text
 
 
+@pytest.mark.slow
 def test_a_rank_means_what_it_meant_when_it_was_accepted(project, kvis):
     images = [{"path": "photos/photo-0*.png"}]
     project.write(images=IMAGES, checks=CHECKS[:1] + CHECKS[3:4])

@@ -32,6 +32,7 @@ def raw(found, question, side):
     return np.load(f"{model['folder']}/{question[side]['raw']}")["map"]
 
 
+@pytest.mark.slow
 def test_a_rank_is_that_of_the_first_model(kvis, files, tmp_path):
     out = tmp_path / "out"
     arguments = ("compare", files / "old.keras", files / "new.keras", files, "-c", "top1")

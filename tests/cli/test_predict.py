@@ -156,6 +156,7 @@ def test_doubt_is_a_warning_of_every_result(kvis, tf, tmp_path, picture):
     assert ran.code == 0
 
 
+@pytest.mark.slow
 def test_a_job_records_predictions(kvis, tf, samples, scenes, tmp_path):
     job = tmp_path / "job.yaml"
     document = {

@@ -84,6 +84,7 @@ def saved(tf, tmp_path, monkeypatch):
     return model
 
 
+@pytest.mark.slow
 def test_begun_completed_and_the_same(saved, kvis, tmp_path):
     path = tmp_path / "blocks.keras"
     saved.save(path)

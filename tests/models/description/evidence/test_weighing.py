@@ -136,6 +136,7 @@ def test_stated_reads_no_weights(tf, tmp_path):
     assert stated(described(path, preprocess="torch")).preprocessing == PRESETS["torch"]
 
 
+@pytest.mark.slow
 def test_real_models_are_fed_as_they_were_trained(real_data, tmp_path):
     """The known answers of the real files, none of them by their names or by a guess."""
     truth = {
