@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from kvis_cli.models.description.evidence.fingerprint import known_preprocessing
+from kvis_cli.models.description.evidence.fingerprint import chosen_by, known_preprocessing
 from kvis_cli.models.graph.from_config import read_architecture
 
 pytestmark = pytest.mark.slow
@@ -78,6 +78,7 @@ def test_nothing_to_go_by_is_said(tf):
     import keras
 
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
-    choice = guessed(model)
+    assert guessed(model) is None
+    choice = chosen_by(None)
     assert (choice.preprocessing.name, choice.certain) == ("unit", False)
-    assert "guess" in choice.reason
+    assert "guess" in choice.warning and choice.rival is not None
