@@ -70,7 +70,7 @@ test-all: test test-slow test-browser test-conformance ## everything: fast, slow
 # The lowest versions that pyproject.toml allows, in an environment of their own.
 $(LOWEST)/.ready: tests/lowest.txt pyproject.toml
 	$(PYTHON) -m venv $(LOWEST)
-	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c tests/lowest.txt -e . pytest pytest-xdist
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c tests/lowest.txt -e . pytest pytest-xdist tf-keras
 	@touch $@
 
 test-lowest: $(LOWEST)/.ready ## the tests of the models with the lowest versions allowed
