@@ -57,6 +57,7 @@ def test_examples_in_python_are_valid():
             compile(block, str(path), "exec")
 
 
+@pytest.mark.slow
 def test_the_page_about_python_runs(tf, monkeypatch, tmp_path):
     (tmp_path / "sample_models").symlink_to(ROOT / "sample_models")
     monkeypatch.chdir(tmp_path)

@@ -487,6 +487,7 @@ def test_interrupt_keeps_finished_atlases(tiny_model, tmp_path):
     assert row["filters"] == [0, 1, 2, 3] and min(row["scores_saved"]) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [False, True])
 def test_failure_at_a_later_layer_keeps_the_first(kvis, tiny_model, tmp_path, processes):
     """The second layer overflows; its atlas is missing, and a rerun does not take it for done."""

@@ -141,6 +141,7 @@ def test_only_what_is_missing_is_done(job):
     job.assert_same("missing", "clean")
 
 
+@pytest.mark.slow
 def test_a_native_crash_is_one_failed_image(job):
     ran = job.run("crashed", "--retries", "0", fault="segfault:p3.png")
     assert ran.returncode == 1

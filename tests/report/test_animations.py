@@ -37,6 +37,7 @@ def checkpoints(tf, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_top1_is_that_of_the_last_model_in_every_frame(kvis, checkpoints, picture, tmp_path):
     out = tmp_path / "out"
     job = tmp_path / "job.yaml"

@@ -133,6 +133,7 @@ def test_weights_that_are_not_there_say_which_file_goes_where(tmp_path, picture)
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_application_with_random_weights_and_with_a_file(kvis, tf, picture, tmp_path):
     import keras
 
