@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kvis_cli.errors import UsageError
+from kvis_cli.errors import KvisError, UsageError
 from kvis_cli.explain.predictions import Prediction, predictions
 from kvis_cli.explain.truth import (
     MOST_TRIED,
     Tried,
     clearly_better,
     indices_of,
-    read_truth,
     try_all,
 )
 
@@ -67,9 +66,10 @@ def judge(
     paths: Sequence[Path],
     *,
     top: int = 5,
-    truth: str = "",
+    truth: Mapping[Path, str] | None = None,
     batch: int = 16,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    failed: Callable[[str, KvisError], None] = lambda path, error: None,
 ) -> PredictionReport:
     """Predict files, compare with the truth and try every preprocessing on them.
 
@@ -82,15 +82,17 @@ def judge(
     top
         How many classes of each.
     truth
-        See `kvis_cli.explain.truth.read_truth`; empty for none.
+        From `kvis_cli.explain.truth.read_truth`; None where it is not known.
     batch
         Inputs computed at once.
     progress
         Called with how many of the files are done, and of how many.
+    failed
+        Called with a file that could not be read, and why.
 
     Returns
     -------
-    Judged
+    PredictionReport
         A row per file, and where there is a truth what is right and what each preprocessing would
         give.
 
@@ -107,12 +109,13 @@ def judge(
             f"Its output is {form.describe()}.",
             "Leave --truth out: the mean of the output is printed.",
         )
-    named = read_truth(truth, paths) if truth else {}
-    indices, judged.note = indices_of(named, head) if named else ({}, "")
+    indices, judged.note = indices_of(truth, head) if truth else ({}, "")
     pixels: list[np.ndarray] = []
     wanted: list[int] = []
     for done, prediction in enumerate(predictions(opened, paths, batch), 1):
         judged.rows.append(_row(opened, judged, prediction, top))
+        if prediction.error is not None:
+            failed(str(prediction.path), prediction.error)
         true = indices.get(prediction.path)
         if true is not None and prediction.output is not None:
             _compare(opened, judged, true)

@@ -16,6 +16,8 @@ from kvis_cli.jobs.planning.sources import find_sources
 from kvis_cli.jobs.running.runner import Options, Outcome, run_job
 from kvis_cli.metrics import MEASURES, Undefined
 from kvis_cli.metrics.undefined import Measured
+from kvis_cli.models.description.info import describe_model
+from kvis_cli.models.description.trust import check_file
 from kvis_cli.paths import safe_name, user_path
 from kvis_cli.spec.build import build_job
 from kvis_cli.spec.gate import CompareSpec
@@ -186,7 +188,11 @@ def compare_models(
         }
         return build_job(values, as_flags=True)
 
-    job = job_of(taking_part[0])
+    jobs = [job_of(model) for model in taking_part]
+    for each in jobs:
+        # A model that cannot be opened is said before another one was computed.
+        check_file(describe_model(each.models[0]))
+    job = jobs[0]
     answers, outcome = _answers(job, taking_part[0], listener)
     if not answers:
         raise (
@@ -198,11 +204,9 @@ def compare_models(
     same = pinned(find_sources(job.images), _classes(answers))
     pairs: list[Pair] = []
     missing = [(_said(f, e), "A") for f, e in outcome.failures]
-    for other in taking_part[1:]:
+    for other, question in zip(taking_part[1:], jobs[1:], strict=True):
         listener.note(f"asking {other.name} what A was asked")
-        theirs, outcome = _answers(
-            job_of(other).model_copy(update={"images": same}), other, listener
-        )
+        theirs, outcome = _answers(question.model_copy(update={"images": same}), other, listener)
         codes.append(outcome.exit_code)
         found, lost = _paired(answers, theirs, other)
         pairs += found

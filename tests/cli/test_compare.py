@@ -142,3 +142,13 @@ def test_real_checkpoints(kvis, real_data, tmp_path, first, second):
         assert summary["spearman"]["undefined"] == 0 < summary["flips"]
     # Neighbours are more alike than the first and the last: 0.38 and 0.22.
     assert (summary["spearman"]["median"] > 0.3) == (first != "00-0.47")
+
+
+def test_a_model_that_is_not_there_is_said_before_any_is_asked(kvis, tiny_model, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (20, 20)).save(tmp_path / "photo.png")
+    out = tmp_path / "out"
+    ran = kvis("compare", tiny_model, tmp_path / "gone.keras", tmp_path / "photo.png", "-o", out)
+    assert ran.code == 3 and "gone.keras" in ran.err
+    assert not out.exists()

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -127,7 +129,8 @@ def test_a_broken_photo_does_not_lose_the_rest(kvis, tf, tiny_model, picture, tm
     assert ran.code == 1
     good, bad = json.loads(ran.out)["images"]
     assert len(good["top"]) == 3 and "broken.png" in bad["error"]
-    assert kvis("predict", tiny_model, broken).code == 3
+    ran = kvis("predict", tiny_model, broken)
+    assert ran.code == 3 and "broken.png" in ran.err
 
 
 def test_doubt_is_a_warning_of_every_result(kvis, tf, tmp_path, picture):
@@ -204,3 +207,19 @@ def test_an_output_without_classes_is_its_mean(kvis, tf, tmp_path, picture):
     assert "mean of the output, a mask" in kvis(*arguments).out
     ran = kvis(*arguments, "--truth", "folders")
     assert ran.code == 2 and "has none" in ran.err
+
+
+def test_a_wrong_truth_is_said_before_tensorflow_starts(samples, tmp_path):
+    table = tmp_path / "truth.csv"
+    photo = samples / "images" / "star.png"
+    code = (
+        "import sys; from typer.testing import CliRunner; from kvis_cli.cli.app import app; "
+        "ran = CliRunner().invoke(app, sys.argv[1:]); sys.stderr.write(ran.stderr); "
+        "sys.exit(9 if 'tensorflow' in sys.modules else ran.exit_code)"
+    )
+    arguments = map(str, ("predict", samples / "shapes.keras", photo, "--truth", table))
+    command = [sys.executable, "-c", code, *arguments]
+    for text, said in (("image,class\nstar.png,stra\n", "star"), ("image\na.png\n", "one column")):
+        table.write_text(text)
+        ran = subprocess.run(command, capture_output=True, text=True)
+        assert ran.returncode == 2 and said in ran.stderr

@@ -116,6 +116,7 @@ def predict(
 def _judged(
     job: Any, paths: list[Path], truth: str, listener: Any
 ) -> tuple[OpenModel, PredictionReport]:
+    from kvis_cli.explain.truth import indices_of, read_truth
     from kvis_cli.models.description.evidence.feeding import stated
     from kvis_cli.models.description.info import describe_model
     from kvis_cli.models.description.trust import check_file
@@ -123,9 +124,12 @@ def _judged(
 
     info = describe_model(job.models[0])
     info.photos = tuple(paths)
-    # What is wrong with the file or the options is said before TensorFlow starts.
+    # What is wrong with the file, the options or the truth is said before TensorFlow starts.
     check_file(info)
     stated(info)
+    named = read_truth(truth, paths) if truth else None
+    if named and info.architecture.outputs and info.output_form().has_classes:
+        indices_of(named, info.head())
     listener.starting()
     device = start(job.device)
     import tensorflow as tf
@@ -143,9 +147,10 @@ def _judged(
             opened,
             paths,
             top=job.tasks[0].top,
-            truth=truth,
+            truth=named,
             batch=min(job.batch_size, max(len(paths), 1)),
             progress=listener.progress,
+            failed=listener.failed,
         )
 
 
